@@ -1,0 +1,67 @@
+// The contract of a tool: what it promises about the world, and one call of it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace weft::tools {
+
+// What a call may do to the world; a tool that declares nothing counts as kWrite.
+enum class Effect : std::uint8_t { kPure, kRead, kIdempotent, kWrite };
+std::string_view effect_name(Effect effect);
+constexpr bool changes_world(Effect effect) { return effect == Effect::kIdempotent || effect == Effect::kWrite; }
+
+struct ToolSpec {
+  std::string name;                     // `[a-z][a-z0-9_]*` with at most one dot.
+  std::string description;              // What a model reads.
+  std::string input_schema;             // JSON Schema (draft-07) of the arguments: canonical bytes.
+  Effect effect = Effect::kWrite;
+};
+
+// One call. `arguments` are canonical JSON that fits the schema.
+struct ToolRequest {
+  std::string tool;
+  std::string arguments;
+  std::string key;                      // The idempotency key.
+};
+
+enum class ToolStatus : std::uint8_t {
+  kDone,      // `output` is the result.
+  kFailed,    // The tool says that it did not work, and that nothing was done; `output` says why.
+  kUnknown,   // Whether it was done is not known.
+};
+
+struct ToolReply {
+  ToolStatus status = ToolStatus::kDone;
+  std::string output;                   // JSON (kDone), or a sentence (otherwise).
+};
+
+// Set when nobody waits for the call any more. Thread-safe.
+using Cancelled = std::atomic<bool>;
+
+// Thread-safe; run() may block and is called on a pool thread. Neither throws.
+class Tool {
+ public:
+  virtual ~Tool() = default;
+  virtual const ToolSpec& spec() const = 0;
+  virtual ToolReply run(const ToolRequest& request, const Cancelled& cancelled) = 0;
+};
+
+// The tools that a server offers. Immutable once the engine has it.
+class Toolbox {
+ public:
+  void add(std::unique_ptr<Tool> tool);             // REQUIRES: no tool of that name yet.
+  Tool* find(std::string_view name) const;          // Null where there is none.
+  std::vector<const ToolSpec*> specs() const;       // By name.
+
+ private:
+  std::vector<std::unique_ptr<Tool>> tools_;        // By name.
+};
+
+}  // namespace weft::tools

@@ -1,0 +1,70 @@
+// The types of values in workflows: what shapes declare and what expressions are checked with.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/json.h"
+#include "base/result.h"
+
+namespace weft::workflows {
+
+// Immutable; copying shares.
+class Type {
+ public:
+  enum class Kind : std::uint8_t {
+    kAny,      // A JSON value of unknown type; its numbers are doubles.
+    kNull,
+    kBoolean,
+    kInteger,  // 64-bit signed.
+    kNumber,   // Double.
+    kString,
+    kEnum,     // One of some JSON scalars.
+    kList,
+    kObject,   // Named fields; a missing field is an error of the checker.
+    kMap,      // Text keys, one value type.
+    kDuration,
+    kTimestamp,
+  };
+  struct Field;
+
+  Type() = default;  // any
+  static Type of(Kind kind);
+  static Type list(Type element);
+  static Type map(Type element);
+  static Type enumeration(std::vector<Json> values);
+  static Type object(std::vector<Field> fields);
+
+  Kind kind() const { return kind_; }
+  bool optional() const { return optional_; }        // T?: absent or null, one thing.
+  Type as_optional() const;
+  Type without_optional() const;
+  const Type& element() const;                        // kList, kMap
+  const std::vector<Field>& fields() const;           // kObject, in file order
+  const Field* field(std::string_view name) const;
+  const std::vector<Json>& values() const;            // kEnum
+
+  // Whether every value of `from` may stand where this type is wanted (any goes both ways, checked at run time).
+  bool accepts(const Type& from) const;
+  // The narrowest type here that holds both.
+  static Type join(const Type& a, const Type& b);
+  std::string to_text() const;                        // As a shape is written: "[{id: string}]?".
+  bool operator==(const Type& other) const;
+
+ private:
+  struct Parts;
+  Kind kind_ = Kind::kAny;
+  bool optional_ = false;
+  std::shared_ptr<const Parts> parts_;
+};
+
+struct Type::Field {
+  std::string name;
+  Type type;
+  std::string description;
+};
+
+}  // namespace weft::workflows
