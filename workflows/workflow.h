@@ -122,7 +122,7 @@ struct Input {
   std::string name;
   std::string description;
   Shape shape;
-  std::optional<Json> otherwise;             // Its default.
+  std::shared_ptr<const Json> otherwise;     // Its default; null: none, the input is required unless its type is T?.
 };
 
 // Immutable.
