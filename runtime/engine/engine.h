@@ -1,0 +1,60 @@
+// Turns what runs want into what happens: shards, timers, the gate, recovery, routes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/id.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "memory/journal.h"
+#include "runtime/engine/api.h"
+#include "runtime/engine/config.h"
+#include "tools/tool.h"
+
+namespace weft::engine {
+
+struct EngineLimits {
+  std::size_t runs_active_max = 20'000;            // Submit is refused over it: RESOURCE_EXHAUSTED.
+  std::size_t model_calls_max = 11'000;            // In flight, over all routes; more wait in a queue.
+  std::size_t tool_calls_max = 256;                // In flight; more wait in a queue.
+  std::size_t input_bytes_max = std::size_t{16} << 20;
+  Duration cancel_grace{30'000'000};
+};
+
+struct EngineOptions {
+  Config config;
+  Getenv environment;                              // Where keys come from, at the moment of a call.
+  EngineLimits limits;
+  std::uint32_t shards = 1;
+};
+
+// What the engine stands on. Owned by the engine, but for the clock and entropy, which outlive it.
+struct EngineParts {
+  std::unique_ptr<memory::Journal> journal;
+  std::unique_ptr<tools::Toolbox> tools;
+  Clock* clock = nullptr;
+  Entropy* entropy = nullptr;
+};
+
+// Invariants:
+//  1. What leaves the process (a model call, a tool call with effect) leaves after its intent is durable: the gate.
+//  2. What is answered (submit, watch) is durable.
+//  3. After a crash every unfinished run goes on from its last durable event.
+class Engine : public Api {
+ public:
+  // Claims the store, recovers its unfinished runs and serves them. Returns when recovery is done.
+  static Result<std::unique_ptr<Engine>> start(EngineParts parts, EngineOptions options);
+  // Refuses submissions from now on and waits until no run works, or `patience` is over. Whatever still runs is
+  // recovered by the next start.
+  virtual void drain(Duration patience) = 0;
+  // Runs that have not ended.
+  virtual std::size_t active_runs() const = 0;
+};
+
+// What a store says where no engine runs.
+std::unique_ptr<Reading> make_archive(std::unique_ptr<memory::Reader> reader);
+
+}  // namespace weft::engine
