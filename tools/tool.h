@@ -51,6 +51,8 @@ class Tool {
   virtual ~Tool() = default;
   virtual const ToolSpec& spec() const = 0;
   virtual ToolReply run(const ToolRequest& request, const Cancelled& cancelled) = 0;
+  // A tool that only computes, in microseconds, is run where it is called instead of on a pool thread.
+  virtual bool is_instant() const { return false; }
 };
 
 // The tools that a server offers. Immutable once the engine has it.

@@ -18,16 +18,16 @@ using Getenv = std::function<std::optional<std::string>(const std::string& name)
 Getenv system_environment();
 
 struct Config {
-  std::string store;                          // Empty: found by the rule of the command line.
-  std::vector<std::string> listen;            // Empty: the defaults.
+  std::string store;                // Empty: found by the rule of the command line.
+  std::vector<std::string> listen;  // Empty: the defaults.
   std::optional<std::string> http;
-  std::string tools_root;                     // `tools.fs.root`; empty: none.
+  std::string tools_root;  // `tools.fs.root`; empty: none.
   model::Catalog catalog = model::Catalog::built_in();
   // WEFT_MODEL_URL: one OpenAI-compatible server that answers for every model.
   std::string model_url;
   std::string model_key;
-  std::string model_name;                     // WEFT_MODEL; empty: the workflow's own name is sent.
-  bool simulated = false;                     // `model_url` is a simulated provider: priced as what it stands for.
+  std::string model_name;  // WEFT_MODEL; empty: the workflow's own name is sent.
+  bool simulated = false;  // `model_url` is a simulated provider: priced as what it stands for.
 };
 
 // Reads weft.yaml. An unknown key is an error with the nearest known one.

@@ -1,0 +1,126 @@
+#include "runtime/engine/config.h"
+
+#include <fmt/format.h>
+
+#include "workflows/yaml.h"
+
+namespace weft::engine {
+namespace {
+
+using workflows::Diagnostics;
+using yaml::Node;
+
+std::optional<std::string> text_of(const Node& map, std::string_view key, Diagnostics& diagnostics) {
+  const Node* node = map.get(key);
+  if (node == nullptr) return std::nullopt;
+  if (node->is_scalar()) return node->text;
+  diagnostics.error(node->mark, "type", fmt::format("`{}` is a text", key));
+  return std::nullopt;
+}
+
+std::uint64_t count_of(const Node& map, std::string_view key, std::uint64_t otherwise, Diagnostics& diagnostics) {
+  const Node* node = map.get(key);
+  if (node == nullptr) return otherwise;
+  const auto number = node->as_integer();
+  if (number && *number > 0) return static_cast<std::uint64_t>(*number);
+  diagnostics.error(node->mark, "type", fmt::format("`{}` is a whole number above 0", key));
+  return otherwise;
+}
+
+bool flag_of(const Node& map, std::string_view key, Diagnostics& diagnostics) {
+  const Node* node = map.get(key);
+  if (node == nullptr) return false;
+  if (const auto flag = node->as_bool()) return *flag;
+  diagnostics.error(node->mark, "type", fmt::format("`{}` is true or false", key));
+  return false;
+}
+
+// The members of the map under `key`; none where it is absent.
+std::vector<Node::Member> entries(const Node& map, std::string_view key, Diagnostics& diagnostics) {
+  const Node* node = map.get(key);
+  if (node == nullptr) return {};
+  if (!node->is_map()) {
+    diagnostics.error(node->mark, "type", fmt::format("`{}` is a map of names", key));
+    return {};
+  }
+  for (const Node::Member& member : node->members) member.used = true;
+  return node->members;
+}
+
+void read_provider(const std::string& name, const Node& node, Config& config, Diagnostics& diagnostics) {
+  if (!node.is_map()) return diagnostics.error(node.mark, "type", fmt::format("the provider {} is a map", name));
+  model::Provider provider;
+  if (const model::Provider* known = config.catalog.provider(name)) provider = *known;
+  provider.name = name;
+  if (auto kind = text_of(node, "kind", diagnostics)) {
+    if (*kind != "openai") {
+      diagnostics.error(node.mark, "later",
+                        fmt::format("the provider {} speaks \"{}\"; this version speaks `openai` alone", name, *kind));
+    }
+    provider.kind = *std::move(kind);
+  }
+  if (auto url = text_of(node, "base_url", diagnostics)) provider.base_url = *std::move(url);
+  if (auto variable = text_of(node, "key_env", diagnostics)) provider.key_env = *std::move(variable);
+  provider.in_flight_max = count_of(node, "in_flight_max", provider.in_flight_max, diagnostics);
+  if (node.has("thinking_switch")) provider.features.thinking_switch = flag_of(node, "thinking_switch", diagnostics);
+  if (node.has("reasoning_replay")) provider.features.reasoning_replay = flag_of(node, "reasoning_replay", diagnostics);
+  if (node.has("user_id")) provider.features.user_id = flag_of(node, "user_id", diagnostics);
+  if (provider.base_url.empty())
+    diagnostics.error(node.mark, "missing-key", fmt::format("the provider {} has no `base_url`", name));
+  yaml::refuse_unused(
+      node, fmt::format("the provider {}", name),
+      {"kind", "base_url", "key_env", "in_flight_max", "thinking_switch", "reasoning_replay", "user_id"}, diagnostics);
+  config.catalog.put(std::move(provider));
+}
+
+void read_model(const std::string& name, const Node& node, Config& config, Diagnostics& diagnostics) {
+  if (!node.is_map()) return diagnostics.error(node.mark, "type", fmt::format("the model {} is a map", name));
+  model::Model entry;
+  entry.name = name;
+  entry.provider = text_of(node, "provider", diagnostics).value_or("");
+  entry.wire = text_of(node, "wire", diagnostics).value_or(name);
+  entry.context = count_of(node, "context", 0, diagnostics);
+  entry.max_output = count_of(node, "max_output", 0, diagnostics);
+  if (config.catalog.provider(entry.provider) == nullptr) {
+    diagnostics.error(node.mark, "unknown-provider", fmt::format("the model {} has no known `provider`", name));
+  }
+  yaml::refuse_unused(node, fmt::format("the model {}", name), {"provider", "wire", "context", "max_output"},
+                      diagnostics);
+  config.catalog.put(std::move(entry));
+}
+
+}  // namespace
+
+std::optional<Config> read_config(std::string_view text, Diagnostics& diagnostics) {
+  const yaml::NodePtr root = yaml::read(text, diagnostics);
+  Config config;
+  if (!root) return std::nullopt;
+  if (root->is_null()) return config;
+  if (!root->is_map()) {
+    diagnostics.error(root->mark, "type", "the configuration is a map of settings");
+    return std::nullopt;
+  }
+  config.store = text_of(*root, "store", diagnostics).value_or("");
+  if (const Node* listen = root->get("listen")) {
+    if (listen->is_scalar()) config.listen.push_back(listen->text);
+    for (const auto& address : listen->items) config.listen.push_back(address->text);
+  }
+  config.http = text_of(*root, "http", diagnostics);
+  if (const Node* tools = root->get("tools"); tools != nullptr && tools->is_map()) {
+    if (const Node* files = tools->get("fs"); files != nullptr && files->is_map()) {
+      config.tools_root = text_of(*files, "root", diagnostics).value_or("");
+      yaml::refuse_unused(*files, "`tools.fs`", {"root"}, diagnostics);
+    }
+    yaml::refuse_unused(*tools, "`tools`", {"fs"}, diagnostics);
+  }
+  for (const Node::Member& member : entries(*root, "providers", diagnostics))
+    read_provider(member.key, *member.value, config, diagnostics);
+  for (const Node::Member& member : entries(*root, "models", diagnostics))
+    read_model(member.key, *member.value, config, diagnostics);
+  yaml::refuse_unused(*root, "the configuration", {"store", "listen", "http", "tools", "providers", "models"},
+                      diagnostics);
+  if (diagnostics.has_errors()) return std::nullopt;
+  return config;
+}
+
+}  // namespace weft::engine

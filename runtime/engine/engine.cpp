@@ -1,0 +1,221 @@
+#include "runtime/engine/engine.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/bytes.h"
+#include "base/json.h"
+#include "runtime/engine/reading.h"
+#include "runtime/engine/shard.h"
+
+namespace weft::engine {
+namespace {
+
+constexpr int kLabelsMax = 64;
+constexpr std::size_t kLabelBytesMax = 256;
+constexpr std::size_t kRequestIdBytesMax = 128;
+
+Status check_request(const v1::RunsSubmitRequest& request, const EngineLimits& limits) {
+  const std::string& id = request.request_id();
+  const bool printable_id = std::ranges::all_of(id, [](char c) { return c > 0x20 && c < 0x7F; });
+  if (id.size() > kRequestIdBytesMax || !printable_id) {
+    return invalid_argument(
+        fmt::format("request_id is 1 to {} printable ASCII bytes without spaces", kRequestIdBytesMax));
+  }
+  if (request.labels_size() > kLabelsMax) {
+    return resource_exhausted(fmt::format("a run has {} labels; the limit is {}", request.labels_size(), kLabelsMax))
+        .with("limit", "labels_max");
+  }
+  for (const v1::Label& label : request.labels()) {
+    if (label.key().empty() || label.key().size() + label.value().size() > kLabelBytesMax) {
+      return invalid_argument(fmt::format("a label has a key and at most {} bytes", kLabelBytesMax));
+    }
+  }
+  if (request.input_json().size() > limits.input_bytes_max) {
+    return resource_exhausted(fmt::format("the input has {} bytes; the limit is {}", request.input_json().size(),
+                                          limits.input_bytes_max))
+        .with("limit", "input_bytes_max");
+  }
+  return {};
+}
+
+// What has to be the same where a request id comes again.
+std::string payload_digest(const v1::RunsSubmitRequest& request, std::string_view hash, std::string_view input) {
+  Sha256 digest;
+  digest.update(fmt::format("{}:{}", hash, input.size()));
+  digest.update(input);
+  for (const v1::Label& label : request.labels()) {
+    digest.update(fmt::format("{}:{}{}:{}", label.key().size(), label.key(), label.value().size(), label.value()));
+  }
+  return to_hex(view(digest.finish()));
+}
+
+class LiveEngine final : public Engine {
+ public:
+  LiveEngine(EngineParts parts, EngineOptions options)
+      : parts_(std::move(parts)),
+        options_(std::move(options)),
+        table_(tool_table(*parts_.tools)),
+        routes_(options_.config, options_.environment),
+        registry_(*parts_.journal, *parts_.tools, routes_, *parts_.clock),
+        reading_(*parts_.journal) {}
+
+  ~LiveEngine() override {
+    // Writers' callbacks post to the shards, so the queue is empty before they go.
+    parts_.journal->drain();
+    shards_.clear();
+    parts_.journal->drain();
+  }
+
+  Status recover() {
+    WEFT_TRY(const memory::Epoch epoch, parts_.journal->claim_all());
+    for (std::uint32_t i = 0; i < std::max<std::uint32_t>(options_.shards, 1); ++i) {
+      shards_.push_back(std::make_unique<Shard>(ShardWorld{*parts_.journal, *parts_.tools, table_, routes_, hub_,
+                                                           *parts_.clock, options_.limits, epoch, active_runs_}));
+    }
+    WEFT_TRY(const auto rows, parts_.journal->unfinished());
+    for (const memory::RunRow& row : rows) {
+      auto workflow = registry_.by_hash(row.workflow_hash);
+      Status recovered =
+          workflow ? shard_of(row.partition).recover(row, *workflow) : Status(std::move(workflow).error());
+      // One run that cannot be read keeps no other from going on; its events stay as they are.
+      if (!recovered) spdlog::error("run {} is parked: {}", row.id, recovered.error().message);
+    }
+    if (active_runs_ > 0) spdlog::info("{} unfinished runs go on", active_runs_.load());
+    for (auto& shard : shards_) shard->start();
+    return {};
+  }
+
+  Result<v1::WorkflowsCheckResponse> check(const v1::WorkflowsCheckRequest& request) const override {
+    WEFT_TRY(const workflows::Loaded loaded, registry_.check(request.bundle(), request.strict()));
+    v1::WorkflowsCheckResponse response;
+    for (const workflows::Diagnostic& diagnostic : loaded.diagnostics)
+      *response.add_diagnostics() = to_wire(diagnostic);
+    if (loaded.workflow) response.set_hash(loaded.workflow->hash);
+    return response;
+  }
+
+  void apply(const v1::WorkflowsApplyRequest& request, Done<v1::WorkflowsApplyResponse> done) override {
+    registry_.apply(request, std::move(done));
+  }
+
+  void submit(const v1::RunsSubmitRequest& request, Done<v1::RunsSubmitResponse> done) override {
+    auto submission = prepare(request);
+    if (!submission) return done(std::move(submission).error());
+    if (request.validate_only()) return done(v1::RunsSubmitResponse{});
+    if (draining_) return done(unavailable("this weft is stopping and takes no new runs"));
+    if (active_runs_.fetch_add(1) >= options_.limits.runs_active_max) {
+      --active_runs_;
+      return done(
+          resource_exhausted(fmt::format("{} runs are at work, which is the limit; try again when some have ended",
+                                         options_.limits.runs_active_max))
+              .with("limit", "runs_active_max"));
+    }
+    submission->done = std::move(done);
+    const std::uint32_t partition = submission->partition;
+    shard_of(partition).submit(*std::move(submission));
+  }
+
+  void cancel(const v1::RunsCancelRequest& request, Done<v1::RunsCancelResponse> done) override {
+    auto row = parts_.journal->run(request.run_id());
+    if (!row) return done(std::move(row).error());
+    auto gone_by = [this, id = row->id, done = std::move(done)](Result<v1::RunsCancelResponse> response) mutable {
+      if (response || response.error().code != Code::kNotFound) return done(std::move(response));
+      // It has ended in the meantime, or is parked.
+      v1::RunsGetRequest get;
+      get.set_run_id(id);
+      auto run = reading_.get_run(get);
+      if (!run) return done(std::move(run).error());
+      v1::RunsCancelResponse over;
+      *over.mutable_run() = run->run();
+      done(std::move(over));
+    };
+    if (row->ended) return gone_by(not_found("ended"));
+    shard_of(row->partition).cancel(row->id, request.reason(), std::move(gone_by));
+  }
+
+  Status watch(std::string_view run_id, std::weak_ptr<Watcher> watcher) override {
+    hub_.add(run_id, watcher);
+    WEFT_TRY(const memory::RunRow row, parts_.journal->run(run_id));
+    if (const auto alive = watcher.lock()) {
+      v1::RunsGetRequest get;
+      get.set_run_id(row.id);
+      WEFT_TRY(const auto run, reading_.get_run(get));
+      alive->on_advance(run.run().last_seq(), run.run().ended_at_us() != 0);
+    }
+    return {};
+  }
+
+  void drain(Duration patience) override {
+    draining_ = true;
+    const auto until = std::chrono::steady_clock::now() + patience;
+    constexpr std::chrono::milliseconds kPoll{10};
+    while (active_runs_ > 0 && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(kPoll);
+    parts_.journal->drain();
+  }
+
+  std::size_t active_runs() const override { return active_runs_; }
+
+  Result<v1::WorkflowsGetResponse> get_workflow(const v1::WorkflowsGetRequest& r) const override {
+    return reading_.get_workflow(r);
+  }
+  Result<v1::WorkflowsListResponse> list_workflows(const v1::WorkflowsListRequest& r) const override {
+    return reading_.list_workflows(r);
+  }
+  Result<v1::RunsGetResponse> get_run(const v1::RunsGetRequest& r) const override { return reading_.get_run(r); }
+  Result<v1::RunsListResponse> list_runs(const v1::RunsListRequest& r) const override { return reading_.list_runs(r); }
+  Result<v1::TracesGetResponse> get_trace(const v1::TracesGetRequest& r) const override {
+    return reading_.get_trace(r);
+  }
+  Result<std::vector<v1::Event>> events(std::string_view run, std::uint64_t from, std::size_t bytes) const override {
+    return reading_.events(run, from, bytes);
+  }
+  Result<std::shared_ptr<const std::string>> content(std::string_view sha256) const override {
+    return reading_.content(sha256);
+  }
+
+ private:
+  Shard& shard_of(std::uint32_t partition) { return *shards_[partition % shards_.size()]; }
+
+  Result<Submission> prepare(const v1::RunsSubmitRequest& request) {
+    WEFT_RETURN_IF_ERROR(check_request(request, options_.limits));
+    WEFT_TRY(const std::string hash, registry_.resolve(request.workflow(), request.workflow_hash()));
+    Submission submission;
+    WEFT_TRY(submission.workflow, registry_.by_hash(hash));
+    WEFT_TRY(const Json given, parse_untrusted(request.input_json().empty() ? "{}" : request.input_json()));
+    WEFT_TRY(const Json inputs, workflows::check_inputs(*submission.workflow, given));
+    submission.input = to_text(inputs);
+    submission.run_id = new_id(parts_.clock->now(), *parts_.entropy);
+    submission.partition = static_cast<std::uint32_t>(hash64(submission.run_id) % memory::kPartitions);
+    submission.request_digest = payload_digest(request, hash, submission.input);
+    submission.request = request;
+    submission.request.clear_input_json();
+    return submission;
+  }
+
+  EngineParts parts_;
+  EngineOptions options_;
+  run::ToolTable table_;
+  Routes routes_;
+  Registry registry_;
+  StoreReading reading_;
+  Hub hub_;
+  std::atomic<std::size_t> active_runs_ = 0;
+  std::atomic<bool> draining_ = false;
+  std::vector<std::unique_ptr<Shard>> shards_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::start(EngineParts parts, EngineOptions options) {
+  auto engine = std::make_unique<LiveEngine>(std::move(parts), std::move(options));
+  WEFT_RETURN_IF_ERROR(engine->recover());
+  return engine;
+}
+
+}  // namespace weft::engine

@@ -1,0 +1,37 @@
+#include "runtime/engine/hub.h"
+
+namespace weft::engine {
+
+void Hub::add(std::string_view run_id, std::weak_ptr<Watcher> watcher) {
+  const std::lock_guard lock(mutex_);
+  watchers_[std::string(run_id)].push_back(std::move(watcher));
+  watched_ = watchers_.size();
+}
+
+std::vector<std::shared_ptr<Watcher>> Hub::watchers_of(const std::string& run_id) {
+  std::vector<std::shared_ptr<Watcher>> live;
+  const std::lock_guard lock(mutex_);
+  const auto found = watchers_.find(run_id);
+  if (found == watchers_.end()) return live;
+  std::erase_if(found->second, [&](const std::weak_ptr<Watcher>& watcher) {
+    auto alive = watcher.lock();
+    if (!alive) return true;
+    live.push_back(std::move(alive));
+    return false;
+  });
+  if (found->second.empty()) watchers_.erase(found);
+  watched_ = watchers_.size();
+  return live;
+}
+
+void Hub::advanced(const std::string& run_id, std::uint64_t durable_seq, bool ended) {
+  if (!watched()) return;
+  for (const auto& watcher : watchers_of(run_id)) watcher->on_advance(durable_seq, ended);
+}
+
+void Hub::progressed(const std::string& run_id, const v1::Progress& progress) {
+  if (!watched()) return;
+  for (const auto& watcher : watchers_of(run_id)) watcher->on_progress(progress);
+}
+
+}  // namespace weft::engine

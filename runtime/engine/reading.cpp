@@ -1,0 +1,187 @@
+#include "runtime/engine/reading.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "runtime/engine/batch.h"
+#include "runtime/engine/engine.h"
+#include "runtime/run/tally.h"
+
+namespace weft::engine {
+namespace {
+
+// A page token is bound to what it continues: the hash of the request beside the position in it.
+std::string make_token(std::string_view bound_to, std::string_view position) {
+  return to_hex(fmt::format("{:016x}{}", hash64(bound_to), position));
+}
+
+Result<std::string> read_token(std::string_view bound_to, std::string_view token) {
+  if (token.empty()) return std::string();
+  constexpr std::size_t kHashDigits = 16;
+  auto text = from_hex(token);
+  if (!text || text->size() < kHashDigits || text->substr(0, kHashDigits) != fmt::format("{:016x}", hash64(bound_to))) {
+    return invalid_argument("the page token does not belong to this request; ask for the first page again");
+  }
+  return text->substr(kHashDigits);
+}
+
+Result<std::size_t> page_size(std::uint32_t wanted) {
+  if (wanted > StoreReading::kPageSizeMax) {
+    return invalid_argument(fmt::format("page_size is {}; at most {} fit a page", wanted, StoreReading::kPageSizeMax));
+  }
+  return wanted == 0 ? StoreReading::kPageSize : wanted;
+}
+
+Result<v1::Workflow> describe_workflow(const memory::WorkflowRow& row) {
+  v1::Workflow workflow;
+  if (!workflow.ParseFromString(row.summary))
+    return data_loss(fmt::format("the stored workflow {} cannot be read", row.name));
+  workflow.set_version(row.version);
+  workflow.set_applied_at_us(row.applied_at.time_since_epoch().count());
+  return workflow;
+}
+
+}  // namespace
+
+Result<v1::WorkflowsGetResponse> StoreReading::get_workflow(const v1::WorkflowsGetRequest& request) const {
+  if (request.name().empty() == request.hash().empty())
+    return invalid_argument("give the name or the hash of a workflow");
+  WEFT_TRY(const memory::WorkflowRow row, request.hash().empty() ? reader_.workflow_by_name(request.name())
+                                                                 : reader_.workflow_by_hash(request.hash()));
+  v1::WorkflowsGetResponse response;
+  WEFT_TRY(*response.mutable_workflow(), describe_workflow(row));
+  if (!response.mutable_bundle()->ParseFromString(row.bundle)) {
+    return data_loss(fmt::format("the stored workflow {} cannot be read", row.name));
+  }
+  return response;
+}
+
+Result<v1::WorkflowsListResponse> StoreReading::list_workflows(const v1::WorkflowsListRequest& request) const {
+  WEFT_TRY(const std::size_t limit, page_size(request.page_size()));
+  WEFT_TRY(const std::string after, read_token("workflows", request.page_token()));
+  WEFT_TRY(const auto rows, reader_.workflows(limit + 1, after));
+  v1::WorkflowsListResponse response;
+  for (std::size_t i = 0; i < std::min(limit, rows.size()); ++i) {
+    WEFT_TRY(*response.add_workflows(), describe_workflow(rows[i]));
+  }
+  if (rows.size() > limit) response.set_next_page_token(make_token("workflows", rows[limit - 1].name));
+  return response;
+}
+
+// Rows are written when a run begins and when it ends; in between, its events say how it stands.
+Result<v1::Run> StoreReading::describe(const memory::RunRow& row) const {
+  constexpr std::size_t kPageBytes = std::size_t{4} << 20;
+  v1::Run run;
+  if (row.ended) {
+    if (!run.ParseFromString(row.summary)) return data_loss(fmt::format("the stored run {} cannot be read", row.id));
+    return run;
+  }
+  while (true) {
+    WEFT_TRY(const std::vector<v1::Event> page, events(row.id, run.last_seq() + 1, kPageBytes));
+    if (page.empty()) return run;
+    for (const v1::Event& event : page) run::tally(event, run);
+  }
+}
+
+Result<v1::RunsGetResponse> StoreReading::get_run(const v1::RunsGetRequest& request) const {
+  WEFT_TRY(const memory::RunRow row, reader_.run(request.run_id()));
+  v1::RunsGetResponse response;
+  WEFT_TRY(*response.mutable_run(), describe(row));
+  return response;
+}
+
+Result<v1::RunsListResponse> StoreReading::list_runs(const v1::RunsListRequest& request) const {
+  v1::RunsListRequest bound = request;
+  bound.clear_page_token();
+  bound.clear_page_size();
+  const std::string bound_to = bound.SerializeAsString();
+  WEFT_TRY(const std::size_t limit, page_size(request.page_size()));
+  WEFT_TRY(const std::string after, read_token(bound_to, request.page_token()));
+  memory::RunFilter filter;
+  filter.workflow = request.workflow();
+  for (const int status : request.statuses()) filter.statuses.push_back(status);
+  for (const v1::Label& label : request.labels()) filter.labels.emplace_back(label.key(), label.value());
+  if (request.since_us() != 0) filter.since = Time(Duration(request.since_us()));
+  WEFT_TRY(const memory::RunPage page, reader_.runs(filter, limit, after));
+  v1::RunsListResponse response;
+  for (const memory::RunRow& row : page.rows) {
+    WEFT_TRY(*response.add_runs(), describe(row));
+  }
+  if (!page.next.empty()) response.set_next_page_token(make_token(bound_to, page.next));
+  return response;
+}
+
+Result<v1::TracesGetResponse> StoreReading::get_trace(const v1::TracesGetRequest& request) const {
+  WEFT_TRY(const memory::RunRow row, reader_.run(request.run_id()));
+  const std::string bound_to = "trace" + row.id;
+  WEFT_TRY(const std::string position, read_token(bound_to, request.page_token()));
+  std::uint64_t from = std::max<std::uint64_t>(request.from_seq(), 1);
+  std::from_chars(position.data(), position.data() + position.size(), from);
+  v1::TracesGetResponse response;
+  WEFT_TRY(*response.mutable_run(), describe(row));
+  WEFT_TRY(std::vector<v1::Event> page, events(row.id, from, kTracePageBytes));
+  for (v1::Event& event : page) *response.add_events() = std::move(event);
+  if (!response.events().empty() && response.events().rbegin()->seq() < response.run().last_seq()) {
+    response.set_next_page_token(make_token(bound_to, std::to_string(response.events().rbegin()->seq() + 1)));
+  }
+  return response;
+}
+
+Result<std::vector<v1::Event>> StoreReading::events(std::string_view run_id, std::uint64_t from_seq,
+                                                    std::size_t bytes_max) const {
+  WEFT_TRY(const auto batches, reader_.events(run_id, std::max<std::uint64_t>(from_seq, 1), bytes_max));
+  std::vector<v1::Event> all;
+  for (const memory::EventBatch& batch : batches) {
+    WEFT_TRY(std::vector<v1::Event> events, read_batch(batch.events));
+    for (v1::Event& event : events) {
+      if (event.seq() >= from_seq) all.push_back(std::move(event));
+    }
+  }
+  return all;
+}
+
+Result<std::shared_ptr<const std::string>> StoreReading::content(std::string_view sha256) const {
+  Digest digest;
+  if (sha256.size() != digest.size()) return invalid_argument("a content is named by the 32 bytes of its SHA-256");
+  std::ranges::copy(sha256, digest.begin());
+  return reader_.blob(digest);
+}
+
+namespace {
+
+// Owns its reader.
+class Archive final : public Reading {
+ public:
+  explicit Archive(std::unique_ptr<memory::Reader> reader) : reader_(std::move(reader)), reading_(*reader_) {}
+  Result<v1::WorkflowsGetResponse> get_workflow(const v1::WorkflowsGetRequest& r) const override {
+    return reading_.get_workflow(r);
+  }
+  Result<v1::WorkflowsListResponse> list_workflows(const v1::WorkflowsListRequest& r) const override {
+    return reading_.list_workflows(r);
+  }
+  Result<v1::RunsGetResponse> get_run(const v1::RunsGetRequest& r) const override { return reading_.get_run(r); }
+  Result<v1::RunsListResponse> list_runs(const v1::RunsListRequest& r) const override { return reading_.list_runs(r); }
+  Result<v1::TracesGetResponse> get_trace(const v1::TracesGetRequest& r) const override {
+    return reading_.get_trace(r);
+  }
+  Result<std::vector<v1::Event>> events(std::string_view run, std::uint64_t from, std::size_t bytes) const override {
+    return reading_.events(run, from, bytes);
+  }
+  Result<std::shared_ptr<const std::string>> content(std::string_view sha256) const override {
+    return reading_.content(sha256);
+  }
+
+ private:
+  std::unique_ptr<memory::Reader> reader_;
+  StoreReading reading_;
+};
+
+}  // namespace
+
+std::unique_ptr<Reading> make_archive(std::unique_ptr<memory::Reader> reader) {
+  return std::make_unique<Archive>(std::move(reader));
+}
+
+}  // namespace weft::engine

@@ -1,0 +1,34 @@
+// Readings of a store, the same whether an engine runs on it or not.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "memory/journal.h"
+#include "runtime/engine/api.h"
+
+namespace weft::engine {
+
+// Thread-safe. The reader outlives it.
+class StoreReading final : public Reading {
+ public:
+  static constexpr std::uint32_t kPageSize = 50;
+  static constexpr std::uint32_t kPageSizeMax = 1'000;
+
+  explicit StoreReading(const memory::Reader& reader) : reader_(reader) {}
+
+  Result<v1::WorkflowsGetResponse> get_workflow(const v1::WorkflowsGetRequest& request) const override;
+  Result<v1::WorkflowsListResponse> list_workflows(const v1::WorkflowsListRequest& request) const override;
+  Result<v1::RunsGetResponse> get_run(const v1::RunsGetRequest& request) const override;
+  Result<v1::RunsListResponse> list_runs(const v1::RunsListRequest& request) const override;
+  Result<v1::TracesGetResponse> get_trace(const v1::TracesGetRequest& request) const override;
+  Result<std::vector<v1::Event>> events(std::string_view run_id, std::uint64_t from_seq,
+                                        std::size_t bytes_max) const override;
+  Result<std::shared_ptr<const std::string>> content(std::string_view sha256) const override;
+
+ private:
+  Result<v1::Run> describe(const memory::RunRow& row) const;
+  const memory::Reader& reader_;
+};
+
+}  // namespace weft::engine

@@ -1,0 +1,163 @@
+#include "runtime/engine/registry.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace weft::engine {
+
+workflows::Bundle from_wire(const v1::Bundle& bundle) {
+  workflows::Bundle result{bundle.file(), bundle.text(), {}};
+  for (const v1::BundleFile& file : bundle.files()) result.files.push_back({file.path(), file.content()});
+  return result;
+}
+
+v1::Diagnostic to_wire(const workflows::Diagnostic& diagnostic) {
+  v1::Diagnostic result;
+  result.set_file(diagnostic.file);
+  result.set_line(diagnostic.mark.line);
+  result.set_column(diagnostic.mark.column);
+  result.set_code(diagnostic.code);
+  result.set_severity(diagnostic.severity == workflows::Severity::kError ? v1::SEVERITY_ERROR : v1::SEVERITY_WARNING);
+  result.set_message(diagnostic.message);
+  result.set_suggestion(diagnostic.suggestion);
+  result.set_witness(diagnostic.witness);
+  return result;
+}
+
+run::ToolTable tool_table(const tools::Toolbox& tools) {
+  run::ToolTable table;
+  for (const tools::ToolSpec* spec : tools.specs()) {
+    workflows::Diagnostics diagnostics(spec->name);
+    // JSON is YAML: the schema goes through the one reader that knows shapes.
+    const yaml::NodePtr node = yaml::read(spec->input_schema, diagnostics);
+    workflows::Shape shape = node ? workflows::Shape::read(*node, diagnostics) : workflows::Shape();
+    WEFT_CHECK(!diagnostics.has_errors(), "the schema of the tool " + spec->name + " is no shape");
+    table.emplace(spec->name, run::ToolFacts{spec->effect, std::move(shape)});
+  }
+  return table;
+}
+
+Registry::Registry(memory::Journal& journal, const tools::Toolbox& tools, const Routes& routes, const Clock& clock)
+    : journal_(journal), tools_(tools), routes_(routes), clock_(clock) {}
+
+Result<workflows::Loaded> Registry::check(const v1::Bundle& wire, bool strict) const {
+  if (static_cast<std::size_t>(wire.files_size()) > workflows::kBundleFilesMax) {
+    return resource_exhausted(
+               fmt::format("a workflow names {} files; the limit is {}", wire.files_size(), workflows::kBundleFilesMax))
+        .with("limit", "bundle_files_max");
+  }
+  std::size_t bytes = 0;
+  for (const v1::BundleFile& file : wire.files()) {
+    bytes += file.content().size();
+    if (file.content().size() > workflows::kBundleFileBytesMax) {
+      return resource_exhausted(fmt::format("the file {} has {} bytes; the limit is {}", printable(file.path()),
+                                            file.content().size(), workflows::kBundleFileBytesMax))
+          .with("limit", "bundle_file_bytes_max");
+    }
+  }
+  if (bytes > workflows::kBundleBytesMax) {
+    return resource_exhausted(
+               fmt::format("the files of a workflow have {} bytes; the limit is {}", bytes, workflows::kBundleBytesMax))
+        .with("limit", "bundle_bytes_max");
+  }
+  workflows::World world;
+  world.strict = strict;
+  for (const tools::ToolSpec* spec : tools_.specs()) {
+    world.tools.push_back({spec->name, spec->input_schema, tools::changes_world(spec->effect)});
+  }
+  world.refuse_model = [this](const std::string& model) { return routes_.refuse(model); };
+  return workflows::load(from_wire(wire), world);
+}
+
+namespace {
+
+v1::Workflow describe(const workflows::Workflow& workflow) {
+  v1::Workflow wire;
+  wire.set_name(workflow.name);
+  wire.set_hash(workflow.hash);
+  wire.set_description(workflow.description);
+  wire.set_steps(static_cast<std::uint32_t>(workflow.steps.size()));
+  for (const workflows::Input& input : workflow.inputs) {
+    v1::WorkflowInput& out = *wire.add_inputs();
+    out.set_name(input.name);
+    out.set_type(input.shape.type().to_text());
+    out.set_description(input.description);
+    out.set_required(!input.otherwise && !input.shape.type().optional());
+  }
+  return wire;
+}
+
+}  // namespace
+
+void Registry::apply(const v1::WorkflowsApplyRequest& request, Done<v1::WorkflowsApplyResponse> done) {
+  auto loaded = check(request.bundle(), request.strict());
+  if (!loaded) return done(std::move(loaded).error());
+  v1::WorkflowsApplyResponse response;
+  for (const workflows::Diagnostic& diagnostic : loaded->diagnostics) *response.add_diagnostics() = to_wire(diagnostic);
+  if (!loaded->workflow) {
+    Error error =
+        invalid_argument(fmt::format("{} has mistakes; `weft check` shows them", printable(request.bundle().file())));
+    for (const workflows::Diagnostic& diagnostic : loaded->diagnostics) {
+      error.details.push_back({"diagnostic", workflows::to_text(diagnostic)});
+    }
+    return done(std::move(error));
+  }
+  keep(loaded->workflow);
+  *response.mutable_workflow() = describe(*loaded->workflow);
+  memory::WorkflowRow row;
+  row.hash = loaded->workflow->hash;
+  row.name = loaded->workflow->name;
+  row.applied_at = clock_.now();
+  row.bundle = request.bundle().SerializeAsString();
+  row.summary = response.workflow().SerializeAsString();
+  journal_.put_workflow(std::move(row), [response = std::move(response),
+                                         done = std::move(done)](Result<memory::WorkflowRow> put) mutable {
+    if (!put) return done(std::move(put).error());
+    response.mutable_workflow()->set_version(put->version);
+    response.mutable_workflow()->set_applied_at_us(put->applied_at.time_since_epoch().count());
+    done(std::move(response));
+  });
+}
+
+Result<std::shared_ptr<const workflows::Workflow>> Registry::by_hash(const std::string& hash) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = kept_.find(hash); found != kept_.end()) {
+      found->second.used = ++uses_;
+      return found->second.workflow;
+    }
+  }
+  WEFT_TRY(const memory::WorkflowRow row, journal_.workflow_by_hash(hash));
+  v1::Bundle bundle;
+  if (!bundle.ParseFromString(row.bundle)) return data_loss(fmt::format("the stored workflow {} cannot be read", hash));
+  WEFT_TRY(workflows::Loaded loaded, check(bundle, /*strict=*/false));
+  if (!loaded.workflow) {
+    return failed_precondition(
+        fmt::format("the stored workflow {} is refused by this weft: {}", row.name,
+                    loaded.diagnostics.empty() ? "" : workflows::to_text(loaded.diagnostics.front())));
+  }
+  keep(loaded.workflow);
+  return loaded.workflow;
+}
+
+Result<std::string> Registry::resolve(const std::string& name, const std::string& hash) const {
+  if (!hash.empty()) {
+    WEFT_TRY(const memory::WorkflowRow row, journal_.workflow_by_hash(hash));
+    return row.hash;
+  }
+  if (name.empty()) return invalid_argument("a submission names no workflow; give `workflow` or `workflow_hash`");
+  WEFT_TRY(const memory::WorkflowRow row, journal_.workflow_by_name(name));
+  return row.hash;
+}
+
+void Registry::keep(const std::shared_ptr<const workflows::Workflow>& workflow) {
+  const std::lock_guard lock(mutex_);
+  kept_[workflow->hash] = {workflow, ++uses_};
+  if (kept_.size() <= kLoadedMax) return;
+  kept_.erase(std::ranges::min_element(kept_, {}, [](const auto& entry) { return entry.second.used; }));
+}
+
+}  // namespace weft::engine

@@ -1,0 +1,275 @@
+#include "runtime/engine/shard.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "runtime/engine/batch.h"
+
+namespace weft::engine {
+
+Shard::Shard(ShardWorld world) : world_(world), http_(loop_), client_(http_), contents_(world.journal) {}
+
+Shard::~Shard() {
+  loop_.stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Shard::start() {
+  loop_.post([this] {
+    std::vector<std::string> ids;
+    for (const auto& [id, active] : runs_) ids.push_back(id);
+    for (const std::string& id : ids) {
+      if (Active* active = find(id)) resume(*active);
+    }
+  });
+  thread_ = std::thread([this] { loop_.run(); });
+}
+
+Shard::Active* Shard::find(const std::string& run_id) {
+  const auto found = runs_.find(run_id);
+  return found == runs_.end() || found->second->frozen ? nullptr : found->second.get();
+}
+
+Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows::Workflow> workflow) {
+  constexpr std::size_t kPageBytes = std::size_t{4} << 20;
+  auto active = std::make_unique<Active>();
+  active->id = row.id;
+  active->partition = row.partition;
+  active->created = true;
+  active->run = std::make_unique<run::Run>(std::move(workflow), world_.tool_table, contents_);
+  while (true) {
+    WEFT_TRY(const auto batches, world_.journal.events(row.id, active->run->last_seq() + 1, kPageBytes));
+    if (batches.empty()) break;
+    for (const memory::EventBatch& batch : batches) {
+      WEFT_TRY(const std::vector<v1::Event> events, read_batch(batch.events));
+      for (const v1::Event& event : events) {
+        WEFT_RETURN_IF_ERROR(active->run->apply(event));
+        active->conversations.apply(event);
+      }
+    }
+  }
+  while (active->run->next()) {
+    // What an earlier life handed out; what of it is still due, outstanding() says.
+  }
+  active->durable_seq = active->run->last_seq();
+  ++world_.active_runs;
+  runs_[row.id] = std::move(active);
+  return {};
+}
+
+void Shard::resume(Active& active) {
+  for (const run::Command& command : active.run->outstanding()) {
+    const auto* model_call = std::get_if<run::ModelCall>(&command);
+    const auto* tool_call = std::get_if<run::ToolCall>(&command);
+    if (model_call != nullptr && model_call->started) {
+      ModelFlight flight;
+      if (const v1::ModelCallStarted* started = active.conversations.started(model_call->key.path)) {
+        flight.request_bytes = started->request_bytes();
+        if (auto route = world_.routes.find(started->model())) {
+          flight.route = *std::move(route);
+          flight.price = world_.routes.price(flight.route, world_.clock.now());
+        }
+      }
+      admit(active, lost_call(model_call->key, flight, "lost", "weft stopped before the answer came"));
+    } else if (tool_call != nullptr && tool_call->started && tools::changes_world(tool_call->effect)) {
+      v1::Event event = event_at(tool_call->key);
+      event.mutable_tool_call_in_doubt()->set_why(fmt::format(
+          "weft stopped between the intent of {} and its result; whether it was done is not known", tool_call->tool));
+      admit(active, std::move(event));
+    } else {
+      carry_out(active, command);
+    }
+  }
+  advance(active);
+}
+
+void Shard::submit(Submission submission) {
+  loop_.post([this, submission = std::move(submission)]() mutable {
+    auto active = std::make_unique<Active>();
+    active->id = submission.run_id;
+    active->partition = submission.partition;
+    active->request_digest = std::move(submission.request_digest);
+    active->submitted = std::move(submission.done);
+    active->run = std::make_unique<run::Run>(submission.workflow, world_.tool_table, contents_);
+
+    v1::Event event;
+    v1::RunSubmitted& submitted = *event.mutable_run_submitted();
+    submitted.mutable_identity()->set_run_id(submission.run_id);
+    submitted.mutable_identity()->set_lineage(submission.run_id);
+    submitted.mutable_identity()->set_partition(submission.partition);
+    submitted.mutable_identity()->set_request_id(submission.request.request_id());
+    submitted.mutable_identity()->set_traceparent(submission.request.traceparent());
+    submitted.set_semantics(run::kSemantics);
+    submitted.set_workflow(submission.workflow->name);
+    submitted.set_workflow_hash(submission.workflow->hash);
+    *submitted.mutable_labels() = submission.request.labels();
+    auto input = contents_.put(std::move(submission.input));
+    if (!input) {
+      --world_.active_runs;
+      return active->submitted(std::move(input).error());
+    }
+    *submitted.mutable_input_json() = *std::move(input);
+    Active& added = *(runs_[active->id] = std::move(active));
+    admit(added, std::move(event));
+    advance(added);
+  });
+}
+
+void Shard::cancel(std::string run_id, std::string reason, Done<v1::RunsCancelResponse> done) {
+  loop_.post([this, run_id = std::move(run_id), reason = std::move(reason), done = std::move(done)]() mutable {
+    Active* active = find(run_id);
+    if (active == nullptr) return done(not_found(fmt::format("run {} is not at work here", run_id)));
+    active->cancels.emplace_back(active->run->last_seq() + 1, std::move(done));
+    v1::Event event;
+    event.mutable_cancel_requested()->set_reason(std::move(reason));
+    if (active->run->expects(event)) return answer(run_id, std::move(event));
+    // Asked for before: answered as soon as that is durable.
+    active->cancels.back().first = active->run->last_seq();
+    durable(run_id, active->durable_seq, memory::Appended{});
+  });
+}
+
+void Shard::answer(const std::string& run_id, v1::Event event) {
+  Active* active = find(run_id);
+  if (active == nullptr || !active->run->expects(event)) return;
+  admit(*active, std::move(event));
+  advance(*active);
+}
+
+void Shard::admit(Active& active, v1::Event event) {
+  run::stamp(event, active.run->last_seq(), active.run->last_at_us(), active.run->digest(),
+             world_.clock.now().time_since_epoch().count(), world_.epoch);
+  if (Status applied = active.run->apply(event); !applied)
+    die(fmt::format("run {}: {}", active.id, applied.error().message));
+  active.conversations.apply(event);
+  if (active.batch.empty()) active.batch_first = event.seq();
+  append_event(event, active.batch);
+}
+
+void Shard::advance(Active& active) {
+  while (!active.run->ended()) {
+    bool moved = false;
+    while (auto decision = active.run->decide()) {
+      admit(active, *std::move(decision));
+      moved = true;
+    }
+    while (auto command = active.run->next()) {
+      carry_out(active, *command);
+      moved = true;
+    }
+    if (moved) continue;
+    const bool idle = active.models.empty() && active.tools.empty() && active.timers.empty();
+    if (!idle || !active.run->outstanding().empty()) break;
+    // Nothing is decided and nothing is awaited: a defect of the runtime, and it says so instead of hanging.
+    v1::Event event;
+    event.mutable_run_ended()->set_status(v1::RUN_STATUS_FAILED);
+    event.mutable_run_ended()->mutable_failure()->set_kind(v1::ERROR_KIND_INTERNAL);
+    event.mutable_run_ended()->mutable_failure()->set_message(
+        "the run waits for nothing and has not ended; this is a defect of weft");
+    admit(active, std::move(event));
+  }
+  flush(active);
+}
+
+void Shard::flush(Active& active) {
+  if (active.batch.empty()) return;
+  memory::Append append;
+  append.run = active.id;
+  append.partition = active.partition;
+  append.epoch = world_.epoch;
+  append.first_seq = active.batch_first;
+  append.last_seq = active.run->last_seq();
+  append.events = std::exchange(active.batch, {});
+  append.blobs = contents_.take_staged();
+  if (!active.created || active.run->ended()) {
+    const v1::Run summary = active.run->summary();
+    memory::RunRow row;
+    row.id = active.id;
+    row.partition = active.partition;
+    row.workflow = summary.workflow();
+    row.workflow_hash = summary.workflow_hash();
+    row.status = summary.status();
+    row.ended = active.run->ended();
+    row.submitted_at = Time(Duration(summary.submitted_at_us()));
+    if (row.ended) row.ended_at = Time(Duration(summary.ended_at_us()));
+    row.last_seq = summary.last_seq();
+    for (const v1::Label& label : summary.labels()) row.labels.emplace_back(label.key(), label.value());
+    row.request_id = summary.request_id();
+    row.request_digest = active.request_digest;
+    row.summary = summary.SerializeAsString();
+    (active.created ? append.update : append.create) = std::move(row);
+    active.created = true;
+  }
+  world_.journal.append(std::move(append), [this, run_id = active.id,
+                                            seq = active.run->last_seq()](Result<memory::Appended> appended) mutable {
+    loop_.post([this, run_id = std::move(run_id), seq, appended = std::move(appended)]() mutable {
+      durable(run_id, seq, std::move(appended));
+    });
+  });
+}
+
+void Shard::durable(const std::string& run_id, std::uint64_t seq, Result<memory::Appended> appended) {
+  const auto found = runs_.find(run_id);
+  if (found == runs_.end() || found->second->frozen) return;
+  Active& active = *found->second;
+  if (!appended) return freeze(active, appended.error());
+  if (!appended->existing_run.empty()) {
+    v1::RunsSubmitResponse response;
+    response.set_run_id(appended->existing_run);
+    response.set_existing(true);
+    if (active.submitted) std::exchange(active.submitted, nullptr)(std::move(response));
+    return forget(run_id);
+  }
+  active.durable_seq = std::max(active.durable_seq, seq);
+  while (!active.gate.empty() && active.gate.front().seq <= active.durable_seq) {
+    Task leave = std::move(active.gate.front().leave);
+    active.gate.pop_front();
+    leave();
+  }
+  if (active.submitted) {
+    v1::RunsSubmitResponse response;
+    response.set_run_id(run_id);
+    std::exchange(active.submitted, nullptr)(std::move(response));
+  }
+  std::erase_if(active.cancels, [&](auto& waiting) {
+    if (waiting.first > active.durable_seq) return false;
+    v1::RunsCancelResponse response;
+    *response.mutable_run() = active.run->summary();
+    waiting.second(std::move(response));
+    return true;
+  });
+  const bool over = active.run->ended() && active.durable_seq == active.run->last_seq();
+  world_.hub.advanced(run_id, active.durable_seq, over);
+  if (over) forget(run_id);
+}
+
+void Shard::freeze(Active& active, const Error& error) {
+  spdlog::error("run {} is frozen, since its events could not be written: {}", active.id, error.message);
+  active.frozen = true;
+  active.gate.clear();
+  for (const auto& [key, flight] : active.models) {
+    if (flight.call != 0) client_.cancel(flight.call);
+    --models_in_flight_;
+  }
+  active.models.clear();
+  for (const auto& [key, timer] : active.timers) loop_.cancel(timer);
+  active.timers.clear();
+  if (active.submitted) std::exchange(active.submitted, nullptr)(error);
+  for (auto& [seq, done] : active.cancels) done(error);
+  active.cancels.clear();
+  // A run that was never written does not exist.
+  if (active.durable_seq == 0) forget(active.id);
+}
+
+void Shard::forget(const std::string& run_id) {
+  const auto found = runs_.find(run_id);
+  if (found == runs_.end()) return;
+  drop(*found->second, run::CallKey{});
+  runs_.erase(found);
+  --world_.active_runs;
+}
+
+}  // namespace weft::engine

@@ -1,0 +1,156 @@
+// One shard: a thread that owns some partitions' runs. It appends what happened, carries out what runs want, and holds
+// back what leaves the process until it may: the gate.
+//
+//   event ──► admit: stamp, apply, add to the batch ──► decisions … commands … ──► flush: one append
+//                                                                                    └─ durable ──► the gate opens
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/http.h"
+#include "base/loop.h"
+#include "memory/journal.h"
+#include "runtime/engine/content_store.h"
+#include "runtime/engine/conversations.h"
+#include "runtime/engine/engine.h"
+#include "runtime/engine/hub.h"
+#include "runtime/engine/registry.h"
+#include "runtime/engine/routes.h"
+#include "runtime/model/client.h"
+#include "runtime/run/run.h"
+
+namespace weft::engine {
+
+// What every shard stands on; owned by the engine, outlives the shards.
+struct ShardWorld {
+  memory::Journal& journal;
+  tools::Toolbox& tools;
+  const run::ToolTable& tool_table;
+  const Routes& routes;
+  Hub& hub;
+  Clock& clock;
+  const EngineLimits& limits;
+  memory::Epoch epoch = 0;
+  std::atomic<std::size_t>& active_runs;
+};
+
+v1::Event event_at(const run::CallKey& key);
+
+struct Submission {
+  std::string run_id;
+  std::uint32_t partition = 0;
+  std::shared_ptr<const workflows::Workflow> workflow;
+  std::string input;              // Canonical JSON.
+  v1::RunsSubmitRequest request;  // Labels, request id, traceparent.
+  std::string request_digest;
+  Done<v1::RunsSubmitResponse> done;
+};
+
+class Shard {
+ public:
+  explicit Shard(ShardWorld world);
+  ~Shard();  // Stops the thread; calls in flight are dropped, to be found by recovery.
+
+  // Before start(): folds a run from its journal.
+  Status recover(const memory::RunRow& row, std::shared_ptr<const workflows::Workflow> workflow);
+  void start();  // Begins to serve; recovered runs go on.
+
+  // Thread-safe; they post to the shard.
+  void submit(Submission submission);
+  void cancel(std::string run_id, std::string reason, Done<v1::RunsCancelResponse> done);
+
+ private:
+  using TimerKey = std::pair<run::CallKey, int>;
+  struct Gated {
+    std::uint64_t seq = 0;  // Leaves when this event is durable.
+    run::CallKey key;
+    Task leave;
+  };
+  struct ModelFlight {
+    model::Client::CallId call = 0;  // 0: held by the gate.
+    Route route;
+    std::optional<model::Price> price;
+    std::uint64_t request_bytes = 0;
+    std::uint64_t streamed_bytes = 0;
+    std::int64_t sent_us = 0;
+  };
+  struct ToolFlight {
+    std::shared_ptr<tools::Cancelled> cancelled;
+    std::int64_t started_us = 0;
+  };
+  struct Active {
+    std::string id;
+    std::uint32_t partition = 0;
+    std::unique_ptr<run::Run> run;
+    Conversations conversations;
+    std::string batch;  // Events that were applied and not yet handed to the journal.
+    std::uint64_t batch_first = 0;
+    std::uint64_t durable_seq = 0;
+    bool created = false;  // Its row exists, or is on its way.
+    bool frozen = false;   // An append failed: nothing more happens to it here.
+    std::deque<Gated> gate;
+    std::map<run::CallKey, ModelFlight> models;
+    std::map<run::CallKey, ToolFlight> tools;
+    std::map<TimerKey, Loop::TimerId> timers;
+    std::string request_digest;
+    Done<v1::RunsSubmitResponse> submitted;
+    std::vector<std::pair<std::uint64_t, Done<v1::RunsCancelResponse>>> cancels;  // Answered when durable.
+  };
+
+  // shard.cpp: the life of a run.
+  void admit(Active& active, v1::Event event);
+  void advance(Active& active);
+  void flush(Active& active);
+  void durable(const std::string& run_id, std::uint64_t seq, Result<memory::Appended> appended);
+  void freeze(Active& active, const Error& error);
+  void forget(const std::string& run_id);
+  void resume(Active& active);
+  Active* find(const std::string& run_id);
+  // Admits an answer from outside if it is still waited for, and everything that follows from it.
+  void answer(const std::string& run_id, v1::Event event);
+
+  // shard_calls.cpp: commands into effects.
+  void carry_out(Active& active, const run::Command& command);
+  void call_model(Active& active, const run::ModelCall& command);
+  void send(const std::string& run_id, const run::CallKey& key, model::Call call);
+  void model_outcome(const std::string& run_id, const run::CallKey& key, model::Outcome outcome);
+  void model_closed(Active& active, const run::CallKey& key, const ModelFlight& flight);
+  void next_waiting_model();
+  void call_tool(Active& active, const run::ToolCall& command);
+  void run_tool(const std::string& run_id, const run::CallKey& key, tools::ToolRequest request);
+  void tool_outcome(const std::string& run_id, const run::CallKey& key, tools::ToolReply reply);
+  void next_waiting_tool();
+  void start_timer(Active& active, const run::StartTimer& command);
+  void drop(Active& active, const run::CallKey& key);
+  void when_durable(Active& active, const run::CallKey& key, Task leave);
+  Result<std::shared_ptr<const model::Prefix>> prefix(const Active& active, workflows::StepId step, const Route& route);
+  v1::Event model_ended(const run::CallKey& key, const ModelFlight& flight, model::Answer answer,
+                        const model::Prefix& prefix);
+  // A call whose answer will not come: booked by estimate.
+  v1::Event lost_call(const run::CallKey& key, const ModelFlight& flight, std::string failure,
+                      std::string message) const;
+  std::optional<v1::Cost> cost(const ModelFlight& flight, const model::Usage& usage) const;
+
+  ShardWorld world_;
+  Loop loop_;
+  HttpClient http_;
+  model::Client client_;
+  ContentStore contents_;
+  std::map<std::string, std::unique_ptr<Active>> runs_;  // Loop only, as all below.
+  std::map<std::string, std::weak_ptr<const model::Prefix>> prefixes_;
+  std::deque<std::pair<std::string, run::ModelCall>> waiting_models_;
+  std::deque<Task> waiting_tools_;
+  std::size_t models_in_flight_ = 0;
+  std::size_t tools_in_flight_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace weft::engine

@@ -1,0 +1,380 @@
+// Commands into effects: model calls, tool calls, timers, and how their answers become events.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "runtime/engine/shard.h"
+
+namespace weft::engine {
+namespace {
+
+v1::Usage to_wire(const model::Usage& usage) {
+  v1::Usage wire;
+  if (usage.input_hit) wire.set_input_hit(*usage.input_hit);
+  if (usage.input_miss) wire.set_input_miss(*usage.input_miss);
+  if (usage.input_write) wire.set_input_write(*usage.input_write);
+  if (usage.output) wire.set_output(*usage.output);
+  if (usage.reasoning) wire.set_reasoning(*usage.reasoning);
+  wire.set_estimated(usage.estimated);
+  return wire;
+}
+
+// A token is about four bytes of English or code; an estimate, and marked as one wherever it is shown.
+std::uint64_t tokens_of(std::uint64_t bytes) { return (bytes + 3) / 4; }
+
+}  // namespace
+
+v1::Event event_at(const run::CallKey& key) {
+  v1::Event event;
+  event.set_path(key.path);
+  event.set_attempt(key.attempt);
+  event.set_turn(key.turn);
+  event.set_call(key.call);
+  return event;
+}
+
+void Shard::carry_out(Active& active, const run::Command& command) {
+  if (const auto* call = std::get_if<run::ModelCall>(&command)) return call_model(active, *call);
+  if (const auto* call = std::get_if<run::ToolCall>(&command)) return call_tool(active, *call);
+  if (const auto* timer = std::get_if<run::StartTimer>(&command)) return start_timer(active, *timer);
+  drop(active, std::get<run::Drop>(command).key);
+}
+
+void Shard::when_durable(Active& active, const run::CallKey& key, Task leave) {
+  active.gate.push_back({active.run->last_seq(), key, std::move(leave)});
+}
+
+Result<std::shared_ptr<const model::Prefix>> Shard::prefix(const Active& active, workflows::StepId step,
+                                                           const Route& route) {
+  const workflows::Workflow& workflow = active.run->workflow();
+  const std::string key = fmt::format("{}:{}:{}:{}", workflow.hash, step, route.provider, route.wire);
+  if (auto kept = prefixes_[key].lock()) return kept;
+  const workflows::Agent& agent = std::get<workflows::PromptBody>(workflow.step(step).body).agent;
+  model::AgentFace face;
+  face.model = route.wire;
+  face.system = agent.system;
+  face.max_output = agent.max_output;
+  face.temperature = agent.temperature;
+  for (const std::string& name : agent.tools) {
+    const tools::Tool* tool = world_.tools.find(name);
+    if (tool == nullptr) return failed_precondition(fmt::format("the tool {} is not offered by this server", name));
+    face.tools.push_back({name, tool->spec().description, tool->spec().input_schema});
+  }
+  WEFT_TRY(model::Prefix built, model::Prefix::build(face, route.features));
+  auto shared = std::make_shared<const model::Prefix>(std::move(built));
+  std::erase_if(prefixes_, [](const auto& entry) { return entry.second.expired(); });
+  prefixes_[key] = shared;
+  return shared;
+}
+
+void Shard::call_model(Active& active, const run::ModelCall& command) {
+  if (models_in_flight_ >= world_.limits.model_calls_max) {
+    waiting_models_.emplace_back(active.id, command);
+    return;
+  }
+  const auto refuse = [&](const Error& error) {
+    v1::Event event = event_at(command.key);
+    event.mutable_call_refused()->mutable_failure()->set_kind(v1::ERROR_KIND_REFUSED);
+    event.mutable_call_refused()->mutable_failure()->set_message(error.message);
+    admit(active, std::move(event));
+  };
+  const workflows::Agent& agent = std::get<workflows::PromptBody>(active.run->workflow().step(command.step).body).agent;
+  auto route = world_.routes.find(agent.model);
+  if (!route) return refuse(route.error());
+  auto face = prefix(active, command.step, *route);
+  if (!face) return refuse(face.error());
+  auto conversation = active.conversations.at(command.key.path, *face, contents_);
+  if (!conversation) return refuse(conversation.error());
+
+  ModelFlight flight;
+  flight.route = *std::move(route);
+  flight.price = world_.routes.price(flight.route, world_.clock.now());
+  flight.request_bytes = (*conversation)->size();
+  v1::Event event = event_at(command.key);
+  v1::ModelCallStarted& started = *event.mutable_model_call_started();
+  started.set_provider(flight.route.provider);
+  started.set_model(agent.model);
+  started.set_wire_model(flight.route.wire);
+  started.set_request_sha256(std::string(view((*conversation)->digest())));
+  started.set_request_bytes(flight.request_bytes);
+  started.set_prefix_sha256(std::string(view((*conversation)->prefix().digest())));
+  started.set_prefix_bytes((*conversation)->prefix().bytes()->size());
+  started.set_simulated(flight.route.simulated);
+  if (flight.price) {
+    started.set_price_row(flight.price->row);
+    model::Usage worst;
+    worst.input_hit = 0;
+    worst.input_miss = tokens_of(flight.request_bytes);
+    worst.output = agent.max_output;
+    if (const auto reserved = cost(flight, worst)) *started.mutable_reserved() = *reserved;
+  }
+  model::Call call{flight.route.endpoint, (*conversation)->body()};
+  active.models[command.key] = std::move(flight);
+  ++models_in_flight_;
+  admit(active, std::move(event));
+  when_durable(active, command.key, [this, run_id = active.id, key = command.key, call = std::move(call)]() mutable {
+    send(run_id, key, std::move(call));
+  });
+}
+
+void Shard::send(const std::string& run_id, const run::CallKey& key, model::Call call) {
+  Active* active = find(run_id);
+  if (active == nullptr) return;
+  const auto flight = active->models.find(key);
+  if (flight == active->models.end()) return;
+  flight->second.sent_us = world_.clock.now().time_since_epoch().count();
+  auto on_progress = [this, run_id, key](model::Stream stream, std::string_view text) {
+    if (Active* at_work = find(run_id)) {
+      if (const auto open = at_work->models.find(key); open != at_work->models.end())
+        open->second.streamed_bytes += text.size();
+    }
+    if (!world_.hub.watched()) return;
+    v1::Progress progress;
+    progress.set_path(key.path);
+    progress.set_attempt(key.attempt);
+    progress.set_turn(key.turn);
+    (stream == model::Stream::kText ? *progress.mutable_text() : *progress.mutable_reasoning()) = text;
+    world_.hub.progressed(run_id, progress);
+  };
+  flight->second.call =
+      client_.start(std::move(call), std::move(on_progress),
+                    [this, run_id, key](model::Outcome outcome) { model_outcome(run_id, key, std::move(outcome)); });
+}
+
+std::optional<v1::Cost> Shard::cost(const ModelFlight& flight, const model::Usage& usage) const {
+  if (!flight.price) return std::nullopt;
+  const auto money = model::cost(usage, *flight.price);
+  if (!money) return std::nullopt;
+  v1::Cost cost;
+  cost.set_pico_usd(*money);
+  cost.set_simulated(flight.route.simulated);
+  return cost;
+}
+
+v1::Event Shard::model_ended(const run::CallKey& key, const ModelFlight& flight, model::Answer answer,
+                             const model::Prefix& prefix) {
+  // An event holds up to 128 calls' arguments, so they go to blobs earlier than a lone content does.
+  constexpr std::size_t kArgumentsInlineMax = std::size_t{2} << 10;
+  v1::Event event = event_at(key);
+  v1::ModelCallEnded& ended = *event.mutable_model_call_ended();
+  Status stored;
+  const auto store = [&](std::string bytes, std::size_t inline_max, v1::Content& into) {
+    auto put = contents_.put(std::move(bytes), inline_max);
+    if (put) into = *std::move(put);
+    if (!put) stored = std::move(put).error();
+  };
+  store(std::move(answer.turn.text), run::kInlineBytesMax, *ended.mutable_text());
+  if (answer.turn.reasoning) store(*std::move(answer.turn.reasoning), run::kInlineBytesMax, *ended.mutable_reasoning());
+  for (model::ToolCall& call : answer.turn.tool_calls) {
+    v1::RequestedCall& requested = *ended.add_calls();
+    requested.set_id(call.id);
+    requested.set_wire_name(call.name);
+    requested.set_tool(prefix.tool_named(call.name).value_or(""));
+    store(std::move(call.arguments), kArgumentsInlineMax, *requested.mutable_arguments());
+  }
+  ended.set_cut(answer.finish == model::Finish::kLength);
+  ended.set_finish_reason(answer.finish_reason);
+  *ended.mutable_usage() = to_wire(answer.usage);
+  if (const auto paid = cost(flight, answer.usage)) *ended.mutable_cost() = *paid;
+  ended.set_response_model(answer.model);
+  ended.set_request_id(answer.request_id);
+  ended.set_first_token_us(answer.first_token.count());
+  ended.set_total_us(answer.total.count());
+  if (!stored) return lost_call(key, flight, "too_large", stored.error().message);
+  return event;
+}
+
+v1::Event Shard::lost_call(const run::CallKey& key, const ModelFlight& flight, std::string failure,
+                           std::string message) const {
+  v1::Event event = event_at(key);
+  v1::ModelCallFailed& failed = *event.mutable_model_call_failed();
+  failed.set_failure(std::move(failure));
+  failed.set_message(std::move(message));
+  // What the server counted is not known: all of the request as a miss, and what had streamed in.
+  model::Usage usage;
+  usage.input_hit = 0;
+  usage.input_miss = tokens_of(flight.request_bytes);
+  usage.output = tokens_of(flight.streamed_bytes);
+  usage.estimated = true;
+  *failed.mutable_usage() = to_wire(usage);
+  if (const auto booked = cost(flight, usage)) *failed.mutable_cost() = *booked;
+  return event;
+}
+
+void Shard::model_outcome(const std::string& run_id, const run::CallKey& key, model::Outcome outcome) {
+  --models_in_flight_;
+  Active* active = find(run_id);
+  if (active != nullptr) {
+    const auto found = active->models.find(key);
+    WEFT_CHECK(found != active->models.end(), "an answer came for a model call that is not in flight");
+    const ModelFlight flight = std::move(found->second);
+    active->models.erase(found);
+    if (auto* answered = std::get_if<model::Answer>(&outcome)) {
+      const model::Conversation* conversation = active->conversations.find(key.path);
+      WEFT_CHECK(conversation != nullptr, "an answer came for an agent that is not at work");
+      answer(run_id, model_ended(key, flight, std::move(*answered), conversation->prefix()));
+    } else {
+      model::Failure& failure = std::get<model::Failure>(outcome);
+      v1::Event event = event_at(key);
+      v1::ModelCallFailed& failed = *event.mutable_model_call_failed();
+      failed.set_failure(std::string(model::failure_name(failure.kind)));
+      failed.set_message(std::move(failure.message));
+      failed.set_http_status(failure.status);
+      failed.set_retryable(model::is_retryable(failure.kind));
+      if (failure.retry_after) failed.set_retry_after_us(failure.retry_after->count());
+      failed.set_request_id(failure.request_id);
+      failed.set_total_us(failure.total.count());
+      if (failure.usage) {
+        *failed.mutable_usage() = to_wire(*failure.usage);
+        if (const auto paid = cost(flight, *failure.usage)) *failed.mutable_cost() = *paid;
+      }
+      if (!failure.partial_text.empty()) {
+        if (auto put = contents_.put(std::move(failure.partial_text))) *failed.mutable_partial_text() = *std::move(put);
+      }
+      answer(run_id, std::move(event));
+    }
+  }
+  next_waiting_model();
+}
+
+void Shard::next_waiting_model() {
+  while (!waiting_models_.empty() && models_in_flight_ < world_.limits.model_calls_max) {
+    auto [run_id, command] = std::move(waiting_models_.front());
+    waiting_models_.pop_front();
+    Active* active = find(run_id);
+    v1::Event wanted = event_at(command.key);
+    wanted.mutable_model_call_started();
+    if (active == nullptr || !active->run->expects(wanted)) continue;
+    call_model(*active, command);
+    advance(*active);
+  }
+}
+
+void Shard::call_tool(Active& active, const run::ToolCall& command) {
+  v1::Event event = event_at(command.key);
+  v1::ToolCallStarted& started = *event.mutable_tool_call_started();
+  started.set_tool(command.tool);
+  started.set_effect(static_cast<v1::ToolEffect>(static_cast<int>(command.effect) + 1));
+  started.set_key(command.idempotency_key);
+  *started.mutable_arguments() = command.arguments;
+  admit(active, std::move(event));
+  auto arguments = contents_.bytes(command.arguments);
+  if (!arguments) die(fmt::format("run {}: {}", active.id, arguments.error().message));
+  active.tools[command.key] = {std::make_shared<tools::Cancelled>(false),
+                               world_.clock.now().time_since_epoch().count()};
+  tools::ToolRequest request{command.tool, **arguments, command.idempotency_key};
+  when_durable(active, command.key,
+               [this, run_id = active.id, key = command.key, request = std::move(request)]() mutable {
+                 run_tool(run_id, key, std::move(request));
+               });
+}
+
+void Shard::run_tool(const std::string& run_id, const run::CallKey& key, tools::ToolRequest request) {
+  Active* active = find(run_id);
+  if (active == nullptr) return;
+  const auto flight = active->tools.find(key);
+  if (flight == active->tools.end()) return;
+  tools::Tool* tool = world_.tools.find(request.tool);
+  WEFT_CHECK(tool != nullptr, "a tool is called that is not there");
+  if (tool->is_instant()) return tool_outcome(run_id, key, tool->run(request, *flight->second.cancelled));
+  if (tools_in_flight_ >= world_.limits.tool_calls_max) {
+    waiting_tools_.push_back(
+        [this, run_id, key, request = std::move(request)]() mutable { run_tool(run_id, key, std::move(request)); });
+    return;
+  }
+  ++tools_in_flight_;
+  auto reply = std::make_shared<tools::ToolReply>();
+  loop_.work([tool, reply, cancelled = flight->second.cancelled,
+              request = std::move(request)] { *reply = tool->run(request, *cancelled); },
+             [this, run_id, key, reply] {
+               --tools_in_flight_;
+               tool_outcome(run_id, key, std::move(*reply));
+               if (waiting_tools_.empty()) return;
+               Task next = std::move(waiting_tools_.front());
+               waiting_tools_.pop_front();
+               next();
+             });
+}
+
+void Shard::tool_outcome(const std::string& run_id, const run::CallKey& key, tools::ToolReply reply) {
+  Active* active = find(run_id);
+  if (active == nullptr) return;
+  const auto flight = active->tools.find(key);
+  if (flight == active->tools.end()) return;
+  const std::int64_t total_us = world_.clock.now().time_since_epoch().count() - flight->second.started_us;
+  active->tools.erase(flight);
+  v1::Event event = event_at(key);
+  auto output = contents_.put(std::move(reply.output));
+  if (reply.status == tools::ToolStatus::kUnknown) {
+    event.mutable_tool_call_in_doubt()->set_why(output && output->has_inline_() ? output->inline_()
+                                                                                : "whether it was done is not known");
+    return answer(run_id, std::move(event));
+  }
+  v1::ToolCallEnded& ended = *event.mutable_tool_call_ended();
+  ended.set_outcome(reply.status == tools::ToolStatus::kDone ? v1::TOOL_OUTCOME_DONE : v1::TOOL_OUTCOME_FAILED);
+  ended.set_total_us(total_us);
+  if (!output) {
+    ended.set_outcome(v1::TOOL_OUTCOME_FAILED);
+    ended.mutable_output()->set_inline_("its result is too large: " + output.error().message);
+  } else {
+    *ended.mutable_output() = *std::move(output);
+  }
+  answer(run_id, std::move(event));
+}
+
+void Shard::start_timer(Active& active, const run::StartTimer& command) {
+  const TimerKey key{command.key, command.timer};
+  const Duration wait(std::max<std::int64_t>(0, command.due_us - world_.clock.now().time_since_epoch().count()));
+  active.timers[key] = loop_.after(wait, [this, run_id = active.id, command] {
+    Active* due = find(run_id);
+    if (due == nullptr) return;
+    due->timers.erase({command.key, command.timer});
+    v1::Event event = event_at(command.key);
+    event.mutable_timer_fired()->set_timer(command.timer);
+    answer(run_id, std::move(event));
+  });
+}
+
+// Everything under the key's path and attempt; an empty path is the whole run.
+void Shard::drop(Active& active, const run::CallKey& key) {
+  const auto meant = [&](const run::CallKey& other) {
+    return key.path.empty() || (other.path == key.path && other.attempt == key.attempt);
+  };
+  std::erase_if(active.timers, [&](const auto& entry) {
+    if (!meant(entry.first.first)) return false;
+    loop_.cancel(entry.second);
+    return true;
+  });
+  std::vector<std::pair<run::CallKey, ModelFlight>> closed;
+  std::erase_if(active.models, [&](auto& entry) {
+    if (!meant(entry.first)) return false;
+    closed.emplace_back(entry.first, std::move(entry.second));
+    return true;
+  });
+  for (const auto& [call, flight] : closed) model_closed(active, call, flight);
+  std::erase_if(active.tools, [&](const auto& entry) {
+    if (!meant(entry.first)) return false;
+    v1::Event wanted = event_at(entry.first);
+    wanted.mutable_tool_call_ended();
+    if (active.run->expects(wanted)) return false;  // It may change the world: its result is waited for.
+    *entry.second.cancelled = true;
+    return true;
+  });
+}
+
+void Shard::model_closed(Active& active, const run::CallKey& key, const ModelFlight& flight) {
+  --models_in_flight_;
+  const bool sent = flight.call != 0;
+  if (sent) client_.cancel(flight.call);
+  if (!sent) std::erase_if(active.gate, [&](const Gated& gated) { return gated.key == key; });
+  v1::Event event = lost_call(key, flight, "cancelled", sent ? "nobody waits for it any more" : "it had not left yet");
+  if (!sent) {
+    event.mutable_model_call_failed()->clear_usage();
+    event.mutable_model_call_failed()->clear_cost();
+  }
+  if (active.run->expects(event)) admit(active, std::move(event));
+  if (!waiting_models_.empty()) loop_.post([this] { next_waiting_model(); });
+}
+
+}  // namespace weft::engine

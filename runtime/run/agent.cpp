@@ -1,0 +1,261 @@
+// An agent at work: model turns and tool calls, until it answers.
+//
+// Calls of one turn: `pure` and `read` run together; calls that change the world run one after another after them and
+// stop at the first failure or refusal; results enter the conversation in the order of the calls.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/bytes.h"
+#include "runtime/run/policy.h"
+#include "runtime/run/state.h"
+
+namespace weft::run {
+
+using workflows::Step;
+using Phase = Execution::Phase;
+
+void Run::State::want_model(Execution& execution) {
+  execution.phase = Phase::kModelWanted;
+  outbox.push_back(
+      ModelCall{{execution.path, execution.attempt, execution.turn, execution.sending}, execution.step->id});
+}
+
+void Run::State::take_answer(Execution& execution, const v1::ModelCallEnded& answer) {
+  execution.text = answer.text();
+  execution.cut = answer.cut();
+  execution.calls.clear();
+  if (answer.calls().empty()) {
+    execution.phase = Phase::kAnswered;
+    return;
+  }
+  execution.phase = Phase::kTools;
+  const std::vector<std::string>& allowed = std::get<workflows::PromptBody>(execution.step->body).agent.tools;
+  for (const v1::RequestedCall& call : answer.calls()) {
+    execution.calls.push_back(plan_call(execution, &allowed, call.tool(), call.wire_name(), call.arguments()));
+  }
+  issue_tools(execution);
+}
+
+// Decides, from the call alone, whether it may run; a refusal is what the model reads.
+ToolCallState Run::State::plan_call(const Execution& execution, const std::vector<std::string>* allowed,
+                                    std::string_view tool, std::string_view wire_name, const v1::Content& arguments) {
+  ToolCallState call;
+  call.wire_name = wire_name;
+  const auto facts = tools.find(tool);
+  if (allowed != nullptr && (tool.empty() || std::ranges::find(*allowed, tool) == allowed->end())) {
+    call.refusal = allowed->empty() ? fmt::format("there is no tool {}; you have no tools", printable(wire_name))
+                                    : fmt::format("there is no tool {}; you have: {}", printable(wire_name),
+                                                  fmt::join(*allowed, ", "));
+    return call;
+  }
+  call.tool = tool;
+  if (facts == tools.end()) {
+    call.refusal = fmt::format("the tool {} is not offered by this server", tool);
+    return call;
+  }
+  call.effect = facts->second.effect;
+  auto bytes = contents.bytes(arguments);
+  auto value = bytes ? parse_untrusted(**bytes) : Result<Json>(std::move(bytes).error());
+  if (value) value = facts->second.input.validate(*std::move(value), "arguments");
+  if (!value) {
+    call.refusal = fmt::format("{}: {}", tool, value.error().message);
+    return call;
+  }
+  const std::string canonical = to_text(*value);
+  auto put = contents.put(canonical);
+  if (!put) {
+    call.refusal = fmt::format("{}: {}", tool, put.error().message);
+    return call;
+  }
+  call.arguments = *std::move(put);
+  call.key = idempotency_key(identity.lineage(), execution.path, tool, canonical, 0);
+  return call;
+}
+
+namespace {
+
+bool stopped(const ToolCallState& call) {
+  return call.ended && call.outcome != v1::TOOL_OUTCOME_DONE && call.outcome != v1::TOOL_OUTCOME_REUSED;
+}
+
+// The call with effect whose turn it is: all reads have ended, and all effects before it went well.
+ToolCallState* next_effect(Execution& execution) {
+  for (const ToolCallState& call : execution.calls) {
+    if (!tools::changes_world(call.effect) && !call.ended) return nullptr;
+  }
+  for (ToolCallState& call : execution.calls) {
+    if (!tools::changes_world(call.effect)) continue;
+    if (!call.ended) return &call;
+    if (stopped(call)) return nullptr;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+// Puts the calls that may run now into the outbox, or the next turn where all have ended.
+void Run::State::issue_tools(Execution& execution) {
+  const auto command = [&](ToolCallState& call) {
+    call.commanded = true;
+    const auto number = static_cast<std::uint32_t>(&call - execution.calls.data()) + 1;
+    outbox.push_back(ToolCall{
+        {execution.path, execution.attempt, execution.turn, number}, call.tool, call.effect, call.key, call.arguments});
+  };
+  if (execution.closing) return;
+  for (ToolCallState& call : execution.calls) {
+    if (!tools::changes_world(call.effect) && call.refusal.empty() && !call.commanded) command(call);
+  }
+  if (ToolCallState* effect = next_effect(execution)) {
+    if (effect->refusal.empty() && !effect->commanded && !execution.recorded.contains(effect->key)) command(*effect);
+  }
+  if (execution.step->kind != workflows::StepKind::kPrompt) return;
+  if (!std::ranges::all_of(execution.calls, [](const ToolCallState& call) { return call.ended; })) return;
+  if (execution.turn >= std::get<workflows::PromptBody>(execution.step->body).agent.turns) {
+    execution.phase = Phase::kTurnsSpent;
+    return;
+  }
+  ++execution.turn;
+  execution.sending = 1;
+  execution.calls.clear();
+  want_model(execution);
+}
+
+std::optional<v1::Event> Run::State::decide_execution(Scope& scope, std::uint32_t at, std::uint32_t index) {
+  Execution& execution = *scope.steps[at].slots[index].execution;
+  const Step& step = *execution.step;
+  const auto give_up = [&](v1::Failure failure, Again again) {
+    v1::StepResult result;
+    result.set_status(v1::STEP_STATUS_FAILED);
+    *result.mutable_failure() = std::move(failure);
+    // What an agent has begun to do to the world is not begun afresh.
+    const bool fresh = !execution.effect_started || step.kind != workflows::StepKind::kPrompt;
+    return finish(scope, at, index, std::move(result), fresh ? again : Again::kNever);
+  };
+  if (execution.closing) {
+    if (!settled(execution)) return std::nullopt;
+    return give_up(execution.failure, Again::kMay);
+  }
+  switch (execution.phase) {
+    case Phase::kModelFailed:
+      return decide_model_failure(scope, at, index);
+    case Phase::kFailed:
+      return give_up(execution.failure, Again::kNever);
+    case Phase::kTurnsSpent: {
+      const auto turns = std::get<workflows::PromptBody>(step.body).agent.turns;
+      return give_up(
+          failed(v1::ERROR_KIND_TURNS, fmt::format("the agent did not answer within {} turns", turns)).failure(),
+          Again::kMay);
+    }
+    case Phase::kTools:
+      return decide_tools(execution);
+    case Phase::kAnswered: {
+      v1::StepResult result = answer_result(execution);
+      const Again again = execution.effect_started ? Again::kNever : Again::kMay;
+      return finish(scope, at, index, std::move(result), again);
+    }
+    case Phase::kToolDone: {
+      const ToolCallState& call = execution.calls.front();
+      if (call.outcome != v1::TOOL_OUTCOME_DONE) {
+        auto why = contents.bytes(execution.tool_output);
+        const bool refused = call.outcome == v1::TOOL_OUTCOME_REFUSED;
+        return give_up(
+            failed(refused ? v1::ERROR_KIND_INPUT : v1::ERROR_KIND_TOOL_FAILED, why ? **why : why.error().message)
+                .failure(),
+            refused ? Again::kNever : Again::kMay);
+      }
+      v1::StepResult result;
+      result.set_status(v1::STEP_STATUS_SUCCEEDED);
+      *result.mutable_output_json() = execution.tool_output;
+      if (!step.output.is_any()) {
+        auto value = json(execution.tool_output);
+        auto valid = value ? step.output.validate(**value, "output") : Result<Json>(std::move(value).error());
+        auto put = valid ? contents.put(to_text(*valid)) : Result<v1::Content>(std::move(valid).error());
+        if (!put) return give_up(failed(v1::ERROR_KIND_INVALID_OUTPUT, put.error().message).failure(), Again::kNever);
+        *result.mutable_output_json() = *std::move(put);
+      }
+      return finish(scope, at, index, std::move(result), Again::kNever);
+    }
+    case Phase::kGroup:
+      if (!execution.inner->all_ended()) return std::nullopt;
+      return finish(scope, at, index, scope_result(*execution.inner), Again::kMay);
+    case Phase::kModelWanted:
+    case Phase::kModelInFlight:
+    case Phase::kModelBackoff:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+std::optional<v1::Event> Run::State::decide_model_failure(Scope& scope, std::uint32_t at, std::uint32_t index) {
+  const Slot& slot = scope.steps[at].slots[index];
+  const Execution& execution = *slot.execution;
+  const Step& step = *execution.step;
+  const v1::ModelCallFailed& failure = execution.model_failure;
+  const bool lost = failure.failure() == "lost";
+  if (lost ||
+      (failure.retryable() && slot.used < step.retry.attempts && retries(step.retry, v1::ERROR_KIND_MODEL_FAILED))) {
+    v1::Event event = draft(execution.path, execution.attempt, execution.turn, execution.sending);
+    v1::ModelCallRepeated& again = *event.mutable_model_call_repeated();
+    const std::int64_t wait = lost ? 0 : backoff(step.retry, slot.used, identity.run_id() + execution.path).count();
+    again.set_at_us(at_us + std::max(wait, std::min(failure.retry_after_us(), kRetryAfterUsMax)));
+    again.set_because(failure.failure());
+    return event;
+  }
+  v1::StepResult result =
+      failed(v1::ERROR_KIND_MODEL_FAILED, fmt::format("{}: {}", failure.failure(), failure.message()), slot.used);
+  return finish(scope, at, index, std::move(result), Again::kNever);
+}
+
+// Calls that end without leaving: refused ones, and those whose result is recorded.
+std::optional<v1::Event> Run::State::decide_tools(Execution& execution) {
+  const ToolCallState* effect = next_effect(execution);
+  const bool stop = std::ranges::any_of(
+      execution.calls, [](const ToolCallState& call) { return tools::changes_world(call.effect) && stopped(call); });
+  for (std::uint32_t i = 0; i < execution.calls.size(); ++i) {
+    const ToolCallState& call = execution.calls[i];
+    if (call.ended || call.commanded) continue;
+    const bool changes = tools::changes_world(call.effect);
+    std::string sentence = call.refusal;
+    if (changes && stop) sentence = "not run: an earlier call of this turn that changes the world did not succeed";
+    if (changes && !stop && &call != effect) continue;
+    v1::Event event = draft(execution.path, execution.attempt, execution.turn, i + 1);
+    v1::ToolCallEnded& over = *event.mutable_tool_call_ended();
+    if (sentence.empty()) {
+      const auto recorded = execution.recorded.find(call.key);
+      if (!changes || recorded == execution.recorded.end()) continue;
+      over.set_outcome(v1::TOOL_OUTCOME_REUSED);
+      *over.mutable_output() = recorded->second;
+      return event;
+    }
+    over.set_outcome(v1::TOOL_OUTCOME_REFUSED);
+    auto put = contents.put(std::move(sentence));
+    if (put) *over.mutable_output() = *std::move(put);
+    return event;
+  }
+  return std::nullopt;
+}
+
+v1::StepResult Run::State::answer_result(const Execution& execution) {
+  const Step& step = *execution.step;
+  v1::StepResult result;
+  *result.mutable_text() = execution.text;
+  result.set_limited(execution.cut);
+  result.set_status(v1::STEP_STATUS_SUCCEEDED);
+  if (step.output.is_any()) return result;
+  auto text = contents.bytes(execution.text);
+  if (!text) return failed(v1::ERROR_KIND_INTERNAL, text.error().message, execution.attempt);
+  auto value = asks_for_json(step) ? json_in_text(**text) : Result<Json>(Json(**text));
+  if (value) value = step.output.validate(*std::move(value), "output");
+  auto put = value ? contents.put(to_text(*value)) : Result<v1::Content>(std::move(value).error());
+  if (!put) {
+    const std::string_view cut = execution.cut ? " (the answer was cut off by its limit on tokens)" : "";
+    return failed(v1::ERROR_KIND_INVALID_OUTPUT,
+                  fmt::format("the answer does not fit its shape: {}{}", put.error().message, cut), execution.attempt);
+  }
+  *result.mutable_output_json() = *std::move(put);
+  return result;
+}
+
+}  // namespace weft::run

@@ -1,0 +1,345 @@
+// What follows from the state: which steps start, are skipped or cancelled, and how the run ends.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "runtime/run/environment.h"
+#include "runtime/run/policy.h"
+#include "runtime/run/state.h"
+
+namespace weft::run {
+namespace {
+
+using workflows::Step;
+using workflows::StepId;
+using workflows::StepKind;
+
+// Evaluates with what names mean in `environment`; a fault of a content counts as a fault of the expression.
+template <class Evaluate>
+auto evaluated(const StateEnvironment& environment, Evaluate evaluate) -> decltype(evaluate()) {
+  auto value = evaluate();
+  if (Status fault = environment.take_fault(); !fault) return Error(std::move(fault).error());
+  return value;
+}
+
+v1::Event skipped(std::string path, std::string reason, std::string cause) {
+  v1::Event event = draft(std::move(path));
+  v1::StepEnded& ended = *event.mutable_step_ended();
+  ended.mutable_result()->set_status(v1::STEP_STATUS_SKIPPED);
+  ended.mutable_result()->set_reason(std::move(reason));
+  ended.set_cause(std::move(cause));
+  return event;
+}
+
+v1::StepKind wire_kind(StepKind kind) {
+  switch (kind) {
+    case StepKind::kPrompt:
+      return v1::STEP_KIND_PROMPT;
+    case StepKind::kTool:
+      return v1::STEP_KIND_TOOL;
+    case StepKind::kSet:
+      return v1::STEP_KIND_SET;
+    case StepKind::kSwitch:
+      return v1::STEP_KIND_SWITCH;
+    case StepKind::kGroup:
+      return v1::STEP_KIND_GROUP;
+  }
+  return v1::STEP_KIND_UNSPECIFIED;
+}
+
+const StepState* state_of(const Run::State& run, const Scope& from, StepId id) {
+  const workflows::ScopeId wanted = run.workflow->step(id).scope;
+  for (const Scope* scope = &from; scope != nullptr; scope = scope->parent) {
+    if (scope->definition->id == wanted) return &scope->steps[run.position[id]];
+  }
+  return nullptr;
+}
+
+// The start rule of docs/language.md, (a) to (c): why the step is skipped, or nothing.
+std::optional<v1::Event> skip_by_graph(const Run::State& run, const Scope& scope, const Step& step,
+                                       const std::string& path) {
+  if (!step.switches.empty()) {
+    const bool chosen = std::ranges::any_of(step.switches, [&](StepId id) {
+      const StepState* state = state_of(run, scope, id);
+      return state->result.status() == v1::STEP_STATUS_SUCCEEDED &&
+             std::ranges::find(state->targets, step.name) != state->targets.end();
+    });
+    if (!chosen) return skipped(path, "switch", run.workflow->step(step.switches.front()).name);
+  }
+  for (const workflows::StrictChain& chain : step.strict) {
+    if (std::ranges::none_of(chain, [&](StepId id) { return has_result(*state_of(run, scope, id)); })) {
+      return skipped(path, "no_result", run.workflow->step(chain.front()).name);
+    }
+  }
+  if (!step.needs.empty()) {
+    const bool none_ran = std::ranges::all_of(step.needs, [&](StepId id) {
+      const v1::StepStatus status = state_of(run, scope, id)->result.status();
+      return status == v1::STEP_STATUS_SKIPPED || status == v1::STEP_STATUS_CANCELLED;
+    });
+    if (none_ran) return skipped(path, "needs", run.workflow->step(step.needs.front()).name);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<v1::Event> Run::State::decide() {
+  if (ended || seq == 0) return std::nullopt;
+  while (!agenda.empty()) {
+    const AgendaItem item = agenda.front();
+    if (const std::shared_ptr<Scope> scope = item.scope.lock()) {
+      if (auto event = decide_step(*scope, item.position, item.slot)) return event;
+    }
+    agenda.pop_front();
+  }
+  if (top->all_ended()) return run_end();
+  return std::nullopt;
+}
+
+std::optional<v1::Event> Run::State::decide_step(Scope& scope, std::uint32_t at, std::uint32_t slot) {
+  StepState& step = scope.steps[at];
+  if (step.phase == StepState::Phase::kEnded) return std::nullopt;
+  if (step.closing || scope.closing) {
+    if (grace_over) {
+      for (const Slot& open : step.slots) {
+        if (!open.execution) continue;
+        for (std::uint32_t i = 0; i < open.execution->calls.size(); ++i) {
+          if (!open.execution->calls[i].open_effect()) continue;
+          v1::Event event = draft(open.execution->path, open.execution->attempt, open.execution->turn, i + 1);
+          event.mutable_tool_call_in_doubt()->set_why(
+              fmt::format("the run was cancelled while {} was under way, and it did not answer in time",
+                          open.execution->calls[i].tool));
+          return event;
+        }
+      }
+    }
+    if (!settled(step)) return std::nullopt;
+    v1::StepResult result;
+    if (step.failing) {
+      result.set_status(v1::STEP_STATUS_FAILED);
+      *result.mutable_failure() = *step.failing;
+    } else {
+      result.set_status(v1::STEP_STATUS_CANCELLED);
+      result.set_reason(cancelling ? "cancel" : "scope_failed");
+    }
+    return end_step(scope, at, std::move(result));
+  }
+  if (step.phase == StepState::Phase::kPending) return decide_start(scope, at);
+  if (slot < step.slots.size()) {
+    if (auto event = decide_slot(scope, at, slot)) return event;
+  }
+  const auto& for_each = definition(*this, scope, at).for_each;
+  if (!for_each) return std::nullopt;
+  while (step.next_slot < step.slots.size() && step.working < for_each->max_parallel) {
+    // A slot that a decision has already moved on is passed over; the next one begins.
+    if (step.slots[step.next_slot].phase == Slot::Phase::kIdle) {
+      if (auto event = decide_slot(scope, at, step.next_slot)) return event;
+    }
+    ++step.next_slot;
+  }
+  if (step.done == step.slots.size()) return end_fan_out(scope, at);
+  return std::nullopt;
+}
+
+std::optional<v1::Event> Run::State::decide_start(Scope& scope, std::uint32_t at) {
+  const Step& step = definition(*this, scope, at);
+  for (const StepId id : step.waits_for) {
+    if (scope.steps[position[id]].phase != StepState::Phase::kEnded) return std::nullopt;
+  }
+  const std::string path = step_path(scope, step);
+  if (auto event = skip_by_graph(*this, scope, step, path)) return event;
+
+  StateEnvironment environment(*this, scope, at);
+  if (step.when) {
+    const auto holds = evaluated(environment, [&] { return step.when->evaluate_bool(environment); });
+    if (!holds) return end_step(scope, at, failed(v1::ERROR_KIND_EXPRESSION, holds.error().message));
+    if (!*holds) return skipped(path, "when", step.when->text());
+  }
+  if (step.kind == StepKind::kSwitch) {
+    const auto& body = std::get<workflows::SwitchBody>(step.body);
+    const auto value = evaluated(environment, [&] { return body.value.evaluate(environment); });
+    if (!value) return end_step(scope, at, failed(v1::ERROR_KIND_EXPRESSION, value.error().message));
+    const std::string match = value->is_string() ? value->get<std::string>() : to_text(*value);
+    const std::vector<StepId>* targets = body.otherwise ? &*body.otherwise : nullptr;
+    for (const workflows::SwitchCase& one : body.cases) {
+      if (one.match == match) targets = &one.targets;
+    }
+    if (targets == nullptr) {
+      return end_step(
+          scope, at,
+          failed(v1::ERROR_KIND_INPUT, fmt::format("no case fits {} and there is no default", to_text(*value))));
+    }
+    auto output = contents.put(to_text(*value));
+    if (!output) return end_step(scope, at, failed(v1::ERROR_KIND_EXPRESSION, output.error().message));
+    v1::StepResult result;
+    result.set_status(v1::STEP_STATUS_SUCCEEDED);
+    *result.mutable_output_json() = *std::move(output);
+    v1::Event event = end_step(scope, at, std::move(result));
+    event.mutable_step_ended()->set_chosen(match);
+    for (const StepId id : *targets) event.mutable_step_ended()->add_targets(workflow->step(id).name);
+    return event;
+  }
+  if (!step.for_each) return begin(scope, at, 0);
+
+  auto items = evaluated(environment, [&] { return step.for_each->in.evaluate(environment); });
+  if (!items) return end_step(scope, at, failed(v1::ERROR_KIND_EXPRESSION, items.error().message));
+  if (!items->is_array()) {
+    return end_step(
+        scope, at,
+        failed(v1::ERROR_KIND_EXPRESSION, fmt::format("for_each: `{}` gave no list", step.for_each->in.text())));
+  }
+  v1::Event event = draft(path);
+  v1::FanOutStarted& fan_out = *event.mutable_fan_out_started();
+  fan_out.set_count(static_cast<std::uint32_t>(items->size()));
+  auto put = contents.put(to_text(*items));
+  if (!put) return end_step(scope, at, failed(v1::ERROR_KIND_EXPRESSION, put.error().message));
+  *fan_out.mutable_items_json() = *std::move(put);
+  if (step.for_each->key) {
+    if (auto fault = element_keys(scope, at, *items, fan_out)) return end_step(scope, at, *std::move(fault));
+  }
+  return event;
+}
+
+std::optional<v1::StepResult> Run::State::element_keys(Scope& scope, std::uint32_t at, const Json& items,
+                                                       v1::FanOutStarted& fan_out) {
+  // The keys are read while the elements are not slots yet, so the step is dressed as a fan-out for the evaluation.
+  const Step& step = definition(*this, scope, at);
+  StepState& state = scope.steps[at];
+  state.items_json = std::make_shared<const Json>(items);
+  std::unordered_map<std::string, std::uint32_t> seen;
+  std::optional<v1::StepResult> fault;
+  for (std::uint32_t i = 0; i < items.size() && !fault; ++i) {
+    StateEnvironment environment(*this, scope, at, i);
+    const auto key = evaluated(environment, [&] { return step.for_each->key->evaluate(environment); });
+    if (!key) {
+      fault = failed(v1::ERROR_KIND_EXPRESSION, key.error().message);
+      break;
+    }
+    std::string text = encode_key(key->is_string() ? key->get<std::string>() : to_text(*key));
+    const auto [found, fresh] = seen.emplace(text, i);
+    if (!fresh) {
+      fault = failed(v1::ERROR_KIND_EXPRESSION,
+                     fmt::format("for_each: elements {} and {} have the same key \"{}\"", found->second, i, text));
+    }
+    fan_out.add_keys(std::move(text));
+  }
+  state.items_json.reset();
+  return fault;
+}
+
+std::optional<v1::Event> Run::State::decide_slot(Scope& scope, std::uint32_t at, std::uint32_t index) {
+  Slot& slot = scope.steps[at].slots[index];
+  switch (slot.phase) {
+    case Slot::Phase::kIdle:
+      return begin(scope, at, index);
+    case Slot::Phase::kWorking:
+      return decide_execution(scope, at, index);
+    case Slot::Phase::kRoundOver: {
+      v1::StepResult result = slot.result;
+      const auto& repeat = *definition(*this, scope, at).repeat;
+      if (slot.verdict == v1::ROUND_VERDICT_EXHAUSTED) {
+        result.set_exhausted(true);
+        result.set_limited(true);
+        if (repeat.otherwise == workflows::Repeat::Else::kFail) {
+          result.clear_output_json();
+          result.clear_text();
+          result.set_status(v1::STEP_STATUS_FAILED);
+          result.mutable_failure()->set_kind(v1::ERROR_KIND_EXHAUSTED);
+          result.mutable_failure()->set_message(
+              fmt::format("`{}` was not reached within {} rounds", repeat.until.text(), repeat.at_most));
+          result.mutable_failure()->set_attempts(repeat.at_most);
+        }
+      }
+      result.set_iteration(slot.round);
+      return end_slot(scope, at, index, std::move(result));
+    }
+    case Slot::Phase::kBackoff:
+    case Slot::Phase::kDone:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+// Starts an attempt; a `set` step is over as soon as it begins.
+std::optional<v1::Event> Run::State::begin(Scope& scope, std::uint32_t at, std::uint32_t index) {
+  const Step& step = definition(*this, scope, at);
+  StepState& state = scope.steps[at];
+  const bool fresh = state.slots.empty();
+  if (fresh) state.slots = std::vector<Slot>(1);  // So that names find their round; undone below.
+  const Slot& slot = state.slots[index];
+  const std::string path = slot_path(scope, at, index);
+  const std::uint32_t attempt = slot.attempt;
+
+  const auto outcome = [&]() -> v1::Event {
+    StateEnvironment environment(*this, scope, at, index);
+    v1::Event event = draft(path, attempt);
+    v1::AttemptStarted& started = *event.mutable_attempt_started();
+    started.set_kind(wire_kind(step.kind));
+    if (step.timeout) started.set_timeout_us(step.timeout->count());
+    if (step.kind == StepKind::kGroup) return event;
+
+    Result<std::string> bytes = "";
+    if (step.kind == StepKind::kPrompt) {
+      const auto& body = std::get<workflows::PromptBody>(step.body);
+      bytes = evaluated(environment, [&] { return body.prompt.evaluate_text(environment); });
+      if (bytes && asks_for_json(step))
+        *bytes += "\n\nAnswer with one JSON value that fits this JSON Schema: " + to_text(step.output.schema());
+    } else {
+      const auto& value = step.kind == StepKind::kTool ? std::get<workflows::ToolBody>(step.body).args
+                                                       : std::get<workflows::SetBody>(step.body).value;
+      auto json = evaluated(environment, [&] { return value.evaluate(environment); });
+      if (json && step.kind == StepKind::kSet) json = step.output.validate(*std::move(json), "output");
+      if (json) bytes = to_text(*json);
+      if (!json) bytes = std::move(json).error();
+    }
+    if (!bytes)
+      return finish(scope, at, index, failed(v1::ERROR_KIND_EXPRESSION, bytes.error().message, attempt), Again::kNever);
+    auto put = contents.put(*std::move(bytes));
+    if (!put)
+      return finish(scope, at, index, failed(v1::ERROR_KIND_EXPRESSION, put.error().message, attempt), Again::kNever);
+    if (step.kind == StepKind::kSet) {
+      v1::StepResult result;
+      result.set_status(v1::STEP_STATUS_SUCCEEDED);
+      *result.mutable_output_json() = *std::move(put);
+      return finish(scope, at, index, std::move(result), Again::kNever);
+    }
+    *started.mutable_input() = *std::move(put);
+    return event;
+  }();
+  if (fresh) state.slots.clear();
+  return outcome;
+}
+
+v1::Event Run::State::run_end() {
+  v1::Event event = draft("");
+  v1::RunEnded& over = *event.mutable_run_ended();
+  if (cancelling) {
+    over.set_status(v1::RUN_STATUS_CANCELLED);
+    return event;
+  }
+  const v1::StepResult result = scope_result(*top);
+  switch (result.status()) {
+    case v1::STEP_STATUS_FAILED:
+      over.set_status(v1::RUN_STATUS_FAILED);
+      *over.mutable_failure() = result.failure();
+      return event;
+    case v1::STEP_STATUS_ABSTAINED:
+      over.set_status(v1::RUN_STATUS_ABSTAINED);
+      return event;
+    default:
+      over.set_status(limited || result.limited() ? v1::RUN_STATUS_LIMITED : v1::RUN_STATUS_SUCCEEDED);
+  }
+  if (!has_output(result)) return event;
+  auto output = value(result);
+  auto put = output ? contents.put(to_text(**output)) : Result<v1::Content>(std::move(output).error());
+  if (put) {
+    *over.mutable_output_json() = *std::move(put);
+  } else {
+    over.set_status(v1::RUN_STATUS_FAILED);
+    *over.mutable_failure() = failed(v1::ERROR_KIND_EXPRESSION, put.error().message).failure();
+  }
+  return event;
+}
+
+}  // namespace weft::run

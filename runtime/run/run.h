@@ -1,0 +1,80 @@
+// One run: the fold of its events, and what follows from it. The pure core of weft.
+//
+//   engine: append(event) ──► apply(event) ──► decide() … until nothing follows ──► next() … the commands
+//
+// Invariants:
+//  1. apply() is the only way a run changes. The same events give the same state, commands and digests, today and in a
+//     replay: nothing here reads a clock, a random source, the environment or a file.
+//  2. Every decision is an event: decide() drafts it from the state alone, and the engine appends and applies it like
+//     any other. A later version of weft reads old decisions instead of taking them anew.
+//  3. Every step ends exactly once a round; a run that has not ended always has an outstanding command.
+//  4. The order in which independent steps end never changes a value.
+//
+// Shard only. `contents` and `tools` outlive it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "runtime/run/command.h"
+#include "runtime/run/contents.h"
+#include "runtime/run/tool_table.h"
+#include "weft/v1/event.pb.h"
+#include "weft/v1/runs.pb.h"
+#include "workflows/workflow.h"
+
+namespace weft::run {
+
+// The rules by which runs are read. A run pins the number; the core keeps the last two.
+inline constexpr std::uint32_t kSemantics = 1;
+// How long a cancelled run waits for calls that may change the world; then they are in doubt.
+inline constexpr std::int64_t kCancelGraceUs = 30'000'000;
+
+class Run {
+ public:
+  Run(std::shared_ptr<const workflows::Workflow> workflow, const ToolTable& tools, Contents& contents);
+  ~Run();
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  // Records what happened. DATA_LOSS where the event does not fit the history (the journal is then not this run's).
+  Status apply(const v1::Event& event);
+
+  // The next decision that follows from the state: an event without seq, time and digest. Nothing where the run waits
+  // for the world or has ended. The caller applies it before it asks again.
+  std::optional<v1::Event> decide();
+
+  // Drains the outbox: commands that became due with the events applied so far.
+  std::optional<Command> next();
+  // Every command without a result, for recovery: what next() has handed out in an earlier life.
+  std::vector<Command> outstanding() const;
+
+  // Whether an answer from outside is still waited for; late ones are not applied.
+  bool expects(const v1::Event& event) const;
+  // Whether the attempt that this key belongs to is still under way.
+  bool live(const CallKey& key) const;
+
+  bool ended() const;
+  bool cancelling() const;
+  std::uint64_t last_seq() const;
+  std::int64_t last_at_us() const;
+  const std::string& digest() const;  // 16 bytes.
+  // The run as lists and answers show it.
+  const v1::Run& summary() const;
+  const workflows::Workflow& workflow() const;
+
+  struct State;
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+// Completes a draft: seq, time (never before the previous one), epoch and running digest.
+void stamp(v1::Event& event, std::uint64_t previous_seq, std::int64_t previous_at_us,
+           const std::string& previous_digest, std::int64_t now_us, std::uint64_t epoch);
+
+}  // namespace weft::run

@@ -1,0 +1,231 @@
+// The state of a run, as its events fold into it. Private to this room.
+//
+//   Run::State ─► Scope (the workflow) ─► StepState ─► Slot (one, or one an element) ─► Execution (the attempt at work)
+//                                                                                        └─► Scope (of a group) …
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/json.h"
+#include "runtime/run/command.h"
+#include "runtime/run/run.h"
+
+namespace weft::run {
+
+struct Scope;
+struct Slot;
+struct StepState;
+
+// One call of a tool within a turn, or the one call of a `tool` step.
+struct ToolCallState {
+  std::string tool;  // Empty: the agent has no such tool.
+  std::string wire_name;
+  tools::Effect effect = tools::Effect::kRead;
+  std::string key;        // Idempotency key; empty where the call is refused.
+  v1::Content arguments;  // Canonical.
+  std::string refusal;    // Why it will not run; empty: it may.
+  bool commanded = false;
+  bool started = false;
+  bool ended = false;
+  bool in_doubt = false;
+  v1::ToolOutcome outcome = v1::TOOL_OUTCOME_UNSPECIFIED;
+  bool open_effect() const { return started && !ended && !in_doubt && tools::changes_world(effect); }
+};
+
+// One attempt at one instance of a step.
+struct Execution {
+  enum class Phase : std::uint8_t {
+    kModelWanted,
+    kModelInFlight,
+    kModelFailed,  // A decision is due: again, or give up.
+    kModelBackoff,
+    kTools,
+    kTurnsSpent,
+    kAnswered,
+    kToolDone,  // Of a `tool` step: it has its result.
+    kGroup,
+    kFailed,  // `failure` says why; a decision is due.
+  };
+  const workflows::Step* step = nullptr;
+  std::string path;
+  std::uint32_t attempt = 1;
+  Phase phase = Phase::kModelWanted;
+  std::int64_t timeout_due_us = 0;  // 0: none.
+
+  // Agents:
+  std::uint32_t turn = 1;
+  std::uint32_t sending = 1;  // Of the turn's model call.
+  std::int64_t repeat_due_us = 0;
+  v1::ModelCallFailed model_failure;
+  std::vector<ToolCallState> calls;  // Of the turn under way.
+  v1::Content text;
+  bool cut = false;
+  bool effect_started = false;  // A call that may change the world has begun: no fresh start after that.
+  std::map<std::string, v1::Content> recorded;  // Results of calls with effect, by idempotency key.
+  v1::Content tool_output;                      // Of a `tool` step.
+
+  v1::Failure failure;
+  std::shared_ptr<Scope> inner;  // Of a group.
+  bool closing = false;          // Settles what is in flight, then ends.
+};
+
+// One element of a step, or the step itself where it has no elements.
+struct Slot {
+  enum class Phase : std::uint8_t { kIdle, kBackoff, kWorking, kRoundOver, kDone };
+  Phase phase = Phase::kIdle;
+  std::uint32_t round = 1;
+  std::uint32_t attempt = 1;
+  std::uint32_t used = 1;  // Attempts and repeated model calls together, against `retry.attempts`.
+  std::int64_t retry_due_us = 0;
+  v1::RoundVerdict verdict = v1::ROUND_VERDICT_UNSPECIFIED;
+  v1::StepResult result;                      // Of the last round that ended; of the element once it is done.
+  std::vector<v1::StepResult> inner_results;  // Of a group: its steps in that round, for `previous` and `until`.
+  std::unique_ptr<Execution> execution;
+};
+
+struct StepState {
+  enum class Phase : std::uint8_t { kPending, kRunning, kEnded };
+  Phase phase = Phase::kPending;
+  v1::StepResult result;
+  std::vector<std::string> targets;  // Of a switch.
+  std::vector<Slot> slots;
+  v1::Content items;  // Of a fan-out.
+  mutable std::shared_ptr<const Json> items_json;
+  std::vector<std::string> keys;                               // As they stand in paths; empty: the index is the key.
+  std::unordered_map<std::string, std::uint32_t> slot_of_key;  // Looked up, never iterated.
+  std::uint32_t next_slot = 0;
+  std::uint32_t working = 0;
+  std::uint32_t done = 0;
+  bool closing = false;
+  std::optional<v1::Failure> failing;  // An element failed, and the step fails with it.
+  mutable std::shared_ptr<const Json> output_json;
+};
+
+struct Scope : std::enable_shared_from_this<Scope> {  // Agenda items hold it weakly.
+  const workflows::Scope* definition = nullptr;
+  Scope* parent = nullptr;
+  StepState* owner_step = nullptr;  // The group, its slot and its place; null for the workflow itself.
+  std::uint32_t owner_position = 0;
+  std::uint32_t owner_slot = 0;
+  std::string prefix;            // "reply#2/", or empty.
+  std::vector<StepState> steps;  // As in the definition.
+  std::uint32_t ended = 0;
+  bool closing = false;
+  std::optional<v1::Failure> failure;
+  bool all_ended() const { return ended == steps.size(); }
+};
+
+// A place where something may be decidable.
+struct AgendaItem {
+  std::weak_ptr<Scope> scope;
+  std::uint32_t position = 0;
+  std::uint32_t slot = 0;
+};
+
+// Where an event's path leads.
+struct Place {
+  Scope* scope = nullptr;
+  StepState* step = nullptr;
+  const workflows::Step* definition = nullptr;
+  std::uint32_t position = 0;
+  std::uint32_t slot_index = 0;
+  Slot* slot = nullptr;            // Null where the step has no slots yet, or the path names the whole fan-out.
+  Execution* execution = nullptr;  // Where an attempt is at work.
+  std::uint32_t round = 0;         // As the path names it; 0: not named.
+};
+
+struct Run::State {
+  State(std::shared_ptr<const workflows::Workflow> workflow_in, const ToolTable& tools_in, Contents& contents_in)
+      : workflow(std::move(workflow_in)), tools(tools_in), contents(contents_in) {}
+
+  std::shared_ptr<const workflows::Workflow> workflow;
+  const ToolTable& tools;
+  Contents& contents;
+
+  v1::RunIdentity identity;
+  std::uint64_t seq = 0;
+  std::int64_t at_us = 0;
+  std::string digest;
+  std::shared_ptr<const Json> input;
+  std::shared_ptr<const Json> run_names;  // `run.*` in expressions.
+  std::shared_ptr<Scope> top;
+  bool cancelling = false;
+  bool grace_over = false;
+  bool ended = false;
+  bool limited = false;
+  v1::Run counts;  // Usage, cost, calls, times: the run as lists show it.
+
+  std::vector<std::uint32_t> position;  // Of a step in its scope, by StepId.
+  std::deque<AgendaItem> agenda;
+  std::deque<Command> outbox;
+
+  // fold.cpp
+  Status apply(const v1::Event& event);
+  std::optional<Place> locate(std::string_view path) const;
+  void open_scope(const std::shared_ptr<Scope>& scope, workflows::ScopeId id, std::string prefix);
+  void consider(Scope& scope, std::uint32_t position, std::uint32_t slot = 0);
+  void close_scope(Scope& scope);
+  void close_step(Scope& scope, std::uint32_t position);
+  void close_execution(Execution& execution);
+  static bool settled(const Execution& execution);
+  static bool settled(const StepState& step);
+
+  // decide.cpp
+  std::optional<v1::Event> decide();
+  std::optional<v1::Event> decide_step(Scope& scope, std::uint32_t position, std::uint32_t slot);
+  std::optional<v1::Event> decide_start(Scope& scope, std::uint32_t position);
+  std::optional<v1::Event> decide_slot(Scope& scope, std::uint32_t position, std::uint32_t slot);
+  std::optional<v1::Event> begin(Scope& scope, std::uint32_t position, std::uint32_t slot);
+  // Fills in the elements' keys; the result where they cannot be told apart.
+  std::optional<v1::StepResult> element_keys(Scope& scope, std::uint32_t position, const Json& items,
+                                             v1::FanOutStarted& fan_out);
+  v1::Event run_end();
+
+  // finish.cpp: from how an attempt, a round or a fan-out went to the event that says so.
+  enum class Again : std::uint8_t { kNever, kMay };
+  v1::Event finish(Scope& scope, std::uint32_t position, std::uint32_t slot, v1::StepResult result, Again again);
+  v1::Event end_round(Scope& scope, std::uint32_t position, std::uint32_t slot, v1::StepResult result);
+  v1::Event end_slot(Scope& scope, std::uint32_t position, std::uint32_t slot, v1::StepResult result);
+  v1::Event end_step(Scope& scope, std::uint32_t position, v1::StepResult result);
+  v1::Event end_fan_out(Scope& scope, std::uint32_t position);
+  v1::StepResult scope_result(Scope& scope);
+
+  // agent.cpp: model turns and tool calls.
+  void want_model(Execution& execution);
+  void take_answer(Execution& execution, const v1::ModelCallEnded& answer);
+  void issue_tools(Execution& execution);
+  ToolCallState plan_call(const Execution& execution, const std::vector<std::string>* allowed, std::string_view tool,
+                          std::string_view wire_name, const v1::Content& arguments);
+  std::optional<v1::Event> decide_execution(Scope& scope, std::uint32_t position, std::uint32_t slot);
+  std::optional<v1::Event> decide_model_failure(Scope& scope, std::uint32_t position, std::uint32_t slot);
+  std::optional<v1::Event> decide_tools(Execution& execution);
+  v1::StepResult answer_result(const Execution& execution);
+
+  // Names and drafts.
+  std::string step_path(const Scope& scope, const workflows::Step& step) const;
+  std::string slot_path(const Scope& scope, std::uint32_t position, std::uint32_t slot) const;
+  Result<std::shared_ptr<const Json>> json(const v1::Content& content);
+  // What `steps.X.output` reads: the value, or an agent's text. REQUIRES: has_output(result).
+  Result<std::shared_ptr<const Json>> value(const v1::StepResult& result);
+};
+
+inline const workflows::Step& definition(const Run::State& state, const Scope& scope, std::uint32_t position) {
+  return state.workflow->step(scope.definition->steps[position]);
+}
+v1::Event draft(std::string path, std::uint32_t attempt = 0, std::uint32_t turn = 0, std::uint32_t call = 0);
+v1::StepResult failed(v1::ErrorKind kind, std::string message, std::uint32_t attempts = 1);
+bool has_result(const StepState& step);  // Succeeded, or failed with `on_error: {use}`.
+bool has_output(const v1::StepResult& result);
+std::string_view status_name(v1::StepStatus status);
+std::string_view error_name(v1::ErrorKind kind);
+// A key as it stands in a path: what would be read as notation is written %XX.
+std::string encode_key(std::string_view key);
+
+}  // namespace weft::run
