@@ -48,6 +48,15 @@ constexpr char kHex[] = "0123456789abcdef";
 Sha256::Sha256() : state_(std::make_unique<State>()) { start(state_->context); }
 Sha256::~Sha256() = default;
 
+Sha256::Sha256(const Sha256& other) : state_(std::make_unique<State>()) { *this = other; }
+
+Sha256& Sha256::operator=(const Sha256& other) {
+  if (this != &other) {
+    WEFT_CHECK(EVP_MD_CTX_copy_ex(state_->context, other.state_->context) == 1, "SHA-256 cannot be copied");
+  }
+  return *this;
+}
+
 void Sha256::update(std::string_view bytes) { EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()); }
 
 Digest Sha256::finish() {

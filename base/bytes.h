@@ -20,8 +20,8 @@ class Sha256 {
  public:
   Sha256();
   ~Sha256();
-  Sha256(const Sha256&) = delete;
-  Sha256& operator=(const Sha256&) = delete;
+  Sha256(const Sha256& other);             // Goes on from where the other is.
+  Sha256& operator=(const Sha256& other);
 
   void update(std::string_view bytes);
   Digest finish();  // Once; the object then starts anew.
@@ -31,12 +31,12 @@ class Sha256 {
   std::unique_ptr<State> state_;
 };
 
-std::string_view view(const Digest& digest);              // The 32 bytes.
-std::string to_hex(std::string_view bytes);               // Lower case.
+std::string_view view(const Digest& digest);  // The 32 bytes.
+std::string to_hex(std::string_view bytes);   // Lower case.
 Result<std::string> from_hex(std::string_view hex);
-bool is_utf8(std::string_view bytes);                     // Well-formed, no surrogates, no overlong forms.
+bool is_utf8(std::string_view bytes);  // Well-formed, no surrogates, no overlong forms.
 // Foreign text for a terminal or a log: control characters become \xNN, so no escape sequence is obeyed.
 std::string printable(std::string_view text);
-std::uint64_t hash64(std::string_view bytes);             // First 8 bytes of the SHA-256, little endian: for jitter.
+std::uint64_t hash64(std::string_view bytes);  // First 8 bytes of the SHA-256, little endian: for jitter.
 
 }  // namespace weft

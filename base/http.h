@@ -15,38 +15,38 @@ namespace weft {
 
 struct HttpRequest {
   std::string method = "POST";
-  std::string url;                     // http and https only.
-  std::vector<std::string> headers;    // "Name: value"
+  std::string url;                   // http and https only.
+  std::vector<std::string> headers;  // "Name: value"
   // The body is the concatenation, read in place and never copied as a whole. Content-Length is its size.
   std::vector<std::shared_ptr<const std::string>> body;
 
   Duration connect_timeout{10'000'000};
-  Duration first_byte_timeout{0};      // From start to the first byte of the body; 0: none. Comments count as bytes.
-  Duration idle_timeout{0};            // Between bytes of the body; 0: none.
-  Duration total_timeout{0};           // 0: none.
+  Duration first_byte_timeout{0};  // From start to the first byte of the body; 0: none. Comments count as bytes.
+  Duration idle_timeout{0};        // Between bytes of the body; 0: none.
+  Duration total_timeout{0};       // 0: none.
   std::uint64_t response_bytes_max = std::uint64_t{64} << 20;
 };
 
 struct HttpHead {
   int status = 0;
-  std::vector<std::pair<std::string, std::string>> headers;  // Names in lower case.
+  std::vector<std::pair<std::string, std::string>> headers;         // Names in lower case.
   std::string_view header(std::string_view lower_case_name) const;  // Empty where absent; the last one wins.
 };
 
 enum class HttpFault : std::uint8_t {
-  kConnect,       // No connection: nothing was sent.
-  kReset,         // The connection broke after something was sent: whether it was acted on is unknown.
-  kTimeout,       // One of the request's timeouts; the message says which.
-  kTooLarge,      // response_bytes_max
-  kProtocol,      // Not HTTP, bad URL, TLS.
+  kConnect,   // No connection: nothing was sent.
+  kReset,     // The connection broke after something was sent: whether it was acted on is unknown.
+  kTimeout,   // One of the request's timeouts; the message says which.
+  kTooLarge,  // response_bytes_max
+  kProtocol,  // Not HTTP, bad URL, TLS.
 };
 
 struct HttpEnd {
-  bool ok = false;           // The response came whole, as its framing (length or chunks) says; any status.
-  HttpFault fault{};         // Where not ok.
+  bool ok = false;    // The response came whole, as its framing (length or chunks) says; any status.
+  HttpFault fault{};  // Where not ok.
   std::string message;
   bool reused_connection = false;
-  Duration first_byte{};     // From start; zero where none came.
+  Duration first_byte{};  // From start; zero where none came.
   Duration total{};
 };
 
@@ -70,7 +70,7 @@ class HttpClient {
  public:
   using CallId = std::uint64_t;
   struct Limits {
-    std::size_t calls_max = 12'000;               // RESOURCE_EXHAUSTED over it.
+    std::size_t calls_max = 12'000;  // RESOURCE_EXHAUSTED over it.
     std::size_t idle_connections_max = 256;
   };
 
@@ -83,6 +83,7 @@ class HttpClient {
   Result<CallId> start(HttpRequest request, std::unique_ptr<HttpSink> sink);
   void cancel(CallId call);  // Unknown or ended calls are ignored. May be called from a sink's callback.
   std::size_t in_flight() const;
+  Loop& loop() const;
 
  private:
   struct State;

@@ -220,6 +220,24 @@ Result<Json> parse_untrusted(std::string_view text, const JsonLimits& limits) {
   return builder.take();
 }
 
+Result<Json> parse_fenced(std::string_view text) {
+  constexpr std::string_view kBlank = " \t\r\n";
+  const auto trimmed = [&](std::string_view part) {
+    const std::size_t begin = part.find_first_not_of(kBlank);
+    if (begin == std::string_view::npos) return std::string_view();
+    return part.substr(begin, part.find_last_not_of(kBlank) - begin + 1);
+  };
+  const std::string_view whole = trimmed(text);
+  auto value = parse_untrusted(whole);
+  if (value) return value;
+  const std::size_t open = whole.find("```");
+  if (open == std::string_view::npos) return value;
+  const std::size_t line = whole.find('\n', open);
+  const std::size_t close = line == std::string_view::npos ? line : whole.find("```", line);
+  if (close == std::string_view::npos || whole.find("```", close + 3) != std::string_view::npos) return value;
+  return parse_untrusted(trimmed(whole.substr(line, close - line)));
+}
+
 std::string to_text(const Json& value) {
   std::string out;
   write(value, out);

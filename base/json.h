@@ -25,6 +25,9 @@ struct JsonLimits {
 // that name the byte. Never throws. Errors: INVALID_ARGUMENT (not JSON), RESOURCE_EXHAUSTED (a limit, by its name).
 Result<Json> parse_untrusted(std::string_view text, const JsonLimits& limits = {});
 
+// The one JSON value in a model's answer: the whole text, or what stands in its only code fence. Errors as above.
+Result<Json> parse_fenced(std::string_view text);
+
 // Compact, UTF-8 as it is, doubles that are integral without ".0". The same value gives the same bytes.
 std::string to_text(const Json& value);
 

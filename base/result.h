@@ -1,7 +1,7 @@
 // The one way in which weft says that something did not work.
 //
-// An operating error is a value: Result<T> holds a T or an Error. What is expected (a refused tool call, a skipped step)
-// is a value in the type itself; a broken invariant aborts (base/check.h). No exception crosses a room's border.
+// An operating error is a value: Result<T> holds a T or an Error. What is expected (a refused tool call, a skipped
+// step) is a value in the type itself; a broken invariant aborts (base/check.h). No exception crosses a room's border.
 #pragma once
 
 #include <cstdint>
@@ -82,12 +82,12 @@ inline Error data_loss(std::string message) { return {Code::kDataLoss, std::move
 
 // WEFT_TRY(auto x, expr); binds the value of `expr` or returns its error from the enclosing function. Two statements.
 #define WEFT_TRY(declaration, expression) WEFT_TRY_NAMED(WEFT_TRY_JOIN(result_, __LINE__), declaration, expression)
-#define WEFT_TRY_NAMED(result, declaration, expression)             \
-  auto result = (expression);                                       \
-  if (!result) return ::weft::Error(std::move(result).error());     \
+#define WEFT_TRY_NAMED(result, declaration, expression)         \
+  auto result = (expression);                                   \
+  if (!result) return ::weft::Error(std::move(result).error()); \
   declaration = *std::move(result)
 #define WEFT_TRY_JOIN(a, b) WEFT_TRY_JOIN_NOW(a, b)
 #define WEFT_TRY_JOIN_NOW(a, b) a##b
 // WEFT_RETURN_IF_ERROR(expr); the same for a Status.
-#define WEFT_RETURN_IF_ERROR(expression)                                                  \
+#define WEFT_RETURN_IF_ERROR(expression) \
   if (auto status_ = (expression); !status_) return ::weft::Error(std::move(status_).error())

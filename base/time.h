@@ -16,8 +16,8 @@ using Time = std::chrono::sys_time<std::chrono::microseconds>;
 class Clock {
  public:
   virtual ~Clock() = default;
-  virtual Time now() const = 0;           // Wall time: for people; order never comes from it.
-  virtual Duration monotonic() const = 0; // For intervals.
+  virtual Time now() const = 0;            // Wall time: for people; order never comes from it.
+  virtual Duration monotonic() const = 0;  // For intervals.
 };
 
 class SystemClock final : public Clock {
@@ -26,9 +26,9 @@ class SystemClock final : public Clock {
   Duration monotonic() const override;
 };
 
-std::string to_rfc3339(Time time);                       // "2026-11-21T21:47:37.123456Z"
+std::string to_rfc3339(Time time);  // "2026-11-21T21:47:37.123456Z"
 // `250ms 30s 5m 24h 7d`, of which one unit; at most 366 d.
 Result<Duration> parse_duration(std::string_view text);
-std::string to_text(Duration duration);                  // "250ms", "1.2s", "3m05s": for people.
+std::string to_text(Duration duration);  // "250ms", "1.2s", "3m05s": for people.
 
 }  // namespace weft

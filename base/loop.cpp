@@ -1,0 +1,201 @@
+#include "base/loop.h"
+
+#include <uv.h>
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+
+namespace weft {
+namespace {
+
+std::uint64_t nanoseconds(Duration duration) {
+  return duration.count() <= 0 ? 0 : static_cast<std::uint64_t>(duration.count()) * 1000;
+}
+
+}  // namespace
+
+// All timers share one libuv timer, which is set to the earliest: thousands of deadlines cost a map entry each, and
+// cancelling one needs no asynchronous close.
+struct Loop::State {
+  struct Work {
+    uv_work_t request{};
+    State* state = nullptr;
+    Task blocking;
+    Task done;
+  };
+  using Due = std::pair<std::uint64_t, TimerId>;  // Nanoseconds of uv_hrtime; equal times go in order of setting.
+
+  uv_loop_t loop{};
+  uv_async_t wake{};
+  uv_timer_t timer{};
+
+  std::mutex mutex;
+  std::vector<Task> posted;  // Guarded by mutex.
+  std::atomic<bool> stopping = false;
+
+  std::map<Due, Task> timers;
+  std::unordered_map<TimerId, std::uint64_t> due_of;
+  TimerId last_timer = 0;
+  std::uint64_t armed_for = 0;  // 0: not armed.
+  std::set<Work*> working;
+  bool closing = false;
+  std::atomic<std::thread::id> owner{};  // Set while run() serves.
+
+  void check_thread() const {
+    const std::thread::id id = owner.load(std::memory_order_relaxed);
+    WEFT_CHECK(id == std::thread::id() || id == std::this_thread::get_id(),
+               "a loop is used from a thread that is not its own");
+  }
+
+  void on_wake() {
+    std::vector<Task> tasks;
+    {
+      const std::lock_guard lock(mutex);
+      tasks.swap(posted);
+    }
+    for (Task& task : tasks) {
+      task();
+      task = nullptr;  // What a task holds goes before the next one runs.
+    }
+    if (!timers.empty() && timers.begin()->first.first <= uv_hrtime()) run_timers();
+    if (stopping.exchange(false)) uv_stop(&loop);
+  }
+
+  void arm() {
+    if (timers.empty()) {
+      if (armed_for != 0) uv_timer_stop(&timer);
+      armed_for = 0;
+      return;
+    }
+    const std::uint64_t due = timers.begin()->first.first;
+    if (armed_for == due) return;
+    armed_for = due;
+    const std::uint64_t now = uv_hrtime();
+    if (due <= now) {
+      // libuv runs a timer that is set to now before it looks at anything else, and so might never do so.
+      uv_timer_stop(&timer);
+      uv_async_send(&wake);
+      return;
+    }
+    // libuv counts milliseconds from the loop's own, possibly old, idea of now.
+    uv_update_time(&loop);
+    const std::uint64_t wait_ms = (due - now + 999'999) / 1'000'000;
+    uv_timer_start(&timer, [](uv_timer_t* handle) { static_cast<State*>(handle->data)->run_timers(); }, wait_ms, 0);
+  }
+
+  void run_timers() {
+    armed_for = 0;
+    const std::uint64_t now = uv_hrtime();  // Fixed, so that a timer that sets itself again cannot hold the loop.
+    while (!timers.empty() && timers.begin()->first.first <= now) {
+      auto node = timers.extract(timers.begin());
+      due_of.erase(node.key().second);
+      node.mapped()();
+    }
+    arm();
+  }
+};
+
+Loop::Loop() : state_(std::make_unique<State>()) {
+  State& s = *state_;
+  WEFT_CHECK(uv_loop_init(&s.loop) == 0, "no event loop can be made: out of file descriptors or memory");
+  WEFT_CHECK(
+      uv_async_init(&s.loop, &s.wake, [](uv_async_t* handle) { static_cast<State*>(handle->data)->on_wake(); }) == 0,
+      "no wake-up handle can be made");
+  uv_timer_init(&s.loop, &s.timer);
+  s.wake.data = &s;
+  s.timer.data = &s;
+}
+
+Loop::~Loop() {
+  State& s = *state_;
+  s.closing = true;
+  {
+    // Moved out first: what a dropped task holds may post, set or cancel while it is destroyed.
+    std::map<State::Due, Task> timers;
+    timers.swap(s.timers);
+    std::vector<Task> posted;
+    const std::lock_guard lock(s.mutex);
+    posted.swap(s.posted);
+  }
+  for (State::Work* work : s.working) uv_cancel(reinterpret_cast<uv_req_t*>(&work->request));
+  uv_close(reinterpret_cast<uv_handle_t*>(&s.wake), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(&s.timer), nullptr);
+  uv_run(&s.loop, UV_RUN_DEFAULT);  // Waits for blocking work that has begun.
+  s.posted.clear();
+  WEFT_CHECK(uv_loop_close(&s.loop) == 0, "a loop ends while something still uses it");
+}
+
+void Loop::run() {
+  State& s = *state_;
+  s.owner = std::this_thread::get_id();
+  uv_run(&s.loop, UV_RUN_DEFAULT);
+  s.owner = std::thread::id();
+}
+
+void Loop::stop() {
+  state_->stopping = true;
+  uv_async_send(&state_->wake);
+}
+
+void Loop::post(Task task) {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->posted.push_back(std::move(task));
+  }
+  uv_async_send(&state_->wake);
+}
+
+Loop::TimerId Loop::after(Duration delay, Task task) {
+  State& s = *state_;
+  s.check_thread();
+  const std::uint64_t due = uv_hrtime() + nanoseconds(delay);
+  const TimerId id = ++s.last_timer;
+  s.timers.emplace(State::Due{due, id}, std::move(task));
+  s.due_of.emplace(id, due);
+  s.arm();
+  return id;
+}
+
+void Loop::cancel(TimerId timer) {
+  State& s = *state_;
+  s.check_thread();
+  const auto found = s.due_of.find(timer);
+  if (found == s.due_of.end()) return;
+  // The task is destroyed last: what it holds may set or cancel timers in turn.
+  auto node = s.timers.extract(State::Due{found->second, timer});
+  s.due_of.erase(found);
+  s.arm();
+}
+
+void Loop::work(Task blocking, Task done) {
+  State& s = *state_;
+  s.check_thread();
+  auto work = std::make_unique<State::Work>();
+  work->state = &s;
+  work->blocking = std::move(blocking);
+  work->done = std::move(done);
+  work->request.data = work.get();
+  s.working.insert(work.get());
+  const int status = uv_queue_work(
+      &s.loop, &work->request, [](uv_work_t* request) { static_cast<State::Work*>(request->data)->blocking(); },
+      [](uv_work_t* request, int) {
+        const std::unique_ptr<State::Work> ended(static_cast<State::Work*>(request->data));
+        ended->state->working.erase(ended.get());
+        ended->blocking = nullptr;
+        if (!ended->state->closing) ended->done();
+      });
+  WEFT_CHECK(status == 0, "work cannot be given to the pool");
+  std::ignore = work.release();  // libuv owns it until its end.
+}
+
+void* Loop::native() { return &state_->loop; }
+
+}  // namespace weft
