@@ -19,7 +19,7 @@ enum class Severity : std::uint8_t { kError, kWarning };
 struct Diagnostic {
   std::string file;
   Mark mark;
-  std::string code;        // Stable, for programs: "unknown-key", "cycle", "type".
+  std::string code;  // Stable, for programs: "unknown-key", "cycle", "type".
   Severity severity = Severity::kError;
   std::string message;     // One plain sentence.
   std::string suggestion;  // The way out, or empty.
@@ -27,19 +27,25 @@ struct Diagnostic {
   bool operator==(const Diagnostic&) const = default;
 };
 
-// Collects diagnostics, bounded: after `kDiagnosticsMax` it keeps counting and stores no more.
+// Collects diagnostics, bounded: after `kDiagnosticsMax` it keeps counting and stores no more, except that an error
+// takes the place of a warning.
 class Diagnostics {
  public:
   static constexpr std::size_t kDiagnosticsMax = 200;
+  static constexpr std::size_t kSentenceBytesMax = 1000;  // A longer message, suggestion or witness is cut.
 
   explicit Diagnostics(std::string file) : file_(std::move(file)) {}
   void error(Mark mark, std::string code, std::string message, std::string suggestion = {}, std::string witness = {});
   void warning(Mark mark, std::string code, std::string message, std::string suggestion = {}, std::string witness = {});
   bool has_errors() const { return errors_ > 0; }
+  // Whether nothing more is stored, so that the search for a suggestion would be in vain.
+  bool full() const { return items_.size() >= kDiagnosticsMax; }
   // Sorted by file and place.
   std::vector<Diagnostic> take();
 
  private:
+  void add(Diagnostic diagnostic);
+
   std::string file_;
   std::vector<Diagnostic> items_;
   std::size_t errors_ = 0;

@@ -24,9 +24,9 @@
 namespace weft::workflows {
 
 struct ExpressionLimits {
-  std::size_t length_max = 16 << 10;          // Bytes of source.
+  std::size_t length_max = 16 << 10;  // Bytes of source.
   std::size_t depth_max = 64;
-  std::uint64_t cost_max = 5'000'000;         // Elementary steps of one evaluation; grows with the bytes touched.
+  std::uint64_t cost_max = 5'000'000;  // Elementary steps of one evaluation; grows with the bytes touched.
   std::size_t new_bytes_max = std::size_t{1} << 20;
   std::size_t result_bytes_max = std::size_t{16} << 20;
 };
@@ -34,10 +34,10 @@ struct ExpressionLimits {
 // One reading of a step: `steps.NAME.FIELD`, or `previous…` / `previous.NAME…` (then `step` is empty or NAME).
 struct Mention {
   std::string step;
-  std::string field;        // output text status error reason items iteration exhausted limited answered_by
+  std::string field;  // output text status error reason items iteration exhausted limited answered_by
   bool previous = false;
-  bool tolerant = false;    // Stands inside has(), or reads .status .error .reason .exhausted .iteration .items
-  bool in_condition = false;// Stands inside a condition (the left of `?:`, a `when`) or under `??`.
+  bool tolerant = false;      // Stands inside has(), or reads .status .error .reason .exhausted .iteration .items
+  bool in_condition = false;  // Stands inside a condition (the left of `?:`, a `when`) or under `??`.
   Mark mark;
 };
 
@@ -55,9 +55,12 @@ class TypeScope {
   // The type of a root name: input, previous, item, index, run, args, call. Nothing where there is no such name here;
   // `names()` then offers the nearest.
   virtual std::optional<Type> name(std::string_view root) const = 0;
-  // The type of `steps.NAME.FIELD`. The error is the sentence for the diagnostic (unknown step, out of scope, no such field).
+  // The type of `steps.NAME.FIELD`. The error is the sentence for the diagnostic (unknown step, out of scope, no such
+  // field).
   virtual Result<Type> step(std::string_view name, std::string_view field, bool tolerant) const = 0;
   virtual std::vector<std::string> names() const = 0;
+  // Paths that are known to be non-null here: the `narrows()` of a step's `when`.
+  virtual std::vector<std::string> narrowed() const { return {}; }
 };
 
 // The values of the names. Results are borrowed until the evaluation ends.
@@ -77,10 +80,11 @@ class Expression {
   ~Expression();
   Expression(Expression&&) noexcept;
   Expression& operator=(Expression&&) noexcept;
-  Expression(const Expression&);               // Shares.
+  Expression(const Expression&);  // Shares.
   Expression& operator=(const Expression&);
 
-  // `mark` is the place of the text's first byte in its file, so that faults name line and column.
+  // `mark` is the place of the text's first byte in its file, so that faults name line and column (a text of several
+  // lines is taken for a block, whose lines all begin at that column).
   static std::optional<Expression> parse(std::string_view text, Mark mark, Diagnostics& diagnostics);
   // Resolves names and types; must come before evaluate(). Faults go to `diagnostics`; the type is then `any`.
   Type check(const TypeScope& scope, Diagnostics& diagnostics);
@@ -99,9 +103,11 @@ class Expression {
   Result<bool> evaluate_bool(const Environment& environment, const ExpressionLimits& limits = {}) const;
 
  private:
-  struct Node;
   struct Parts;
   friend class Template;
+  // Lines after the first begin at `line_column` of their file.
+  static std::optional<Expression> parse_at(std::string_view text, Mark mark, std::uint32_t line_column,
+                                            Diagnostics& diagnostics);
   std::shared_ptr<Parts> parts_;
 };
 

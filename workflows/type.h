@@ -16,16 +16,16 @@ namespace weft::workflows {
 class Type {
  public:
   enum class Kind : std::uint8_t {
-    kAny,      // A JSON value of unknown type; its numbers are doubles.
+    kAny,  // A JSON value of unknown type; its numbers are doubles.
     kNull,
     kBoolean,
     kInteger,  // 64-bit signed.
     kNumber,   // Double.
     kString,
-    kEnum,     // One of some JSON scalars.
+    kEnum,  // One of some JSON scalars.
     kList,
-    kObject,   // Named fields; a missing field is an error of the checker.
-    kMap,      // Text keys, one value type.
+    kObject,  // Named fields; a missing field is an error of the checker.
+    kMap,     // Text keys, one value type.
     kDuration,
     kTimestamp,
   };
@@ -39,19 +39,20 @@ class Type {
   static Type object(std::vector<Field> fields);
 
   Kind kind() const { return kind_; }
-  bool optional() const { return optional_; }        // T?: absent or null, one thing.
+  bool optional() const { return optional_; }  // T?: absent or null, one thing.
   Type as_optional() const;
   Type without_optional() const;
-  const Type& element() const;                        // kList, kMap
-  const std::vector<Field>& fields() const;           // kObject, in file order
+  Type widened() const;                      // An enum as the type of its values; others as they are.
+  const Type& element() const;               // kList, kMap
+  const std::vector<Field>& fields() const;  // kObject, in file order
   const Field* field(std::string_view name) const;
-  const std::vector<Json>& values() const;            // kEnum
+  const std::vector<Json>& values() const;  // kEnum
 
   // Whether every value of `from` may stand where this type is wanted (any goes both ways, checked at run time).
   bool accepts(const Type& from) const;
   // The narrowest type here that holds both.
   static Type join(const Type& a, const Type& b);
-  std::string to_text() const;                        // As a shape is written: "[{id: string}]?".
+  std::string to_text() const;  // As a shape is written: "[{id: string}]?".
   bool operator==(const Type& other) const;
 
  private:

@@ -2,7 +2,7 @@
 //
 // Invariants:
 //  1. Every node knows its line and column.
-//  2. No alias can refer to itself; what aliases expand to counts against `nodes_max`.
+//  2. No alias can refer to itself; each is a copy of what it names, and counts against `nodes_max` as such.
 //  3. Tags, merge keys, duplicate keys, non-text keys, several documents and invalid UTF-8 are diagnostics.
 //  4. A map remembers which of its keys were asked for, so that a key which nothing used can be refused.
 // yaml-cpp 0.7 accepts duplicate keys silently and crashes on self-references: neither reaches it here.
@@ -45,9 +45,11 @@ class Node {
   Kind kind = Kind::kNull;
   Style style = Style::kPlain;
   Mark mark;
-  std::string text;                                 // kScalar: the scalar as written, unescaped.
-  std::vector<std::shared_ptr<const Node>> items;   // kSequence
-  std::vector<Member> members;                      // kMap, in file order.
+  std::string text;                                // kScalar: the scalar as written, unescaped.
+  Mark text_mark;                                  // kScalar: where the first byte of `text` stands: behind the quote,
+                                                   // or in the first line of a block, whose lines all begin there.
+  std::vector<std::shared_ptr<const Node>> items;  // kSequence
+  std::vector<Member> members;                     // kMap, in file order.
 
   bool is_map() const { return kind == Kind::kMap; }
   bool is_sequence() const { return kind == Kind::kSequence; }
@@ -73,6 +75,14 @@ using NodePtr = std::shared_ptr<const Node>;
 
 // Null where the text is refused; the diagnostics then say why. An empty document is a null node.
 NodePtr read(std::string_view text, Diagnostics& diagnostics, const Limits& limits = {});
+
+// As read(), for a checker that names every mistake in one pass: the tree also where it has faults that leave one
+// (duplicate keys, tags, a bare `{{`). What is not `sound` must be refused in the end.
+struct Faulty {
+  NodePtr root;  // Null where nothing could be read.
+  bool sound = false;
+};
+Faulty read_faulty(std::string_view text, Diagnostics& diagnostics, const Limits& limits = {});
 
 // An error "unknown-key" for each key of `map` that was never used, with the nearest of `known` as suggestion.
 void refuse_unused(const Node& map, std::string_view what, const std::vector<std::string>& known,

@@ -1,0 +1,45 @@
+#include "workflows/path.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace weft::workflows {
+
+PathSegment take_segment(std::string_view& path) {
+  const std::size_t slash = path.find('/');
+  const std::string_view text = path.substr(0, slash);
+  path.remove_prefix(slash == std::string_view::npos ? path.size() : slash + 1);
+  PathSegment segment;
+  segment.name = text.substr(0, text.find_first_of("[#~"));
+  std::string_view rest = text.substr(segment.name.size());
+  if (rest.starts_with('[')) {
+    const std::size_t close = rest.find(']');
+    segment.key = rest.substr(1, close == std::string_view::npos ? close : close - 1);
+    rest.remove_prefix(close == std::string_view::npos ? rest.size() : close + 1);
+  }
+  const auto number_after = [&](char mark) {
+    std::uint32_t number = 0;
+    const std::size_t at = rest.find(mark);
+    if (at != std::string_view::npos) std::from_chars(rest.data() + at + 1, rest.data() + rest.size(), number);
+    return number;
+  };
+  segment.round = number_after('#');
+  segment.attempt = number_after('~');
+  return segment;
+}
+
+std::string encode_key(std::string_view key) {
+  std::string out;
+  for (const char c : key) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7F || std::string_view("/[]#~:%").find(c) != std::string_view::npos) {
+      out += fmt::format("%{:02X}", byte);
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+}  // namespace weft::workflows

@@ -1,0 +1,26 @@
+// The notation of paths, the same in traces, answers and errors: `search[7]` an element, `reply#2/draft` round 2,
+// `draft~3` attempt 3.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace weft::workflows {
+
+// One segment of a path. Views into the path it was read from.
+struct PathSegment {
+  std::string_view name;
+  std::optional<std::string_view> key;  // As it is written: encoded.
+  std::uint32_t round = 0;              // 0: not named.
+  std::uint32_t attempt = 0;            // 0: not named.
+};
+
+// Takes the first segment off `path` (and the slash behind it).
+PathSegment take_segment(std::string_view& path);
+
+// A key as it stands in a path: what would be read as notation is written %XX.
+std::string encode_key(std::string_view key);
+
+}  // namespace weft::workflows
