@@ -18,31 +18,31 @@ namespace weft::model {
 
 // Pico-dollars (10^-12 $): a price of $0.003625 per million tokens is exactly 3,625 a token, so ledgers add up.
 using Money = std::int64_t;
-std::string to_usd(Money money);                          // "0.000123": a decimal string, never rounded to zero.
+std::string to_usd(Money money);  // "0.000123": a decimal string, never rounded to zero.
 
 // Prices in pico-dollars a token, from a point in time on.
 struct Price {
-  std::string row;                                        // "deepseek-flash@2026-09-01/peak": recorded with each call.
+  std::string row;  // "deepseek-flash@2026-09-01/peak": recorded with each call.
   Money input_hit = 0;
   Money input_miss = 0;
   Money input_write = 0;
-  Money output = 0;                                       // Reasoning counts as output.
+  Money output = 0;  // Reasoning counts as output.
 };
 
 struct Provider {
   std::string name;
   std::string kind = "openai";
   std::string base_url;
-  std::string key_env;                                    // The environment variable that holds the key; may be empty.
+  std::string key_env;  // The environment variable that holds the key; may be empty.
   Features features;
   std::uint64_t in_flight_max = 256;
 };
 
 struct Model {
-  std::string name;                                       // "deepseek-flash"; unique.
+  std::string name;  // "deepseek-flash"; unique.
   std::string provider;
-  std::string wire;                                       // The name on the wire.
-  std::uint64_t context = 0;                              // Tokens; 0: unknown.
+  std::string wire;           // The name on the wire.
+  std::uint64_t context = 0;  // Tokens; 0: unknown.
   std::uint64_t max_output = 0;
   std::vector<std::string> aliases;
 };
@@ -65,6 +65,7 @@ class Catalog {
   std::vector<std::string> names() const;
 
  private:
+  struct Reader;
   struct PriceRow {
     std::string model;
     Time from;
@@ -73,7 +74,7 @@ class Catalog {
     bool has_peak = false;
   };
   struct PeakHours {
-    int from_minute = 0;                                  // Of the day, UTC.
+    int from_minute = 0;  // Of the day, UTC.
     int to_minute = 0;
   };
   std::vector<Provider> providers_;

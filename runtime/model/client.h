@@ -15,8 +15,8 @@
 namespace weft::model {
 
 struct Endpoint {
-  std::string base_url;                // "https://api.deepseek.com"; "/chat/completions" is appended.
-  std::string key;                     // Empty: no Authorization header. Never logged, never recorded.
+  std::string base_url;                       // "https://api.deepseek.com"; "/chat/completions" is appended.
+  std::string key;                            // Empty: no Authorization header. Never logged, never recorded.
   Duration first_token_timeout{600'000'000};  // From sending; comments do not count.
   Duration idle_timeout{300'000'000};         // Between bytes; comments count.
   Duration total_timeout{3'600'000'000};      // The whole call.
@@ -38,12 +38,17 @@ using OnOutcome = std::move_only_function<void(Outcome)>;
 class Client {
  public:
   using CallId = std::uint64_t;
-  explicit Client(HttpClient& http) : http_(http) {}
+  explicit Client(HttpClient& http);
+  ~Client();  // Cancels what is in flight.
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
   CallId start(Call call, OnProgress on_progress, OnOutcome on_outcome);
-  void cancel(CallId call);            // Closes the socket, which frees the account's place at the provider.
+  void cancel(CallId call);  // Closes the socket, which frees the account's place at the provider.
 
  private:
+  struct State;
   HttpClient& http_;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace weft::model

@@ -31,7 +31,7 @@ struct Usage {
   std::optional<std::uint64_t> input_hit;
   std::optional<std::uint64_t> input_miss;
   std::optional<std::uint64_t> input_write;
-  std::optional<std::uint64_t> output;     // Without reasoning.
+  std::optional<std::uint64_t> output;  // Without reasoning.
   std::optional<std::uint64_t> reasoning;
   bool estimated = false;
   bool operator==(const Usage&) const = default;
@@ -42,45 +42,45 @@ enum class Finish : std::uint8_t { kStop, kLength, kToolCalls };
 struct Answer {
   Turn turn;
   Finish finish = Finish::kStop;
-  std::string finish_reason;       // As it came.
+  std::string finish_reason;  // As it came.
   Usage usage;
-  std::string model;               // As the response names it.
+  std::string model;  // As the response names it.
   std::string request_id;
-  Duration first_token{};          // From sending to the first token of any kind.
+  Duration first_token{};  // From sending to the first token of any kind.
   Duration total{};
 };
 
 enum class FailureKind : std::uint8_t {
-  kTransport,        // No connection, or it broke.
-  kStreamClosed,     // The end came before [DONE].
-  kTimeout,          // No first byte, silence, or the deadline of the call.
+  kTransport,     // No connection, or it broke.
+  kStreamClosed,  // The end came before [DONE].
+  kTimeout,       // No first byte, silence, or the deadline of the call.
   kRateLimit,
-  kOverloaded,       // 503, 529, insufficient_system_resource, an error inside the stream.
+  kOverloaded,  // 503, 529, insufficient_system_resource, an error inside the stream.
   kServer,
   kInvalidRequest,
   kContextOverflow,
   kHistoryContract,  // The server refuses the recorded history (reasoning or arguments).
   kAuth,
   kQuota,
-  kMalformed,        // What came is not the format.
-  kEmptyResponse,    // Stop, and neither text nor calls.
-  kTruncatedCall,    // Arguments of a tool call cut off or not JSON.
-  kBlocked,          // content_filter
+  kMalformed,      // What came is not the format.
+  kEmptyResponse,  // Stop, and neither text nor calls.
+  kTruncatedCall,  // Arguments of a tool call cut off or not JSON.
+  kBlocked,        // content_filter
   kTooLarge,
   kCancelled,
 };
-std::string_view failure_name(FailureKind kind);   // "rate_limit"
+std::string_view failure_name(FailureKind kind);  // "rate_limit"
 // Whether the same bytes may succeed later on the same route.
 bool is_retryable(FailureKind kind);
 
 struct Failure {
   FailureKind kind = FailureKind::kTransport;
   std::string message;
-  int status = 0;                          // HTTP; 0 where none came.
+  int status = 0;  // HTTP; 0 where none came.
   std::optional<Duration> retry_after;
   std::string request_id;
-  std::string partial_text;                // What had streamed in; for the trace only, at most 64 KiB.
-  std::optional<Usage> usage;              // Where the server reported it nevertheless.
+  std::string partial_text;    // What had streamed in; for the trace only, at most 64 KiB.
+  std::optional<Usage> usage;  // Where the server reported it nevertheless.
   Duration total{};
 };
 
