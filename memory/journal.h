@@ -23,26 +23,26 @@ using Epoch = std::uint64_t;
 struct RunRow {
   std::string id;
   std::uint32_t partition = 0;
-  std::string workflow;                     // Its name.
-  std::string workflow_hash;                // Hex.
+  std::string workflow;       // Its name.
+  std::string workflow_hash;  // Hex.
   int status = 0;
   bool ended = false;
   Time submitted_at;
   std::optional<Time> ended_at;
-  std::uint64_t last_seq = 0;
+  std::uint64_t last_seq = 0;  // Of its last durable event; set by the journal.
   std::vector<std::pair<std::string, std::string>> labels;
-  std::string request_id;                   // Empty: none.
-  std::string request_digest;               // Of the submission's payload; compared where a request id comes again.
+  std::string request_id;      // Empty: none.
+  std::string request_digest;  // Of the submission's payload; compared where a request id comes again.
   std::string summary;
 };
 
 struct WorkflowRow {
-  std::string hash;                         // Hex.
+  std::string hash;  // Hex.
   std::string name;
-  std::uint64_t version = 0;                // Rises by one for each new content under a name; set by the journal.
+  std::uint64_t version = 0;  // Rises by one for each new content under a name; set by the journal.
   Time applied_at;
-  std::string bundle;                       // Opaque: the files as they were sent.
-  std::string summary;                      // Opaque.
+  std::string bundle;   // Opaque: the files as they were sent.
+  std::string summary;  // Opaque.
 };
 
 struct Blob {
@@ -55,12 +55,12 @@ struct Append {
   std::string run;
   std::uint32_t partition = 0;
   Epoch epoch = 0;
-  std::uint64_t first_seq = 0;
+  std::uint64_t first_seq = 0;  // Of a run's first event: 1.
   std::uint64_t last_seq = 0;
-  std::string events;                       // Opaque: the events in their order.
-  std::vector<Blob> blobs;                  // Written before them, in the same transaction; those that exist are kept.
-  std::optional<RunRow> create;             // With the first events: the run's row.
-  std::optional<RunRow> update;             // The row's new status, ended, ended_at, last_seq and summary.
+  std::string events;            // Opaque: the events in their order.
+  std::vector<Blob> blobs;       // Written before them, in the same transaction; those that exist are kept.
+  std::optional<RunRow> create;  // With the first events: the run's row.
+  std::optional<RunRow> update;  // The row's new status, ended, ended_at and summary.
 };
 
 // What became of an append.
@@ -77,16 +77,16 @@ struct EventBatch {
 };
 
 struct RunFilter {
-  std::string workflow;                     // Empty: any.
-  std::vector<int> statuses;                // Empty: any.
-  std::vector<std::pair<std::string, std::string>> labels;   // All must match.
-  std::optional<Time> since;                // Submitted at or after.
-  std::optional<bool> ended;
+  std::string workflow{};                                     // Empty: any.
+  std::vector<int> statuses{};                                // Empty: any.
+  std::vector<std::pair<std::string, std::string>> labels{};  // All must match.
+  std::optional<Time> since{};                                // Submitted at or after.
+  std::optional<bool> ended{};
 };
 
 struct RunPage {
-  std::vector<RunRow> rows;                 // Newest first.
-  std::string next;                         // A position for `after`; empty at the end.
+  std::vector<RunRow> rows;  // Newest first.
+  std::string next;          // A position for `after`; empty at the end.
 };
 
 // Reading, from any thread; a reader sees what is durable. Implementations keep a small pool of read-only connections.
@@ -102,7 +102,8 @@ class Reader {
                                                  std::size_t bytes_max) const = 0;
   virtual Result<std::shared_ptr<const std::string>> blob(const Digest& digest) const = 0;
   virtual Result<WorkflowRow> workflow_by_hash(std::string_view hash) const = 0;
-  virtual Result<WorkflowRow> workflow_by_name(std::string_view name) const = 0;   // The last applied.
+  virtual Result<WorkflowRow> workflow_by_name(std::string_view name) const = 0;  // The last applied.
+  // The last applied of each name, by name; without their bundles.
   virtual Result<std::vector<WorkflowRow>> workflows(std::size_t limit, std::string_view after_name) const = 0;
 };
 
@@ -125,15 +126,15 @@ class Journal : public Reader {
   virtual void put_workflow(WorkflowRow row, std::move_only_function<void(Result<WorkflowRow>)> done) = 0;
   // Unfinished runs, oldest first, for recovery.
   virtual Result<std::vector<RunRow>> unfinished() const = 0;
-  // Waits until everything queued before is durable and called back.
+  // Waits until everything queued before is durable and called back. Not from a callback.
   virtual void drain() = 0;
 };
 
 struct SqliteOptions {
   std::string path;
   std::size_t queue_bytes_max = std::size_t{512} << 20;
-  std::size_t batch_bytes_max = std::size_t{64} << 20;       // One transaction.
-  std::size_t checkpoint_pages = 4'000;                      // WAL size from which the idle writer checkpoints.
+  std::size_t batch_bytes_max = std::size_t{64} << 20;  // One transaction.
+  std::size_t checkpoint_pages = 4'000;                 // WAL size from which the idle writer checkpoints.
 };
 
 // Opens or creates a store for the one engine that owns it. FAILED_PRECONDITION names the process that holds it.

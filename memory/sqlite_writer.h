@@ -1,0 +1,89 @@
+// What one transaction on an SQLite store does: the statements behind the journal's promises, without its thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "memory/journal.h"
+#include "memory/sqlite.h"
+
+namespace weft::memory {
+
+// Two floors of failure. Outer: the store failed, the transaction must be rolled back. Inner: the append's own answer
+// (a stale epoch, a gap, an existing request id); it has written nothing and the transaction goes on.
+using Applied = Result<Result<Appended>>;
+
+// Owns the only connection that writes. The journal's thread only.
+class SqliteWriter {
+ public:
+  // `path` is a store of this format, as store_file.h makes it.
+  static Result<SqliteWriter> open(const std::string& path);
+
+  Status begin();
+  Status commit();
+  // After any failure. Forgets what was known of the runs; where the connection itself may be at fault, the next
+  // begin() opens a new one, so that what is then known comes from the file.
+  void roll_back(const Error& cause);
+
+  // Within a transaction:
+  Applied append(const Append& append);
+  Result<WorkflowRow> put_workflow(const WorkflowRow& row);
+  Result<Epoch> claim_all();
+
+  // An append of `run` was answered with `cause`; those that follow it get the same answer, and not that of a gap.
+  void note_failed(const std::string& run, const Error& cause);
+
+  // Moves what readers allow from the WAL into the file; on return the WAL may begin anew with the next commit.
+  void checkpoint();
+  // In the WAL as of the last commit, less those that a checkpoint has moved.
+  std::size_t wal_pages() const { return wal_->pages - wal_->moved; }
+
+ private:
+  struct Statements {
+    Statement begin, commit, rollback;
+    Statement find_run, last_seq, batch, epoch, find_request;
+    Statement insert_batch, insert_run, insert_label, insert_blob, update_run;
+    Statement claim_epoch, claim;
+    Statement workflow_by_hash, workflow_applied, workflow_last, insert_workflow;
+  };
+  struct Wal {
+    std::size_t pages = 0;
+    std::size_t moved = 0;  // At most `pages`.
+  };
+  struct Run {
+    std::int64_t key = 0;
+    std::uint32_t partition = 0;
+    std::uint64_t last_seq = 0;
+  };
+
+  SqliteWriter(std::string path, Connection connection)
+      : path_(std::move(path)), connection_(std::move(connection)), wal_(std::make_unique<Wal>()) {}
+  Status prepare();
+  static int note_wal(void* wal, sqlite3*, const char*, int pages);
+  Status reopen();
+  Result<std::optional<Run>> find_run(const std::string& id);
+  Result<bool> epoch_is_current(const Append& append);
+  // What to do about an append before anything is written.
+  struct Decision {
+    std::optional<Result<Appended>> answer;  // Set: nothing is to be written.
+    Run run;
+  };
+  Result<Decision> decide(const Append& append);
+  Applied repeated(const Append& append, const Run& run);
+  Error gap(const Append& append, std::uint64_t last_seq) const;
+  Status write_rest(const Append& append, std::int64_t key);
+  Status write_run(const RunRow& row, std::int64_t key);
+
+  std::string path_;
+  Connection connection_;
+  Statements statements_;                          // After the connection, so that they go first.
+  std::unique_ptr<Wal> wal_;                       // Behind a pointer, since SQLite holds its address.
+  bool usable_ = true;                             // False: the next transaction opens a new connection.
+  std::unordered_map<std::string, Run> runs_;      // Of this transaction and earlier ones; bounded, may be cleared.
+  std::unordered_map<std::string, Error> failed_;  // Bounded, may be cleared.
+  std::int64_t next_run_key_ = 0;                  // 0: not known.
+};
+
+}  // namespace weft::memory
