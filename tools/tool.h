@@ -18,9 +18,9 @@ std::string_view effect_name(Effect effect);
 constexpr bool changes_world(Effect effect) { return effect == Effect::kIdempotent || effect == Effect::kWrite; }
 
 struct ToolSpec {
-  std::string name;                     // `[a-z][a-z0-9_]*` with at most one dot.
-  std::string description;              // What a model reads.
-  std::string input_schema;             // JSON Schema (draft-07) of the arguments: canonical bytes.
+  std::string name;          // `[a-z][a-z0-9_]*` with at most one dot.
+  std::string description;   // What a model reads.
+  std::string input_schema;  // JSON Schema (draft-07) of the arguments: canonical bytes.
   Effect effect = Effect::kWrite;
 };
 
@@ -28,18 +28,18 @@ struct ToolSpec {
 struct ToolRequest {
   std::string tool;
   std::string arguments;
-  std::string key;                      // The idempotency key.
+  std::string key;  // The idempotency key.
 };
 
 enum class ToolStatus : std::uint8_t {
-  kDone,      // `output` is the result.
-  kFailed,    // The tool says that it did not work, and that nothing was done; `output` says why.
-  kUnknown,   // Whether it was done is not known.
+  kDone,     // `output` is the result.
+  kFailed,   // The tool says that it did not work, and that nothing was done; `output` says why.
+  kUnknown,  // Whether it was done is not known.
 };
 
 struct ToolReply {
   ToolStatus status = ToolStatus::kDone;
-  std::string output;                   // JSON (kDone), or a sentence (otherwise).
+  std::string output;  // JSON (kDone), or a sentence (otherwise).
 };
 
 // Set when nobody waits for the call any more. Thread-safe.
@@ -58,12 +58,12 @@ class Tool {
 // The tools that a server offers. Immutable once the engine has it.
 class Toolbox {
  public:
-  void add(std::unique_ptr<Tool> tool);             // REQUIRES: no tool of that name yet.
-  Tool* find(std::string_view name) const;          // Null where there is none.
-  std::vector<const ToolSpec*> specs() const;       // By name.
+  void add(std::unique_ptr<Tool> tool);        // REQUIRES: no tool of that name yet.
+  Tool* find(std::string_view name) const;     // Null where there is none.
+  std::vector<const ToolSpec*> specs() const;  // By name.
 
  private:
-  std::vector<std::unique_ptr<Tool>> tools_;        // By name.
+  std::vector<std::unique_ptr<Tool>> tools_;  // By name.
 };
 
 }  // namespace weft::tools
