@@ -32,7 +32,8 @@ struct Config {
 
 // Reads weft.yaml. An unknown key is an error with the nearest known one.
 std::optional<Config> read_config(std::string_view yaml, workflows::Diagnostics& diagnostics);
-// WEFT_MODEL_URL, WEFT_MODEL_KEY, WEFT_MODEL.
+// WEFT_MODEL_URL with WEFT_MODEL_KEY and WEFT_MODEL; otherwise WEFT_SIM_URL, a simulated provider in another process
+// (`weft sim`), priced as the models it stands for.
 void apply_environment(Config& config, const Getenv& environment);
 
 }  // namespace weft::engine

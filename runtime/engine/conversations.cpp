@@ -46,9 +46,7 @@ void Conversations::apply(const v1::Event& event) {
     }
     case Kind::kAttemptFailed:
     case Kind::kRoundEnded:
-    case Kind::kElementEnded:
-      agents_.erase(event.path());
-      return;
+    case Kind::kElementEnded: agents_.erase(event.path()); return;
     case Kind::kStepEnded: {
       // The step's own path, its elements' and rounds', and what was at work inside it.
       const std::string& path = event.path();
@@ -58,8 +56,7 @@ void Conversations::apply(const v1::Event& event) {
       }
       return;
     }
-    default:
-      return;
+    default: return;
   }
 }
 

@@ -7,7 +7,7 @@
 
 #include "runtime/engine/batch.h"
 #include "runtime/engine/engine.h"
-#include "runtime/run/tally.h"
+#include "runtime/engine/tally.h"
 
 namespace weft::engine {
 namespace {
@@ -81,7 +81,7 @@ Result<v1::Run> StoreReading::describe(const memory::RunRow& row) const {
   while (true) {
     WEFT_TRY(const std::vector<v1::Event> page, events(row.id, run.last_seq() + 1, kPageBytes));
     if (page.empty()) return run;
-    for (const v1::Event& event : page) run::tally(event, run);
+    for (const v1::Event& event : page) tally(event, run);
   }
 }
 

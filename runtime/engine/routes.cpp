@@ -19,6 +19,9 @@ void apply_environment(Config& config, const Getenv& environment) {
     config.model_url = *std::move(url);
     config.model_key = environment("WEFT_MODEL_KEY").value_or("");
     config.model_name = environment("WEFT_MODEL").value_or("");
+  } else if (auto sim_url = environment("WEFT_SIM_URL")) {
+    config.model_url = *std::move(sim_url);
+    config.simulated = true;
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "runtime/engine/batch.h"
+#include "runtime/engine/tally.h"
 
 namespace weft::engine {
 
@@ -48,6 +49,7 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
       for (const v1::Event& event : events) {
         WEFT_RETURN_IF_ERROR(active->run->apply(event));
         active->conversations.apply(event);
+        tally(event, active->summary);
       }
     }
   }
@@ -145,6 +147,7 @@ void Shard::admit(Active& active, v1::Event event) {
   if (Status applied = active.run->apply(event); !applied)
     die(fmt::format("run {}: {}", active.id, applied.error().message));
   active.conversations.apply(event);
+  tally(event, active.summary);
   if (active.batch.empty()) active.batch_first = event.seq();
   append_event(event, active.batch);
 }
@@ -185,7 +188,7 @@ void Shard::flush(Active& active) {
   append.events = std::exchange(active.batch, {});
   append.blobs = contents_.take_staged();
   if (!active.created || active.run->ended()) {
-    const v1::Run summary = active.run->summary();
+    const v1::Run& summary = active.summary;
     memory::RunRow row;
     row.id = active.id;
     row.partition = active.partition;
@@ -237,7 +240,7 @@ void Shard::durable(const std::string& run_id, std::uint64_t seq, Result<memory:
   std::erase_if(active.cancels, [&](auto& waiting) {
     if (waiting.first > active.durable_seq) return false;
     v1::RunsCancelResponse response;
-    *response.mutable_run() = active.run->summary();
+    *response.mutable_run() = active.summary;
     waiting.second(std::move(response));
     return true;
   });

@@ -90,6 +90,7 @@ class Shard {
     std::string id;
     std::uint32_t partition = 0;
     std::unique_ptr<run::Run> run;
+    v1::Run summary;  // As lists and answers show it: the tally of its events.
     Conversations conversations;
     std::string batch;  // Events that were applied and not yet handed to the journal.
     std::uint64_t batch_first = 0;

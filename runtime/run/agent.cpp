@@ -138,18 +138,15 @@ std::optional<v1::Event> Run::State::decide_execution(Scope& scope, std::uint32_
     return give_up(execution.failure, Again::kMay);
   }
   switch (execution.phase) {
-    case Phase::kModelFailed:
-      return decide_model_failure(scope, at, index);
-    case Phase::kFailed:
-      return give_up(execution.failure, Again::kNever);
+    case Phase::kModelFailed: return decide_model_failure(scope, at, index);
+    case Phase::kFailed: return give_up(execution.failure, Again::kNever);
     case Phase::kTurnsSpent: {
       const auto turns = std::get<workflows::PromptBody>(step.body).agent.turns;
       return give_up(
           failed(v1::ERROR_KIND_TURNS, fmt::format("the agent did not answer within {} turns", turns)).failure(),
           Again::kMay);
     }
-    case Phase::kTools:
-      return decide_tools(execution);
+    case Phase::kTools: return decide_tools(execution);
     case Phase::kAnswered: {
       v1::StepResult result = answer_result(execution);
       const Again again = execution.effect_started ? Again::kNever : Again::kMay;
@@ -165,25 +162,17 @@ std::optional<v1::Event> Run::State::decide_execution(Scope& scope, std::uint32_
                 .failure(),
             refused ? Again::kNever : Again::kMay);
       }
-      v1::StepResult result;
-      result.set_status(v1::STEP_STATUS_SUCCEEDED);
-      *result.mutable_output_json() = execution.tool_output;
-      if (!step.output.is_any()) {
-        auto value = json(execution.tool_output);
-        auto valid = value ? step.output.validate(**value, "output") : Result<Json>(std::move(value).error());
-        auto put = valid ? contents.put(to_text(*valid)) : Result<v1::Content>(std::move(valid).error());
-        if (!put) return give_up(failed(v1::ERROR_KIND_INVALID_OUTPUT, put.error().message).failure(), Again::kNever);
-        *result.mutable_output_json() = *std::move(put);
-      }
-      return finish(scope, at, index, std::move(result), Again::kNever);
+      if (step.output.is_any()) return finish(scope, at, index, outcome(execution.tool_output), Again::kNever);
+      const auto value = json(execution.tool_output);
+      auto valid = value ? step.output.validate(**value, "output") : Result<Json>(value.error());
+      return finish(scope, at, index, outcome(store(valid), v1::ERROR_KIND_INVALID_OUTPUT), Again::kNever);
     }
     case Phase::kGroup:
       if (!execution.inner->all_ended()) return std::nullopt;
       return finish(scope, at, index, scope_result(*execution.inner), Again::kMay);
     case Phase::kModelWanted:
     case Phase::kModelInFlight:
-    case Phase::kModelBackoff:
-      return std::nullopt;
+    case Phase::kModelBackoff: return std::nullopt;
   }
   return std::nullopt;
 }
@@ -246,16 +235,17 @@ v1::StepResult Run::State::answer_result(const Execution& execution) {
   if (step.output.is_any()) return result;
   auto text = contents.bytes(execution.text);
   if (!text) return failed(v1::ERROR_KIND_INTERNAL, text.error().message, execution.attempt);
-  auto value = asks_for_json(step) ? json_in_text(**text) : Result<Json>(Json(**text));
+  auto value = asks_for_json(step) ? parse_fenced(**text) : Result<Json>(Json(**text));
   if (value) value = step.output.validate(*std::move(value), "output");
-  auto put = value ? contents.put(to_text(*value)) : Result<v1::Content>(std::move(value).error());
-  if (!put) {
-    const std::string_view cut = execution.cut ? " (the answer was cut off by its limit on tokens)" : "";
-    return failed(v1::ERROR_KIND_INVALID_OUTPUT,
-                  fmt::format("the answer does not fit its shape: {}{}", put.error().message, cut), execution.attempt);
+  if (value) {
+    auto put = store(value);
+    if (put) *result.mutable_output_json() = *std::move(put);
+    if (put) return result;
+    value = std::move(put).error();
   }
-  *result.mutable_output_json() = *std::move(put);
-  return result;
+  const std::string_view cut = execution.cut ? " (the answer was cut off by its limit on tokens)" : "";
+  return failed(v1::ERROR_KIND_INVALID_OUTPUT,
+                fmt::format("the answer does not fit its shape: {}{}", value.error().message, cut));
 }
 
 }  // namespace weft::run

@@ -7,6 +7,7 @@
 #include "runtime/run/environment.h"
 #include "runtime/run/policy.h"
 #include "runtime/run/state.h"
+#include "workflows/path.h"
 
 namespace weft::run {
 namespace {
@@ -34,16 +35,11 @@ v1::Event skipped(std::string path, std::string reason, std::string cause) {
 
 v1::StepKind wire_kind(StepKind kind) {
   switch (kind) {
-    case StepKind::kPrompt:
-      return v1::STEP_KIND_PROMPT;
-    case StepKind::kTool:
-      return v1::STEP_KIND_TOOL;
-    case StepKind::kSet:
-      return v1::STEP_KIND_SET;
-    case StepKind::kSwitch:
-      return v1::STEP_KIND_SWITCH;
-    case StepKind::kGroup:
-      return v1::STEP_KIND_GROUP;
+    case StepKind::kPrompt: return v1::STEP_KIND_PROMPT;
+    case StepKind::kTool: return v1::STEP_KIND_TOOL;
+    case StepKind::kSet: return v1::STEP_KIND_SET;
+    case StepKind::kSwitch: return v1::STEP_KIND_SWITCH;
+    case StepKind::kGroup: return v1::STEP_KIND_GROUP;
   }
   return v1::STEP_KIND_UNSPECIFIED;
 }
@@ -144,6 +140,9 @@ std::optional<v1::Event> Run::State::decide_step(Scope& scope, std::uint32_t at,
 
 std::optional<v1::Event> Run::State::decide_start(Scope& scope, std::uint32_t at) {
   const Step& step = definition(*this, scope, at);
+  const auto fail = [&](const std::string& message, v1::ErrorKind kind = v1::ERROR_KIND_EXPRESSION) {
+    return end_step(scope, at, failed(kind, message));
+  };
   for (const StepId id : step.waits_for) {
     if (scope.steps[position[id]].phase != StepState::Phase::kEnded) return std::nullopt;
   }
@@ -153,29 +152,21 @@ std::optional<v1::Event> Run::State::decide_start(Scope& scope, std::uint32_t at
   StateEnvironment environment(*this, scope, at);
   if (step.when) {
     const auto holds = evaluated(environment, [&] { return step.when->evaluate_bool(environment); });
-    if (!holds) return end_step(scope, at, failed(v1::ERROR_KIND_EXPRESSION, holds.error().message));
+    if (!holds) return fail(holds.error().message);
     if (!*holds) return skipped(path, "when", step.when->text());
   }
   if (step.kind == StepKind::kSwitch) {
     const auto& body = std::get<workflows::SwitchBody>(step.body);
     const auto value = evaluated(environment, [&] { return body.value.evaluate(environment); });
-    if (!value) return end_step(scope, at, failed(v1::ERROR_KIND_EXPRESSION, value.error().message));
+    if (!value) return fail(value.error().message);
     const std::string match = value->is_string() ? value->get<std::string>() : to_text(*value);
     const std::vector<StepId>* targets = body.otherwise ? &*body.otherwise : nullptr;
     for (const workflows::SwitchCase& one : body.cases) {
       if (one.match == match) targets = &one.targets;
     }
-    if (targets == nullptr) {
-      return end_step(
-          scope, at,
-          failed(v1::ERROR_KIND_INPUT, fmt::format("no case fits {} and there is no default", to_text(*value))));
-    }
-    auto output = contents.put(to_text(*value));
-    if (!output) return end_step(scope, at, failed(v1::ERROR_KIND_EXPRESSION, output.error().message));
-    v1::StepResult result;
-    result.set_status(v1::STEP_STATUS_SUCCEEDED);
-    *result.mutable_output_json() = *std::move(output);
-    v1::Event event = end_step(scope, at, std::move(result));
+    if (targets == nullptr)
+      return fail(fmt::format("no case fits {} and there is no default", to_text(*value)), v1::ERROR_KIND_INPUT);
+    v1::Event event = end_step(scope, at, outcome(store(value)));
     event.mutable_step_ended()->set_chosen(match);
     for (const StepId id : *targets) event.mutable_step_ended()->add_targets(workflow->step(id).name);
     return event;
@@ -183,17 +174,15 @@ std::optional<v1::Event> Run::State::decide_start(Scope& scope, std::uint32_t at
   if (!step.for_each) return begin(scope, at, 0);
 
   auto items = evaluated(environment, [&] { return step.for_each->in.evaluate(environment); });
-  if (!items) return end_step(scope, at, failed(v1::ERROR_KIND_EXPRESSION, items.error().message));
-  if (!items->is_array()) {
-    return end_step(
-        scope, at,
-        failed(v1::ERROR_KIND_EXPRESSION, fmt::format("for_each: `{}` gave no list", step.for_each->in.text())));
-  }
+  if (!items) return fail(items.error().message);
+  if (!items->is_array()) return fail(fmt::format("for_each: `{}` gave no list", step.for_each->in.text()));
+  if (items->size() > kElementsMax)
+    return fail(fmt::format("for_each: {} elements; the limit is {}", items->size(), kElementsMax));
   v1::Event event = draft(path);
   v1::FanOutStarted& fan_out = *event.mutable_fan_out_started();
   fan_out.set_count(static_cast<std::uint32_t>(items->size()));
   auto put = contents.put(to_text(*items));
-  if (!put) return end_step(scope, at, failed(v1::ERROR_KIND_EXPRESSION, put.error().message));
+  if (!put) return fail(put.error().message);
   *fan_out.mutable_items_json() = *std::move(put);
   if (step.for_each->key) {
     if (auto fault = element_keys(scope, at, *items, fan_out)) return end_step(scope, at, *std::move(fault));
@@ -209,6 +198,7 @@ std::optional<v1::StepResult> Run::State::element_keys(Scope& scope, std::uint32
   state.items_json = std::make_shared<const Json>(items);
   std::unordered_map<std::string, std::uint32_t> seen;
   std::optional<v1::StepResult> fault;
+  std::size_t bytes = 0;
   for (std::uint32_t i = 0; i < items.size() && !fault; ++i) {
     StateEnvironment environment(*this, scope, at, i);
     const auto key = evaluated(environment, [&] { return step.for_each->key->evaluate(environment); });
@@ -216,12 +206,16 @@ std::optional<v1::StepResult> Run::State::element_keys(Scope& scope, std::uint32
       fault = failed(v1::ERROR_KIND_EXPRESSION, key.error().message);
       break;
     }
-    std::string text = encode_key(key->is_string() ? key->get<std::string>() : to_text(*key));
+    std::string text = workflows::encode_key(key->is_string() ? key->get<std::string>() : to_text(*key));
     const auto [found, fresh] = seen.emplace(text, i);
     if (!fresh) {
       fault = failed(v1::ERROR_KIND_EXPRESSION,
                      fmt::format("for_each: elements {} and {} have the same key \"{}\"", found->second, i, text));
     }
+    bytes += text.size();
+    if (bytes > kElementKeyBytesMax)
+      fault = failed(v1::ERROR_KIND_EXPRESSION,
+                     fmt::format("for_each: the keys of its elements have more than {} bytes", kElementKeyBytesMax));
     fan_out.add_keys(std::move(text));
   }
   state.items_json.reset();
@@ -231,32 +225,25 @@ std::optional<v1::StepResult> Run::State::element_keys(Scope& scope, std::uint32
 std::optional<v1::Event> Run::State::decide_slot(Scope& scope, std::uint32_t at, std::uint32_t index) {
   Slot& slot = scope.steps[at].slots[index];
   switch (slot.phase) {
-    case Slot::Phase::kIdle:
-      return begin(scope, at, index);
-    case Slot::Phase::kWorking:
-      return decide_execution(scope, at, index);
+    case Slot::Phase::kIdle: return begin(scope, at, index);
+    case Slot::Phase::kWorking: return decide_execution(scope, at, index);
     case Slot::Phase::kRoundOver: {
       v1::StepResult result = slot.result;
       const auto& repeat = *definition(*this, scope, at).repeat;
       if (slot.verdict == v1::ROUND_VERDICT_EXHAUSTED) {
+        if (repeat.otherwise == workflows::Repeat::Else::kFail) {
+          result = failed(v1::ERROR_KIND_EXHAUSTED,
+                          fmt::format("`{}` was not reached within {} rounds", repeat.until.text(), repeat.at_most),
+                          repeat.at_most);
+        }
         result.set_exhausted(true);
         result.set_limited(true);
-        if (repeat.otherwise == workflows::Repeat::Else::kFail) {
-          result.clear_output_json();
-          result.clear_text();
-          result.set_status(v1::STEP_STATUS_FAILED);
-          result.mutable_failure()->set_kind(v1::ERROR_KIND_EXHAUSTED);
-          result.mutable_failure()->set_message(
-              fmt::format("`{}` was not reached within {} rounds", repeat.until.text(), repeat.at_most));
-          result.mutable_failure()->set_attempts(repeat.at_most);
-        }
       }
       result.set_iteration(slot.round);
       return end_slot(scope, at, index, std::move(result));
     }
     case Slot::Phase::kBackoff:
-    case Slot::Phase::kDone:
-      return std::nullopt;
+    case Slot::Phase::kDone: return std::nullopt;
   }
   return std::nullopt;
 }
@@ -271,44 +258,37 @@ std::optional<v1::Event> Run::State::begin(Scope& scope, std::uint32_t at, std::
   const std::string path = slot_path(scope, at, index);
   const std::uint32_t attempt = slot.attempt;
 
-  const auto outcome = [&]() -> v1::Event {
+  v1::Event event = [&]() -> v1::Event {
     StateEnvironment environment(*this, scope, at, index);
-    v1::Event event = draft(path, attempt);
-    v1::AttemptStarted& started = *event.mutable_attempt_started();
+    v1::Event begun = draft(path, attempt);
+    v1::AttemptStarted& started = *begun.mutable_attempt_started();
     started.set_kind(wire_kind(step.kind));
     if (step.timeout) started.set_timeout_us(step.timeout->count());
-    if (step.kind == StepKind::kGroup) return event;
+    if (step.kind == StepKind::kGroup) return begun;
 
-    Result<std::string> bytes = "";
+    Result<v1::Content> given;
     if (step.kind == StepKind::kPrompt) {
-      const auto& body = std::get<workflows::PromptBody>(step.body);
-      bytes = evaluated(environment, [&] { return body.prompt.evaluate_text(environment); });
-      if (bytes && asks_for_json(step))
-        *bytes += "\n\nAnswer with one JSON value that fits this JSON Schema: " + to_text(step.output.schema());
+      const auto& prompt = std::get<workflows::PromptBody>(step.body).prompt;
+      auto text = evaluated(environment, [&] { return prompt.evaluate_text(environment); });
+      if (text && asks_for_json(step)) {
+        *text += "\n\nAnswer with one JSON value that fits this JSON Schema: " + to_text(step.output.schema());
+      }
+      given = text ? contents.put(*std::move(text)) : Result<v1::Content>(std::move(text).error());
     } else {
-      const auto& value = step.kind == StepKind::kTool ? std::get<workflows::ToolBody>(step.body).args
-                                                       : std::get<workflows::SetBody>(step.body).value;
-      auto json = evaluated(environment, [&] { return value.evaluate(environment); });
-      if (json && step.kind == StepKind::kSet) json = step.output.validate(*std::move(json), "output");
-      if (json) bytes = to_text(*json);
-      if (!json) bytes = std::move(json).error();
+      const bool set = step.kind == StepKind::kSet;
+      const auto& source =
+          set ? std::get<workflows::SetBody>(step.body).value : std::get<workflows::ToolBody>(step.body).args;
+      auto json = evaluated(environment, [&] { return source.evaluate(environment); });
+      if (json && set) json = step.output.validate(*std::move(json), "output");
+      given = store(json);
+      if (set) return finish(scope, at, index, outcome(std::move(given)), Again::kNever);
     }
-    if (!bytes)
-      return finish(scope, at, index, failed(v1::ERROR_KIND_EXPRESSION, bytes.error().message, attempt), Again::kNever);
-    auto put = contents.put(*std::move(bytes));
-    if (!put)
-      return finish(scope, at, index, failed(v1::ERROR_KIND_EXPRESSION, put.error().message, attempt), Again::kNever);
-    if (step.kind == StepKind::kSet) {
-      v1::StepResult result;
-      result.set_status(v1::STEP_STATUS_SUCCEEDED);
-      *result.mutable_output_json() = *std::move(put);
-      return finish(scope, at, index, std::move(result), Again::kNever);
-    }
-    *started.mutable_input() = *std::move(put);
-    return event;
+    if (!given) return finish(scope, at, index, outcome(std::move(given)), Again::kNever);
+    *started.mutable_input() = *std::move(given);
+    return begun;
   }();
   if (fresh) state.slots.clear();
-  return outcome;
+  return event;
 }
 
 v1::Event Run::State::run_end() {
@@ -324,21 +304,15 @@ v1::Event Run::State::run_end() {
       over.set_status(v1::RUN_STATUS_FAILED);
       *over.mutable_failure() = result.failure();
       return event;
-    case v1::STEP_STATUS_ABSTAINED:
-      over.set_status(v1::RUN_STATUS_ABSTAINED);
-      return event;
-    default:
-      over.set_status(limited || result.limited() ? v1::RUN_STATUS_LIMITED : v1::RUN_STATUS_SUCCEEDED);
+    case v1::STEP_STATUS_ABSTAINED: over.set_status(v1::RUN_STATUS_ABSTAINED); return event;
+    default: over.set_status(limited || result.limited() ? v1::RUN_STATUS_LIMITED : v1::RUN_STATUS_SUCCEEDED);
   }
   if (!has_output(result)) return event;
-  auto output = value(result);
-  auto put = output ? contents.put(to_text(**output)) : Result<v1::Content>(std::move(output).error());
-  if (put) {
-    *over.mutable_output_json() = *std::move(put);
-  } else {
-    over.set_status(v1::RUN_STATUS_FAILED);
-    *over.mutable_failure() = failed(v1::ERROR_KIND_EXPRESSION, put.error().message).failure();
-  }
+  const auto output = value(result);
+  v1::StepResult stored = outcome(output ? contents.put(to_text(**output)) : Result<v1::Content>(output.error()));
+  if (stored.has_failure()) over.set_status(v1::RUN_STATUS_FAILED);
+  if (stored.has_failure()) over.mutable_failure()->Swap(stored.mutable_failure());
+  if (stored.has_output_json()) over.mutable_output_json()->Swap(stored.mutable_output_json());
   return event;
 }
 

@@ -136,14 +136,14 @@ v1::StepStatus StateEnvironment::status_of(std::string_view name) const {
 }
 
 const Json* StateEnvironment::field_of(const v1::StepResult& result, std::string_view field) const {
-  if (field == "status") return keep(Json(std::string(status_name(result.status()))));
+  if (field == "status") return keep(Json(status_name(result.status())));
   if (field == "reason") return result.reason().empty() ? nullptr : keep(Json(result.reason()));
   if (field == "iteration") return keep(Json(static_cast<std::int64_t>(result.iteration())));
   if (field == "exhausted") return keep(Json(result.exhausted()));
   if (field == "limited") return keep(Json(result.limited()));
   if (field == "error") {
     if (!result.has_failure()) return nullptr;
-    return keep(Json{{"kind", std::string(error_name(result.failure().kind()))},
+    return keep(Json{{"kind", error_name(result.failure().kind())},
                      {"message", result.failure().message()},
                      {"attempts", static_cast<std::int64_t>(result.failure().attempts())}});
   }

@@ -82,10 +82,9 @@ v1::Event Run::State::end_step(Scope& scope, std::uint32_t at, v1::StepResult re
   const Step& step = definition(*this, scope, at);
   if (result.status() == v1::STEP_STATUS_FAILED && step.on_error.kind == workflows::OnError::Kind::kUse) {
     StateEnvironment environment(*this, scope, at);
-    auto value = step.on_error.use->evaluate(environment);
-    auto put = value ? contents.put(to_text(*value)) : Result<v1::Content>(std::move(value).error());
-    if (put) *result.mutable_output_json() = *std::move(put);
-    if (!put) *result.mutable_failure() = failed(v1::ERROR_KIND_EXPRESSION, put.error().message).failure();
+    const auto put = store(step.on_error.use->evaluate(environment));
+    if (put) *result.mutable_output_json() = *put;
+    if (!put) result = failed(v1::ERROR_KIND_EXPRESSION, put.error().message);
   }
   v1::Event event = draft(step_path(scope, step));
   *event.mutable_step_ended()->mutable_result() = std::move(result);
@@ -111,10 +110,9 @@ v1::Event Run::State::end_fan_out(Scope& scope, std::uint32_t at) {
     if (!output) return end_step(scope, at, failed(v1::ERROR_KIND_INTERNAL, output.error().message));
     list += to_text(**output);
   }
-  auto put = contents.put(list + "]");
-  if (!put) return end_step(scope, at, failed(v1::ERROR_KIND_EXPRESSION, put.error().message));
-  result.set_status(v1::STEP_STATUS_SUCCEEDED);
-  *result.mutable_output_json() = *std::move(put);
+  const bool limited_element = result.limited();
+  result = outcome(contents.put(list + "]"));
+  result.set_limited(limited_element);
   return end_step(scope, at, std::move(result));
 }
 
@@ -157,10 +155,9 @@ v1::StepResult Run::State::scope_result(Scope& scope) {
   }
   auto value = scope.definition->returns->evaluate(environment);
   if (Status fault = environment.take_fault(); !fault) value = std::move(fault).error();
-  auto put = value ? contents.put(to_text(*value)) : Result<v1::Content>(std::move(value).error());
-  if (!put) return failed(v1::ERROR_KIND_EXPRESSION, fmt::format("returns: {}", put.error().message));
-  result.set_status(v1::STEP_STATUS_SUCCEEDED);
-  *result.mutable_output_json() = *std::move(put);
+  const bool limited_step = result.limited();
+  result = outcome(store(value));
+  result.set_limited(limited_step);
   return result;
 }
 

@@ -26,30 +26,10 @@ bool retries(const workflows::Retry& retry, v1::ErrorKind kind) {
     case v1::ERROR_KIND_EXPRESSION:  // The same values give the same error.
     case v1::ERROR_KIND_INPUT:
     case v1::ERROR_KIND_DENIED:
-    case v1::ERROR_KIND_BUDGET:
-      return false;
-    default:
-      break;
+    case v1::ERROR_KIND_BUDGET: return false;
+    default: break;
   }
   return retry.on.empty() || std::ranges::find(retry.on, error_name(kind)) != retry.on.end();
-}
-
-Result<Json> json_in_text(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r\n";
-  const auto trimmed = [&](std::string_view part) {
-    const std::size_t begin = part.find_first_not_of(kBlank);
-    if (begin == std::string_view::npos) return std::string_view();
-    return part.substr(begin, part.find_last_not_of(kBlank) - begin + 1);
-  };
-  const std::string_view whole = trimmed(text);
-  auto value = parse_untrusted(whole);
-  if (value) return value;
-  const std::size_t open = whole.find("```");
-  if (open == std::string_view::npos) return value;
-  const std::size_t line = whole.find('\n', open);
-  const std::size_t close = line == std::string_view::npos ? line : whole.find("```", line);
-  if (close == std::string_view::npos || whole.find("```", close + 3) != std::string_view::npos) return value;
-  return parse_untrusted(trimmed(whole.substr(line, close - line)));
 }
 
 bool asks_for_json(const workflows::Step& step) {

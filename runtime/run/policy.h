@@ -21,9 +21,6 @@ inline constexpr std::int64_t kRetryAfterUsMax = 600'000'000;
 // Whether a failure of this kind is tried again at all (`retry.on` where it is given).
 bool retries(const workflows::Retry& retry, v1::ErrorKind kind);
 
-// The one JSON value in an agent's answer: the whole text, or what stands in its only code fence.
-Result<Json> json_in_text(std::string_view text);
-
 // Whether the agent is told to answer in JSON: any shape but none and plain text.
 bool asks_for_json(const workflows::Step& step);
 

@@ -92,65 +92,17 @@ std::vector<Command> Run::outstanding() const {
   return commands;
 }
 
-bool Run::live(const CallKey& key) const {
-  if (state_->ended) return false;
-  if (key.path.empty()) return true;
-  const auto place = state_->locate(key.path);
-  if (!place || place->slot == nullptr || place->slot->attempt != key.attempt) return false;
-  return place->execution != nullptr || place->slot->phase == Slot::Phase::kBackoff;
-}
-
 bool Run::expects(const v1::Event& event) const {
-  using Kind = v1::Event::KindCase;
-  using Phase = Execution::Phase;
   if (state_->ended) return false;
-  if (event.kind_case() == Kind::kCancelRequested) return !state_->cancelling;
-  if (event.kind_case() == Kind::kTimerFired && event.timer_fired().timer() == v1::TIMER_KIND_GRACE) {
-    return state_->cancelling && !state_->grace_over;
-  }
-  const auto place = state_->locate(event.path());
-  if (!place || place->slot == nullptr) return false;
-  if (event.has_timer_fired() && event.timer_fired().timer() == v1::TIMER_KIND_RETRY) {
-    return place->slot->phase == Slot::Phase::kBackoff && place->slot->attempt == event.attempt() &&
-           !place->step->closing;
-  }
-  const Execution* execution = place->execution;
-  if (execution == nullptr || execution->attempt != event.attempt()) return false;
-  switch (event.kind_case()) {
-    case Kind::kTimerFired:
-      if (execution->closing) return false;
-      return event.timer_fired().timer() == v1::TIMER_KIND_TIMEOUT ||
-             (execution->phase == Phase::kModelBackoff && execution->turn == event.turn() &&
-              execution->sending == event.call());
-    case Kind::kModelCallStarted:
-      return !execution->closing && execution->phase == Phase::kModelWanted && execution->turn == event.turn() &&
-             execution->sending == event.call();
-    case Kind::kModelCallEnded:
-    case Kind::kModelCallFailed:
-      return execution->phase == Phase::kModelInFlight && execution->turn == event.turn() &&
-             execution->sending == event.call();
-    case Kind::kCallRefused:
-      return !execution->closing;
-    case Kind::kToolCallStarted:
-    case Kind::kToolCallEnded:
-    case Kind::kToolCallInDoubt: {
-      if (execution->turn != event.turn() || event.call() == 0 || event.call() > execution->calls.size()) return false;
-      const ToolCallState& call = execution->calls[event.call() - 1];
-      return !call.ended && !call.in_doubt && (!execution->closing || call.open_effect());
-    }
-    default:
-      return true;
-  }
+  const auto place = event.path().empty() ? Place{} : state_->locate(event.path());
+  return place && state_->fits(event, *place);
 }
 
 bool Run::ended() const { return state_->ended; }
-bool Run::cancelling() const { return state_->cancelling; }
 std::uint64_t Run::last_seq() const { return state_->seq; }
 std::int64_t Run::last_at_us() const { return state_->at_us; }
 const std::string& Run::digest() const { return state_->digest; }
 const workflows::Workflow& Run::workflow() const { return *state_->workflow; }
-
-const v1::Run& Run::summary() const { return state_->counts; }
 
 void stamp(v1::Event& event, std::uint64_t previous_seq, std::int64_t previous_at_us,
            const std::string& previous_digest, std::int64_t now_us, std::uint64_t epoch) {
@@ -208,6 +160,18 @@ Result<std::shared_ptr<const Json>> Run::State::value(const v1::StepResult& resu
   return std::make_shared<const Json>(*text);
 }
 
+Result<v1::Content> Run::State::store(const Result<Json>& value) {
+  return value ? contents.put(to_text(*value)) : Result<v1::Content>(value.error());
+}
+
+v1::StepResult outcome(Result<v1::Content> output, v1::ErrorKind otherwise) {
+  if (!output) return failed(otherwise, std::move(output).error().message);
+  v1::StepResult result;
+  result.set_status(v1::STEP_STATUS_SUCCEEDED);
+  *result.mutable_output_json() = *std::move(output);
+  return result;
+}
+
 v1::Event draft(std::string path, std::uint32_t attempt, std::uint32_t turn, std::uint32_t call) {
   v1::Event event;
   event.set_path(std::move(path));
@@ -233,41 +197,22 @@ bool has_result(const StepState& step) {
          (step.result.status() == v1::STEP_STATUS_FAILED && step.result.has_output_json());
 }
 
-std::string_view status_name(v1::StepStatus status) {
-  switch (status) {
-    case v1::STEP_STATUS_SUCCEEDED:
-      return "succeeded";
-    case v1::STEP_STATUS_ABSTAINED:
-      return "abstained";
-    case v1::STEP_STATUS_FAILED:
-      return "failed";
-    case v1::STEP_STATUS_SKIPPED:
-      return "skipped";
-    default:
-      return "cancelled";
-  }
+namespace {
+
+// "STEP_STATUS_SUCCEEDED" without its prefix, in lower case.
+std::string lower_name(std::string_view name, std::string_view prefix) {
+  std::string text(name.substr(prefix.size()));
+  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return text;
 }
 
-std::string_view error_name(v1::ErrorKind kind) {
-  static constexpr std::string_view kNames[] = {
-      "internal", "invalid_output", "tool_failed", "model_failed", "timed_out", "deadline",
-      "budget",   "exhausted",      "turns",       "refused",      "denied",    "expression",
-      "join",     "input",          "child",       "in_doubt",     "internal"};
-  const auto index = static_cast<std::size_t>(kind);
-  return index < std::size(kNames) ? kNames[index] : "internal";
+}  // namespace
+
+std::string status_name(v1::StepStatus status) {
+  // An element that never ended was cancelled with its step.
+  return status == v1::STEP_STATUS_UNSPECIFIED ? "cancelled" : lower_name(v1::StepStatus_Name(status), "STEP_STATUS_");
 }
 
-std::string encode_key(std::string_view key) {
-  std::string out;
-  for (const char c : key) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7F || std::string_view("/[]#~:%").find(c) != std::string_view::npos) {
-      out += fmt::format("%{:02X}", byte);
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
+std::string error_name(v1::ErrorKind kind) { return lower_name(v1::ErrorKind_Name(kind), "ERROR_KIND_"); }
 
 }  // namespace weft::run

@@ -24,13 +24,15 @@
 #include "runtime/run/contents.h"
 #include "runtime/run/tool_table.h"
 #include "weft/v1/event.pb.h"
-#include "weft/v1/runs.pb.h"
 #include "workflows/workflow.h"
 
 namespace weft::run {
 
 // The rules by which runs are read. A run pins the number; the core keeps the last two.
 inline constexpr std::uint32_t kSemantics = 1;
+// Elements of one for_each. Their keys fit one event.
+inline constexpr std::size_t kElementsMax = 100'000;
+inline constexpr std::size_t kElementKeyBytesMax = std::size_t{512} << 10;
 // How long a cancelled run waits for calls that may change the world; then they are in doubt.
 inline constexpr std::int64_t kCancelGraceUs = 30'000'000;
 
@@ -55,16 +57,11 @@ class Run {
 
   // Whether an answer from outside is still waited for; late ones are not applied.
   bool expects(const v1::Event& event) const;
-  // Whether the attempt that this key belongs to is still under way.
-  bool live(const CallKey& key) const;
 
   bool ended() const;
-  bool cancelling() const;
   std::uint64_t last_seq() const;
   std::int64_t last_at_us() const;
   const std::string& digest() const;  // 16 bytes.
-  // The run as lists and answers show it.
-  const v1::Run& summary() const;
   const workflows::Workflow& workflow() const;
 
   struct State;

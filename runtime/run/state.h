@@ -111,7 +111,6 @@ struct StepState {
 struct Scope : std::enable_shared_from_this<Scope> {  // Agenda items hold it weakly.
   const workflows::Scope* definition = nullptr;
   Scope* parent = nullptr;
-  StepState* owner_step = nullptr;  // The group, its slot and its place; null for the workflow itself.
   std::uint32_t owner_position = 0;
   std::uint32_t owner_slot = 0;
   std::string prefix;            // "reply#2/", or empty.
@@ -138,7 +137,6 @@ struct Place {
   std::uint32_t slot_index = 0;
   Slot* slot = nullptr;            // Null where the step has no slots yet, or the path names the whole fan-out.
   Execution* execution = nullptr;  // Where an attempt is at work.
-  std::uint32_t round = 0;         // As the path names it; 0: not named.
 };
 
 struct Run::State {
@@ -160,7 +158,6 @@ struct Run::State {
   bool grace_over = false;
   bool ended = false;
   bool limited = false;
-  v1::Run counts;  // Usage, cost, calls, times: the run as lists show it.
 
   std::vector<std::uint32_t> position;  // Of a step in its scope, by StepId.
   std::deque<AgendaItem> agenda;
@@ -168,6 +165,13 @@ struct Run::State {
 
   // fold.cpp
   Status apply(const v1::Event& event);
+  Status apply_to_run(const v1::Event& event);
+  void apply_to_step(const v1::Event& event, Place place);
+  void apply_to_attempt(const v1::Event& event, const Place& place);
+  bool fits(const v1::Event& event, const Place& place) const;
+  void start_execution(const v1::Event& event, const Place& place);
+  void end_execution(Slot& slot);
+  Slot& open_slot(Place& place);
   std::optional<Place> locate(std::string_view path) const;
   void open_scope(const std::shared_ptr<Scope>& scope, workflows::ScopeId id, std::string prefix);
   void consider(Scope& scope, std::uint32_t position, std::uint32_t slot = 0);
@@ -214,6 +218,8 @@ struct Run::State {
   Result<std::shared_ptr<const Json>> json(const v1::Content& content);
   // What `steps.X.output` reads: the value, or an agent's text. REQUIRES: has_output(result).
   Result<std::shared_ptr<const Json>> value(const v1::StepResult& result);
+  // Canonical JSON of a value, or the fault that it was.
+  Result<v1::Content> store(const Result<Json>& value);
 };
 
 inline const workflows::Step& definition(const Run::State& state, const Scope& scope, std::uint32_t position) {
@@ -221,11 +227,11 @@ inline const workflows::Step& definition(const Run::State& state, const Scope& s
 }
 v1::Event draft(std::string path, std::uint32_t attempt = 0, std::uint32_t turn = 0, std::uint32_t call = 0);
 v1::StepResult failed(v1::ErrorKind kind, std::string message, std::uint32_t attempts = 1);
+// Succeeded with this output, or failed where it could not be had.
+v1::StepResult outcome(Result<v1::Content> output, v1::ErrorKind otherwise = v1::ERROR_KIND_EXPRESSION);
 bool has_result(const StepState& step);  // Succeeded, or failed with `on_error: {use}`.
 bool has_output(const v1::StepResult& result);
-std::string_view status_name(v1::StepStatus status);
-std::string_view error_name(v1::ErrorKind kind);
-// A key as it stands in a path: what would be read as notation is written %XX.
-std::string encode_key(std::string_view key);
+std::string status_name(v1::StepStatus status);
+std::string error_name(v1::ErrorKind kind);
 
 }  // namespace weft::run

@@ -1,6 +1,6 @@
-#include "runtime/run/tally.h"
+#include "runtime/engine/tally.h"
 
-namespace weft::run {
+namespace weft::engine {
 namespace {
 
 void add(v1::Usage& sum, const v1::Usage& usage) {
@@ -48,26 +48,19 @@ void tally(const v1::Event& event, v1::Run& run) {
       if (event.run_ended().has_output_json()) *run.mutable_output_json() = event.run_ended().output_json();
       if (event.run_ended().has_failure()) *run.mutable_failure() = event.run_ended().failure();
       return;
-    case Kind::kStepEnded:
-      run.set_steps_ended(run.steps_ended() + 1);
-      return;
+    case Kind::kStepEnded: run.set_steps_ended(run.steps_ended() + 1); return;
     case Kind::kModelCallStarted:
       run.set_model_calls(run.model_calls() + 1);
       run.set_simulated(run.simulated() || event.model_call_started().simulated());
       return;
-    case Kind::kModelCallEnded:
-      book(event.model_call_ended(), run);
-      return;
+    case Kind::kModelCallEnded: book(event.model_call_ended(), run); return;
     case Kind::kModelCallFailed:
       book(event.model_call_failed(), run);
       if (event.model_call_failed().failure() == "lost") run.set_model_calls_lost(run.model_calls_lost() + 1);
       return;
-    case Kind::kToolCallStarted:
-      run.set_tool_calls(run.tool_calls() + 1);
-      return;
-    default:
-      return;
+    case Kind::kToolCallStarted: run.set_tool_calls(run.tool_calls() + 1); return;
+    default: return;
   }
 }
 
-}  // namespace weft::run
+}  // namespace weft::engine

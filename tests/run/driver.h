@@ -1,0 +1,93 @@
+// Drives a run without an engine: a clock that is a number, models and tools that are functions, and an order of
+// answers that a seed picks. What the journal would hold is a vector.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "runtime/run/run.h"
+#include "workflows/loader.h"
+
+namespace weft::run::testing {
+
+class MemoryContents final : public Contents {
+ public:
+  Result<std::shared_ptr<const std::string>> bytes(const v1::Content& content) override;
+  Result<v1::Content> put(std::string bytes) override;
+
+ private:
+  std::map<std::string, std::shared_ptr<const std::string>> blobs_;
+};
+
+// The workflow of this YAML, or a failed test that shows the diagnostics.
+std::shared_ptr<const workflows::Workflow> workflow(const std::string& yaml);
+
+// Tools that tests may name: t.read (read), t.write (write), t.pure (pure); each takes {x: any?}.
+const ToolTable& tool_table();
+
+class Driver {
+ public:
+  // Answers a model call: ModelCallEnded or ModelCallFailed, without path and numbers.
+  using Model = std::function<v1::Event(const ModelCall&)>;
+  using Tool = std::function<v1::Event(const ToolCall&)>;
+
+  explicit Driver(std::shared_ptr<const workflows::Workflow> workflow, std::uint64_t seed = 0);
+
+  Model model;  // Default: answers "ok".
+  Tool tool;    // Default: {"done": true}.
+  std::function<void(const v1::Event&)> on_event;
+  // Changes a decision before it is recorded: how tests produce outcomes that nothing else produces yet.
+  std::function<void(v1::Event&)> rewrite;
+
+  void submit(const std::string& input_json = "{}");
+  void cancel();
+  // Answers one outstanding command; false where none is left.
+  bool step();
+  // Lets the first timer of this kind come due, before anything else answers.
+  void fire(v1::TimerKind timer);
+  // Until the run has ended or nothing is left to answer.
+  void finish();
+
+  Run& run() { return *run_; }
+  // How the ended run ended.
+  const v1::RunEnded& end() const;
+  std::size_t lost_calls() const;
+  const std::vector<v1::Event>& events() const { return events_; }
+  const std::vector<Command>& in_flight() const { return in_flight_; }
+  // The output of the ended run.
+  Json output();
+  // The StepEnded of a path; a failed test where there is none or are several.
+  v1::StepEnded step_ended(const std::string& path) const;
+  std::string status(const std::string& path) const;
+  std::size_t count(v1::Event::KindCase kind) const;
+
+  // A new run folded from the events so far: what a restart makes of it.
+  std::unique_ptr<Driver> restarted() const;
+
+ private:
+  void admit(v1::Event event);
+  void settle();
+  void carry_out(const Command& command);
+
+  std::shared_ptr<const workflows::Workflow> workflow_;
+  std::shared_ptr<MemoryContents> contents_ = std::make_shared<MemoryContents>();
+  std::unique_ptr<Run> run_;
+  std::vector<v1::Event> events_;
+  std::vector<Command> in_flight_;
+  std::int64_t now_us_ = 1'000'000;
+  std::uint64_t random_;
+};
+
+v1::Event answer(std::string text);
+v1::Event calls(std::vector<std::pair<std::string, std::string>> tools_and_arguments);
+v1::Event failure(std::string kind, bool retryable);
+v1::Event tool_done(std::string json);
+v1::Event tool_failed(std::string sentence);
+
+}  // namespace weft::run::testing
