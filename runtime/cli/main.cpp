@@ -1,0 +1,55 @@
+// The program: what was asked for, what it stands on, and the command that does it.
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <variant>
+
+#include "runtime/cli/commands.h"
+#include "runtime/cli/options.h"
+#include "runtime/cli/terminal.h"
+#include "runtime/engine/config.h"
+
+namespace weft::cli {
+
+namespace {
+
+int print(Terminal& terminal, const Answer& answer) {
+  terminal.out(answer.out);
+  if (!answer.err.empty()) terminal.err_line(std::string_view(answer.err).substr(0, answer.err.size() - 1));
+  return answer.exit;
+}
+
+int main_command(int count, const char* const* arguments) {
+  const engine::Getenv environment = engine::system_environment();
+  const auto parsed = parse_arguments(count, arguments);
+  if (const auto* answer = std::get_if<Answer>(&parsed)) {
+    Terminal terminal(Format::kText, Terminal::Colours::kWhereShown, environment);
+    return print(terminal, *answer);
+  }
+  const auto& invocation = std::get<Invocation>(parsed);
+  const auto colours = invocation.global.no_color ? Terminal::Colours::kNever : Terminal::Colours::kWhereShown;
+  Terminal terminal(invocation.global.format, colours, environment);
+  std::error_code fault;
+  // Results are stdout's alone.
+  auto log = spdlog::stderr_logger_mt("weft");
+  log->set_level(std::holds_alternative<ServeOptions>(invocation.command) ? spdlog::level::info : spdlog::level::warn);
+  spdlog::set_default_logger(std::move(log));
+  const Context context{terminal, environment, invocation.global, std::filesystem::current_path(fault).string()};
+  const Exit exit =
+      std::visit([&](const auto& options) { return execute(context, options); }, invocation.command);
+  return static_cast<int>(exit);
+}
+
+}  // namespace
+}  // namespace weft::cli
+
+int main(int count, char** arguments) {
+  // A closed pipe is an error of the write that meets it, not of the process.
+  std::signal(SIGPIPE, SIG_IGN);
+  // gRPC's own log is for its developers; who wants it sets the variable.
+  ::setenv("GRPC_VERBOSITY", "NONE", 0);
+  return weft::cli::main_command(count, arguments);
+}

@@ -1,0 +1,275 @@
+// The grammar of the command line. CLI11 is slow to compile, so it is named in this file only.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "runtime/cli/exit_code.h"
+#include "runtime/cli/options.h"
+#include "workflows/diagnostic.h"
+
+namespace weft::cli {
+namespace {
+
+constexpr std::string_view kHelp = R"(weft runs graphs of AI agents, durably, and shows everything they did.
+
+start    init [NAME]            a folder with a first workflow
+         run FILE               check it, run it to the end, print its output
+         submit NAME|FILE       hand it to a server; prints the run's id
+look     runs                   list runs
+         trace RUN              what a run did: steps, calls, tokens, cost
+         events RUN             the same as events, one JSON object a line
+         output RUN             what a run returned
+         wait RUN...            until they have ended
+steer    cancel RUN
+files    check FILE...          every mistake in one pass
+         graph FILE|RUN         draw it
+         apply FILE...          register a version;  workflows  lists them
+serve    serve                  the server
+         sim [SCRIPT]           a simulated model provider
+         version
+
+weft COMMAND --help says more. RUN is an id, a unique beginning of one, or @latest.
+)";
+
+// One subcommand being described: what it fills in is chosen when it was the one named.
+class Grammar {
+ public:
+  Grammar() : app_("weft") {
+    app_.set_help_flag();
+    app_.add_flag("-h,--help", help_);
+    app_.add_flag("--version", version_flag_);
+    app_.require_subcommand(0, 1);
+    app_.fallthrough();
+    add_global(app_);
+    add_run();
+    add_submit();
+    add_serve();
+    add_applying();
+    add_listing();
+    add_reading();
+    add_files();
+  }
+
+  std::variant<Invocation, Answer> parse(int count, const char* const* arguments) {
+    if (auto answer = refuse_unknown_command(count, arguments)) return *std::move(answer);
+    try {
+      app_.parse(count, arguments);
+    } catch (const CLI::CallForHelp&) {
+      return Answer{help_of_named(), "", 0};
+    } catch (const CLI::ParseError& fault) {
+      return usage(fault.what());
+    }
+    const auto named = app_.get_subcommands();
+    if (version_flag_ && named.empty()) return Invocation{global_, VersionOptions{}};
+    if (named.empty()) return Answer{std::string(kHelp), "", 0};
+    if (auto fault = read_texts()) return usage(*fault);
+    return Invocation{global_, chosen_(named.front()->get_name())};
+  }
+
+ private:
+  static Answer usage(const std::string& sentence) {
+    return {"", fmt::format("error: {}\nweft --help lists the commands\n", sentence), static_cast<int>(Exit::kUsage)};
+  }
+
+  std::string help_of_named() {
+    const auto named = app_.get_subcommands();
+    return named.empty() ? std::string(kHelp) : named.front()->help();
+  }
+
+  // CLI11 would take a mistyped command for a value that nobody asked for.
+  std::optional<Answer> refuse_unknown_command(int count, const char* const* arguments) {
+    for (int i = 1; i < count; ++i) {
+      const std::string text = arguments[i];
+      if (text == "-o" || text == "--server" || text == "--store" || text == "--config") {
+        ++i;
+        continue;
+      }
+      if (text.starts_with('-')) continue;
+      if (text == "help") return Answer{std::string(kHelp), "", 0};
+      std::vector<std::string> names;
+      for (const auto* command : app_.get_subcommands([](const CLI::App*) { return true; })) {
+        names.push_back(command->get_name());
+      }
+      if (std::ranges::find(names, text) != names.end()) return std::nullopt;
+      const std::string near = workflows::nearest(text, names);
+      return usage(fmt::format("there is no command \"{}\"{}", text,
+                               near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+    }
+    return std::nullopt;
+  }
+
+  void add_global(CLI::App& app) {
+    app.add_option("-o", format_, "text, json or ndjson")->check(CLI::IsMember({"text", "json", "ndjson"}));
+    app.add_flag("--no-color", global_.no_color, "No colours");
+    app.add_option("--server", global_.server, "A server's address: unix:PATH or HOST:PORT");
+    app.add_option("--store", global_.store, "The store's file");
+    app.add_option("--config", global_.config, "The configuration's file");
+  }
+
+  CLI::App* command(const std::string& name, const std::string& does) {
+    CLI::App* added = app_.add_subcommand(name, does);
+    added->fallthrough();
+    return added;
+  }
+
+  static void add_start(CLI::App& app, StartOptions& start) {
+    app.add_option("-i,--input", start.inputs, "NAME=VALUE, NAME=@FILE, or NAME=- for standard input")
+        ->allow_extra_args(false);
+    app.add_option("--label", start.labels, "NAME=VALUE")->allow_extra_args(false);
+    app.add_option("--request-id", start.request_id, "The same id gives the same run");
+    app.add_option("--root", start.root, "The folder that fs.* tools see; the current one otherwise");
+  }
+
+  void add_run() {
+    CLI::App* app = command("run", "Check a workflow, run it to the end, print its output");
+    app->add_option("FILE", run_.file)->required();
+    add_start(*app, run_.start);
+    app->add_flag_function(
+        "--sim{}", [this](std::int64_t) { run_.start.sim.emplace(); },
+        "Simulated models, no account; --sim=SCRIPT says what they answer");
+    sim_option_ = app->get_option("--sim");
+  }
+
+  void add_submit() {
+    CLI::App* app = command("submit", "Hand a workflow to a server; prints the run's id");
+    app->add_option("WORKFLOW", submit_.workflow, "A file, or the name of an applied workflow")->required();
+    add_start(*app, submit_.start);
+    app->add_flag("--wait", submit_.wait, "Follow it to its end; runs it here where no server is");
+  }
+
+  void add_serve() {
+    CLI::App* app = command("serve", "The server: gRPC and health, until SIGTERM");
+    app->add_option("--listen", serve_.listen, "unix:PATH or 127.0.0.1:PORT; 127.0.0.1:7460 otherwise")
+        ->allow_extra_args(false);
+    app->add_option("--http", serve_.http, "127.0.0.1:PORT; 127.0.0.1:7461 otherwise");
+    app->add_option("--root", serve_.root, "The folder that fs.* tools see; none otherwise");
+    app->add_flag("--dev", serve_.dev, "Server reflection");
+    CLI::App* sim = command("sim", "A simulated model provider, in the OpenAI format");
+    sim->add_option("SCRIPT", sim_.script, "What it answers; without one it echoes");
+    sim->add_option("--listen", sim_.listen, "127.0.0.1:PORT; picks a port otherwise");
+    sim->add_option("--log", sim_.log, "A file that gets each request as a line of JSON");
+    command("version", "What this program is");
+  }
+
+  void add_applying() {
+    CLI::App* app = command("apply", "Register a version of each workflow");
+    app->add_option("FILE", apply_.files)->required();
+    app = command("init", "A folder with a first workflow, which runs without a key");
+    app->add_option("NAME", init_.name, "The folder; hello otherwise");
+  }
+
+  void add_listing() {
+    CLI::App* app = command("workflows", "List the applied workflows");
+    app->add_option("--limit", workflows_.limit, "At most so many; 50 otherwise")->check(CLI::Range(1, 1000));
+    app->add_option("--page", workflows_.page, "Go on from there");
+    app = command("runs", "List runs, newest first");
+    app->add_option("--status", runs_.statuses, "succeeded, running, ...")->allow_extra_args(false);
+    app->add_option("--workflow", runs_.workflow);
+    app->add_option("--label", runs_.labels, "NAME=VALUE")->allow_extra_args(false);
+    app->add_option("--since", since_, "Submitted within: 30m, 1h, 7d");
+    app->add_option("--limit", runs_.limit, "At most so many; 50 otherwise")->check(CLI::Range(1, 1000));
+    app->add_option("--page", runs_.page, "Go on from there");
+  }
+
+  void add_reading() {
+    CLI::App* app = command("wait", "Until runs have ended or need somebody");
+    app->add_option("RUN", wait_.runs)->required();
+    app->add_option("--timeout", timeout_, "At most so long: 30s, 5m");
+    app = command("output", "What a run, or a step of it, returned");
+    app->add_option("RUN", output_.run)->required();
+    app->add_option("--step", output_.step, "The path of a step");
+    app = command("trace", "What a run did, as a tree");
+    app->add_option("RUN", trace_.run)->required();
+    app->add_option("--step", trace_.step, "Only what is beneath this path");
+    app->add_flag("--follow,-f", trace_.follow, "As it happens");
+    app->add_flag("--full", trace_.full, "Prompts, answers, arguments and results whole");
+    app->add_flag("--failed", trace_.failed, "Only what failed");
+    app = command("events", "A run's events, one JSON object a line");
+    app->add_option("RUN", events_.run)->required();
+    app->add_option("--from", events_.from, "From this sequence number on");
+    app->add_flag("--follow,-f", events_.follow, "As they happen");
+    app = command("cancel", "Cancel a run");
+    app->add_option("RUN", cancel_.run)->required();
+    app->add_option("--reason", cancel_.reason);
+  }
+
+  void add_files() {
+    CLI::App* app = command("check", "Every mistake of workflow files in one pass");
+    app->add_option("FILE", check_.files)->required();
+    app->add_flag("--strict", check_.strict, "Warnings are errors");
+    app = command("graph", "Draw a workflow, or a run of it");
+    app->add_option("WHAT", graph_.what, "A file or a run")->required();
+    app->add_option("--format", graph_.format, "tree, mermaid or dot")->check(CLI::IsMember({"tree", "mermaid", "dot"}));
+  }
+
+  // What CLI11 knows only as text. The sentence where something is wrong.
+  std::optional<std::string> read_texts() {
+    if (format_ == "json") global_.format = Format::kJson;
+    if (format_ == "ndjson") global_.format = Format::kNdjson;
+    if (sim_option_->count() > 0) {
+      const auto values = sim_option_->results();
+      run_.start.sim = values.empty() || values.front() == "{}" ? "" : values.front();
+    }
+    const auto read = [](const std::string& text, std::optional<Duration>& into) -> std::optional<std::string> {
+      if (text.empty()) return std::nullopt;
+      const auto duration = parse_duration(text);
+      if (!duration) return duration.error().message;
+      into = *duration;
+      return std::nullopt;
+    };
+    if (auto fault = read(timeout_, wait_.timeout)) return fault;
+    return read(since_, runs_.since);
+  }
+
+  Command chosen_(const std::string& name) const {
+    if (name == "run") return run_;
+    if (name == "submit") return submit_;
+    if (name == "serve") return serve_;
+    if (name == "apply") return apply_;
+    if (name == "workflows") return workflows_;
+    if (name == "wait") return wait_;
+    if (name == "output") return output_;
+    if (name == "runs") return runs_;
+    if (name == "trace") return trace_;
+    if (name == "events") return events_;
+    if (name == "check") return check_;
+    if (name == "graph") return graph_;
+    if (name == "cancel") return cancel_;
+    if (name == "sim") return sim_;
+    if (name == "init") return init_;
+    return VersionOptions{};
+  }
+
+  CLI::App app_;
+  CLI::Option* sim_option_ = nullptr;
+  Global global_;
+  std::string format_ = "text";
+  std::string timeout_;
+  std::string since_;
+  bool help_ = false;
+  bool version_flag_ = false;
+  RunOptions run_;
+  SubmitOptions submit_;
+  ServeOptions serve_;
+  ApplyOptions apply_;
+  WorkflowsOptions workflows_;
+  WaitOptions wait_;
+  OutputOptions output_;
+  RunsOptions runs_;
+  TraceOptions trace_;
+  EventsOptions events_;
+  CheckOptions check_;
+  GraphOptions graph_;
+  CancelOptions cancel_;
+  SimOptions sim_;
+  InitOptions init_;
+};
+
+}  // namespace
+
+std::variant<Invocation, Answer> parse_arguments(int count, const char* const* arguments) {
+  return Grammar().parse(count, arguments);
+}
+
+}  // namespace weft::cli

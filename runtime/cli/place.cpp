@@ -1,0 +1,115 @@
+#include "runtime/cli/place.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/bytes.h"
+#include "runtime/cli/files.h"
+#include "runtime/server/address.h"
+
+namespace weft::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kFolder = ".weft";
+constexpr std::string_view kStoreName = "weft.db";
+constexpr std::size_t kConfigBytesMax = std::size_t{1} << 20;
+
+std::string named(const engine::Getenv& environment, const std::string& flag, const std::string& variable) {
+  return flag.empty() ? environment(variable).value_or("") : flag;
+}
+
+// The nearest folder upward that holds a store.
+std::optional<fs::path> folder_with_store(const fs::path& from) {
+  std::error_code fault;
+  for (fs::path folder = from; !folder.empty(); folder = folder.parent_path()) {
+    if (fs::exists(folder / kFolder / kStoreName, fault)) return folder;
+    if (folder == folder.parent_path()) break;
+  }
+  return std::nullopt;
+}
+
+std::string absolute(const std::string& path, const fs::path& folder) {
+  std::error_code fault;
+  fs::path whole = fs::weakly_canonical(folder / path, fault);
+  if (fault) whole = (folder / path).lexically_normal();
+  if (fs::is_directory(whole, fault)) whole /= kStoreName;
+  return whole.string();
+}
+
+Status read_configuration(const std::string& path, Place& place) {
+  WEFT_TRY(const std::string text, read_file(path, kConfigBytesMax));
+  workflows::Diagnostics diagnostics(path);
+  auto config = engine::read_config(text, diagnostics);
+  if (config) {
+    place.config = *std::move(config);
+    return {};
+  }
+  Error error = invalid_argument(path + " is no valid configuration");
+  for (const auto& diagnostic : diagnostics.take()) {
+    error.message += "\n  " + workflows::to_text(diagnostic);
+    error.details.push_back({fmt::format("{}:{}:{}", diagnostic.file, diagnostic.mark.line, diagnostic.mark.column),
+                             diagnostic.message});
+  }
+  return error;
+}
+
+}  // namespace
+
+std::string socket_beside(const std::string& store, const engine::Getenv& environment) {
+  std::string beside = fs::path(store).replace_extension(".sock").string();
+  if (beside.size() <= server::kUnixPathMax) return beside;
+  const Digest digest = sha256(store);
+  const std::string name = fmt::format("weft-{}.sock", to_hex(view(digest)).substr(0, 16));
+  const auto runtime = environment("XDG_RUNTIME_DIR");
+  std::error_code fault;
+  const fs::path folder = runtime && !runtime->empty() ? fs::path(*runtime) : fs::temp_directory_path(fault);
+  return (folder / name).string();
+}
+
+Result<Place> find_place(const Global& global, const engine::Getenv& environment, const std::string& folder) {
+  Place place;
+  std::string store = global.store;
+  if (global.server.empty() && store.empty()) {
+    place.server = environment("WEFT_SERVER").value_or("");
+    if (place.server.empty()) store = environment("WEFT_STORE").value_or("");
+  } else {
+    place.server = global.server;
+  }
+  const auto holder = store.empty() ? folder_with_store(folder) : std::nullopt;
+
+  std::string config = named(environment, global.config, "WEFT_CONFIG");
+  if (config.empty()) {
+    config = (holder.value_or(fs::path(folder)) / "weft.yaml").string();
+    std::error_code fault;
+    if (!fs::exists(config, fault)) config.clear();
+  }
+  if (!config.empty()) WEFT_RETURN_IF_ERROR(read_configuration(config, place));
+  engine::apply_environment(place.config, environment);
+  if (!place.server.empty()) return place;
+
+  if (!store.empty()) {
+    place.store = absolute(store, folder);
+  } else if (!place.config.store.empty()) {
+    place.store = absolute(place.config.store, fs::absolute(config).parent_path());
+  } else {
+    place.store = (holder.value_or(fs::path(folder)) / kFolder / kStoreName).string();
+  }
+  std::error_code fault;
+  place.store_exists = fs::exists(place.store, fault);
+  place.socket = socket_beside(place.store, environment);
+  return place;
+}
+
+bool engine_answers(const Place& place) {
+  struct stat found {};
+  // The temporary folder is everybody's: a socket that is not this user's is not this store's engine.
+  if (::lstat(place.socket.c_str(), &found) != 0 || !S_ISSOCK(found.st_mode) || found.st_uid != ::geteuid()) return false;
+  return server::socket_answers(place.socket);
+}
+
+}  // namespace weft::cli

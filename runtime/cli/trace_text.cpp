@@ -1,0 +1,307 @@
+#include "runtime/cli/trace_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "base/time.h"
+#include "runtime/model/catalog.h"
+
+namespace weft::cli {
+namespace {
+
+constexpr std::size_t kArgumentColumns = 60;
+constexpr std::size_t kSentenceColumns = 160;
+
+struct Glyphs {
+  std::string_view branch, last, line, blank;
+};
+constexpr Glyphs kLines{"├─ ", "└─ ", "│  ", "   "};
+constexpr Glyphs kAscii{"|- ", "`- ", "|  ", "   "};
+
+std::string mark(const Look& look, v1::StepStatus status) {
+  switch (status) {
+    case v1::STEP_STATUS_SUCCEEDED:
+      return paint(look, Colour::kGreen, look.unicode ? "✓" : "+");
+    case v1::STEP_STATUS_FAILED:
+      return paint(look, Colour::kRed, look.unicode ? "✗" : "x");
+    case v1::STEP_STATUS_SKIPPED:
+      return paint(look, Colour::kDim, look.unicode ? "○" : "-");
+    case v1::STEP_STATUS_ABSTAINED:
+      return paint(look, Colour::kYellow, look.unicode ? "∅" : "?");
+    case v1::STEP_STATUS_CANCELLED:
+      return paint(look, Colour::kYellow, look.unicode ? "⊘" : "!");
+    default:
+      return paint(look, Colour::kYellow, look.unicode ? "…" : ".");
+  }
+}
+
+// One entry of the tree with what hangs beneath it, before the lines are drawn.
+struct Line {
+  std::string text;
+  std::vector<std::string> block;   // More lines of the same entry.
+  std::vector<Line> below;
+  bool bad = false;                 // Failed, in doubt or lost.
+};
+
+class Drawing {
+ public:
+  Drawing(const TraceView& view, const Look& look, const FetchContent& fetch)
+      : view_(view), look_(look), fetch_(fetch) {}
+
+  Line node(const TraceNode& node) {
+    Line line;
+    line.text = head(node);
+    line.bad = node.result && node.result->status() == v1::STEP_STATUS_FAILED;
+    for (const TraceAttempt& attempt : node.attempts) {
+      if (node.attempts.size() == 1) {
+        fill(attempt, line);
+      } else {
+        Line inner;
+        inner.text = fmt::format("attempt {}", attempt.number);
+        if (attempt.failed) {
+          inner.bad = true;
+          inner.text += ": failed: " + sentence(attempt.failed->failure().message());
+        }
+        fill(attempt, inner);
+        line.below.push_back(std::move(inner));
+      }
+    }
+    for (const TraceNode& child : node.children) line.below.push_back(this->node(child));
+    if (view_.full && node.result && (node.result->has_output_json() || node.result->has_text())) {
+      const bool has_value = node.result->has_output_json();
+      quote(has_value ? "output" : "text", has_value ? node.result->output_json() : node.result->text(), line);
+    }
+    return line;
+  }
+
+  void draw(const Line& line, const std::string& prefix, std::string& text) const {
+    const Glyphs& glyphs = look_.unicode ? kLines : kAscii;
+    std::vector<const Line*> shown;
+    for (const Line& below : line.below) {
+      if (!view_.failed || is_bad(below)) shown.push_back(&below);
+    }
+    for (const std::string& more : line.block) {
+      text += prefix + std::string(shown.empty() ? glyphs.blank : glyphs.line) + more + "\n";
+    }
+    for (const Line* below : shown) {
+      const bool last = below == shown.back();
+      text += prefix + std::string(last ? glyphs.last : glyphs.branch) + below->text + "\n";
+      draw(*below, prefix + std::string(last ? glyphs.blank : glyphs.line), text);
+    }
+  }
+
+ private:
+  static bool is_bad(const Line& line) { return line.bad || std::ranges::any_of(line.below, is_bad); }
+
+  std::string sentence(const std::string& text) const {
+    return view_.full ? printable(text) : clip(text, kSentenceColumns, look_.unicode);
+  }
+
+  std::string head(const TraceNode& node) const {
+    const v1::StepStatus status = node.result ? node.result->status() : v1::STEP_STATUS_UNSPECIFIED;
+    std::string text = mark(look_, status) + " " + paint(look_, Colour::kBold, printable(node.label));
+    if (node.kind() != v1::STEP_KIND_UNSPECIFIED) text += "  " + kind_name(node.kind());
+    if (node.elements) text += fmt::format("  {} elements", *node.elements);
+    if (!node.result) return text + "  not ended";
+    const v1::StepResult& result = *node.result;
+    if (status == v1::STEP_STATUS_SKIPPED) return text + "  " + paint(look_, Colour::kDim, printable(skip_text(result, node.cause)));
+    text += "  " + took_text(node.first_at_us, node.ended_at_us);
+    if (status != v1::STEP_STATUS_SUCCEEDED) text += "  " + status_name(status);
+    if (result.has_failure()) text += ": " + sentence(result.failure().message());
+    if (status != v1::STEP_STATUS_SUCCEEDED && !result.reason().empty()) text += ": " + sentence(result.reason());
+    if (!node.chosen.empty() || !node.targets.empty()) {
+      text += fmt::format("  {} {} {}", printable(node.chosen), look_.unicode ? "→" : "->",
+                          node.targets.empty() ? "none" : fmt::format("{}", fmt::join(node.targets, ", ")));
+    }
+    if (node.verdict == v1::ROUND_VERDICT_AGAIN) text += "  again";
+    if (result.exhausted()) text += "  exhausted";
+    if (result.limited()) text += "  " + paint(look_, Colour::kYellow, "limited");
+    return text;
+  }
+
+  void fill(const TraceAttempt& attempt, Line& line) {
+    if (view_.full && (attempt.input.has_inline_() || attempt.input.has_blob())) {
+      quote(attempt.kind == v1::STEP_KIND_TOOL ? "arguments" : "prompt", attempt.input, line);
+    }
+    // A turn's model call, then the tool calls that it asked for.
+    auto tool = attempt.tool_calls.begin();
+    const auto tools_of = [&](std::uint32_t turn) {
+      for (; tool != attempt.tool_calls.end() && tool->turn <= turn; ++tool) line.below.push_back(tool_call(*tool));
+    };
+    tools_of(0);
+    for (const TraceModelCall& call : attempt.model_calls) {
+      tools_of(call.turn - 1);
+      line.below.push_back(model_call(call));
+    }
+    tools_of(UINT32_MAX);
+    if (attempt.refused) {
+      Line refused;
+      refused.text = "refused: " + sentence(attempt.refused->message());
+      refused.bad = true;
+      line.below.push_back(std::move(refused));
+    }
+  }
+
+  Line model_call(const TraceModelCall& call) {
+    Line line;
+    line.text = fmt::format("model {}", printable(call.started.model()));
+    if (call.turn > 1 || call.sending > 1) line.text += fmt::format("  turn {}", call.turn);
+    if (call.sending > 1) line.text += fmt::format("  sending {}", call.sending);
+    if (call.ended) {
+      const v1::ModelCallEnded& ended = *call.ended;
+      line.text += "  " + to_text(Duration(ended.total_us()));
+      if (ended.first_token_us() > 0) line.text += fmt::format(" (first token {})", to_text(Duration(ended.first_token_us())));
+      line.text += "  " + figures(ended.usage(), ended.has_cost() ? &ended.cost() : nullptr);
+      if (ended.cut()) line.text += "  " + paint(look_, Colour::kYellow, "cut by its length");
+      if (view_.full) {
+        quote("reasoning", ended.reasoning(), line);
+        quote("text", ended.text(), line);
+      }
+    } else if (call.failed) {
+      const v1::ModelCallFailed& failed = *call.failed;
+      line.bad = true;
+      if (call.lost()) {
+        line.text += "  " + paint(look_, Colour::kYellow, failed.has_cost() ? "lost, estimated" : "lost, cost unknown");
+      } else {
+        line.text += "  " + to_text(Duration(failed.total_us())) + "  " + paint(look_, Colour::kRed, "failed") + ": " +
+                     printable(failed.failure());
+        if (failed.http_status() != 0) line.text += fmt::format(" (HTTP {})", failed.http_status());
+        line.text += ": " + sentence(failed.message());
+      }
+      line.text += "  " + figures(failed.usage(), failed.has_cost() ? &failed.cost() : nullptr);
+    } else {
+      line.text += "  in flight";
+    }
+    return line;
+  }
+
+  static std::string figures(const v1::Usage& usage, const v1::Cost* cost) {
+    return usage_text(usage) + "  " + usd_text(cost);
+  }
+
+  Line tool_call(const TraceToolCall& call) {
+    Line line;
+    line.text = "tool " + printable(call.tool);
+    if (auto arguments = content_bytes(call.arguments, fetch_); arguments && !arguments->empty()) {
+      line.text += " " + (view_.full ? printable(*arguments) : clip(*arguments, kArgumentColumns, look_.unicode));
+    }
+    if (call.in_doubt) {
+      line.bad = true;
+      line.text += "  " + paint(look_, Colour::kRed, "in doubt") + ": " + sentence(*call.in_doubt);
+    } else if (!call.ended) {
+      line.text += call.started_at_us == 0 ? "  not started" : "  in flight";
+    } else {
+      finish(*call.ended, line);
+    }
+    return line;
+  }
+
+  void finish(const v1::ToolCallEnded& ended, Line& line) {
+    if (ended.outcome() != v1::TOOL_OUTCOME_REFUSED) line.text += "  " + to_text(Duration(ended.total_us()));
+    const bool done = ended.outcome() == v1::TOOL_OUTCOME_DONE || ended.outcome() == v1::TOOL_OUTCOME_REUSED;
+    if (ended.outcome() == v1::TOOL_OUTCOME_REUSED) line.text += "  reused";
+    if (!done) {
+      line.bad = true;
+      line.text += "  " + paint(look_, Colour::kRed, outcome_name(ended.outcome()));
+      if (auto why = content_bytes(ended.output(), fetch_)) line.text += ": " + sentence(*why);
+    } else if (view_.full) {
+      quote("result", ended.output(), line);
+    }
+  }
+
+  void quote(std::string_view what, const v1::Content& content, Line& line) {
+    if (!content.has_inline_() && !content.has_blob()) return;
+    auto bytes = content_bytes(content, fetch_);
+    std::string rest = bytes ? *std::move(bytes) : "(" + bytes.error().message + ")";
+    line.block.push_back(paint(look_, Colour::kDim, fmt::format("{}:", what)));
+    while (!rest.empty()) {
+      const std::size_t end = rest.find('\n');
+      line.block.push_back("  " + printable(rest.substr(0, end)));
+      rest = end == std::string::npos ? std::string() : rest.substr(end + 1);
+    }
+  }
+
+  const TraceView& view_;
+  const Look& look_;
+  const FetchContent& fetch_;
+};
+
+std::string count_text(bool known, std::uint64_t count) { return known ? std::to_string(count) : "-"; }
+
+}  // namespace
+
+std::string usd_text(const v1::Cost* cost) {
+  if (cost == nullptr) return "-";
+  std::string text = "$" + model::to_usd(cost->pico_usd());
+  if (cost->partial()) text += " and what is not known";
+  if (cost->simulated()) text += " simulated";
+  return text;
+}
+
+std::string usage_text(const v1::Usage& usage) {
+  std::string text = fmt::format("hit {} / miss {} / out {}", count_text(usage.has_input_hit(), usage.input_hit()),
+                                 count_text(usage.has_input_miss(), usage.input_miss()),
+                                 count_text(usage.has_output(), usage.output()));
+  if (usage.input_write() > 0) text += fmt::format(" / write {}", usage.input_write());
+  if (usage.reasoning() > 0) text += fmt::format(" / reasoning {}", usage.reasoning());
+  if (usage.estimated()) text += " (estimated)";
+  return text;
+}
+
+std::string skip_letter(const std::string& reason) {
+  if (reason == "switch") return "a";
+  if (reason == "no_result") return "b";
+  if (reason == "needs") return "c";
+  if (reason == "when") return "d";
+  return "";
+}
+
+std::string skip_text(const v1::StepResult& result, const std::string& cause) {
+  const std::string& reason = result.reason();
+  if (reason == "switch") return fmt::format("skipped (a): switch {} did not choose it", cause);
+  if (reason == "no_result") return fmt::format("skipped (b): {} has no result", cause);
+  if (reason == "needs") return fmt::format("skipped (c): all it needs was skipped or cancelled, as {}", cause);
+  if (reason == "when") return fmt::format("skipped (d): when {} is false", cause);
+  if (reason.empty()) return "skipped";
+  return "skipped: " + reason + (cause.empty() ? "" : ": " + cause);
+}
+
+std::string took_text(std::int64_t from_us, std::int64_t to_us) {
+  return to_text(Duration(std::max<std::int64_t>(0, to_us - from_us)));
+}
+
+std::string run_line(const v1::Run& run, const Look& look) {
+  const bool well = run.status() == v1::RUN_STATUS_SUCCEEDED || run.status() == v1::RUN_STATUS_ABSTAINED;
+  const bool bad = run.status() == v1::RUN_STATUS_FAILED || run.status() == v1::RUN_STATUS_IN_DOUBT;
+  std::string text = fmt::format("{}  {}  {}", run.id(), printable(run.workflow()),
+                                 paint(look, well ? Colour::kGreen : bad ? Colour::kRed : Colour::kYellow,
+                                       status_name(run.status())));
+  if (run.ended_at_us() != 0) text += "  " + took_text(run.submitted_at_us(), run.ended_at_us());
+  text += fmt::format("  {} steps, {} model calls, {} tool calls  {}  {}", run.steps_ended(), run.model_calls(),
+                      run.tool_calls(), usage_text(run.usage()), usd_text(run.has_cost() ? &run.cost() : nullptr));
+  if (run.model_calls_lost() > 0) text += fmt::format("  {} lost, estimated", run.model_calls_lost());
+  if (run.simulated()) text += "  (simulated)";
+  return text;
+}
+
+Result<std::string> trace_text(const TraceTree& tree, const v1::Run& run, const std::string& step,
+                               const TraceView& view, const Look& look, const FetchContent& fetch) {
+  const TraceNode* from = step.empty() ? &tree.root : tree.find(step);
+  if (from == nullptr) return not_found(fmt::format("run {} has no step \"{}\", or several", run.id(), step));
+  Drawing drawing(view, look, fetch);
+  std::string text = run_line(run, look) + "\n";
+  if (run.has_failure()) text += paint(look, Colour::kRed, "failed: ") + printable(run.failure().message()) + "\n";
+  if (tree.cancel_reason) text += "cancel asked for" + (tree.cancel_reason->empty() ? "" : ": " + printable(*tree.cancel_reason)) + "\n";
+  Line top;
+  if (from == &tree.root) {
+    for (const TraceNode& child : tree.root.children) top.below.push_back(drawing.node(child));
+  } else {
+    top.below.push_back(drawing.node(*from));
+  }
+  drawing.draw(top, "", text);
+  return text;
+}
+
+}  // namespace weft::cli

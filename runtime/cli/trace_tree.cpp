@@ -1,0 +1,234 @@
+#include "runtime/cli/trace_tree.h"
+
+#include <algorithm>
+
+namespace weft::cli {
+namespace {
+
+TraceAttempt& attempt_of(TraceNode& node, std::uint32_t number) {
+  for (TraceAttempt& attempt : node.attempts) {
+    if (attempt.number == number) return attempt;
+  }
+  node.attempts.emplace_back().number = number;
+  return node.attempts.back();
+}
+
+TraceModelCall* model_call(TraceAttempt& attempt, const v1::Event& event) {
+  const auto found = std::ranges::find_if(attempt.model_calls, [&](const TraceModelCall& call) {
+    return call.turn == event.turn() && call.sending == event.call();
+  });
+  return found == attempt.model_calls.end() ? nullptr : &*found;
+}
+
+TraceToolCall& tool_call(TraceAttempt& attempt, const v1::Event& event) {
+  for (TraceToolCall& call : attempt.tool_calls) {
+    if (call.turn == event.turn() && call.call == event.call()) return call;
+  }
+  TraceToolCall& added = attempt.tool_calls.emplace_back();
+  added.turn = event.turn();
+  added.call = event.call();
+  return added;
+}
+
+// The calls that the model asked for are known before they start, and some never do.
+void expect_tool_calls(TraceAttempt& attempt, const v1::Event& event) {
+  std::uint32_t number = 0;
+  for (const auto& requested : event.model_call_ended().calls()) {
+    TraceToolCall& call = attempt.tool_calls.emplace_back();
+    call.turn = event.turn();
+    call.call = ++number;
+    call.tool = requested.tool().empty() ? requested.wire_name() : requested.tool();
+    call.arguments = requested.arguments();
+  }
+}
+
+// Without what may be left out: `search[2]#1/draft` is `search/draft`.
+std::string bare(std::string_view path) {
+  std::string text;
+  bool skipping = false;
+  for (const char c : path) {
+    if (c == '[' || c == '#' || c == '~') skipping = true;
+    if (c == '/') skipping = false;
+    if (!skipping) text += c;
+  }
+  return text;
+}
+
+const TraceNode* find_exactly(const TraceNode& node, std::string_view path) {
+  if (node.path == path) return &node;
+  for (const TraceNode& child : node.children) {
+    if (const TraceNode* found = find_exactly(child, path)) return found;
+  }
+  return nullptr;
+}
+
+// Nodes that fit a path written without elements and rounds: the outermost of each line.
+void find_bare(const TraceNode& node, std::string_view path, std::vector<const TraceNode*>& found) {
+  if (!node.path.empty() && bare(node.path) == path) {
+    found.push_back(&node);
+    return;
+  }
+  for (const TraceNode& child : node.children) find_bare(child, path, found);
+}
+
+}  // namespace
+
+v1::StepKind TraceNode::kind() const {
+  for (const TraceAttempt& attempt : attempts) {
+    if (attempt.kind != v1::STEP_KIND_UNSPECIFIED) return attempt.kind;
+  }
+  if (!chosen.empty() || !targets.empty()) return v1::STEP_KIND_SWITCH;
+  for (const TraceNode& child : children) {
+    // Elements and rounds are of the step's own kind; other children are the steps of a group.
+    if (child.label.starts_with('[') || child.label.starts_with('#')) return child.kind();
+  }
+  return v1::STEP_KIND_UNSPECIFIED;
+}
+
+const TraceNode* TraceTree::find(std::string_view path) const {
+  if (const TraceNode* exact = find_exactly(root, path)) return exact;
+  std::vector<const TraceNode*> found;
+  find_bare(root, path, found);
+  return found.size() == 1 ? found.front() : nullptr;
+}
+
+std::vector<std::string> path_chain(std::string_view path) {
+  std::vector<std::string> chain;
+  if (path.empty()) return chain;
+  bool in_key = false;
+  for (std::size_t i = 1; i < path.size(); ++i) {
+    const char c = path[i];
+    if (!in_key && (c == '[' || c == '#' || c == '~' || c == '/') && path[i - 1] != '/') {
+      chain.emplace_back(path.substr(0, i));
+    }
+    if (c == '[') in_key = true;
+    if (c == ']') in_key = false;
+  }
+  chain.emplace_back(path);
+  return chain;
+}
+
+TraceNode& TraceBuilder::node(const v1::Event& event) {
+  TraceNode* node = &tree_.root;
+  for (const std::string& path : path_chain(event.path())) {
+    auto found = nodes_.find(path);
+    if (found == nodes_.end()) {
+      TraceNode child;
+      child.path = path;
+      const std::size_t above = node->path.size();
+      child.label = path.substr(above + (path.size() > above && path[above] == '/' ? 1 : 0));
+      child.first_at_us = event.at_us();
+      node->children.push_back(std::move(child));
+      found = nodes_.emplace(path, &node->children.back()).first;
+    }
+    node = found->second;
+    node->last_at_us = event.at_us();
+  }
+  return *node;
+}
+
+void TraceBuilder::end(TraceNode& node, const v1::StepResult& result, std::int64_t at_us) {
+  node.result = result;
+  node.ended_at_us = at_us;
+}
+
+void TraceBuilder::add_to_run(const v1::Event& event) {
+  switch (event.kind_case()) {
+    case v1::Event::kRunSubmitted:
+      tree_.submitted = event.run_submitted();
+      tree_.submitted_at_us = event.at_us();
+      tree_.root.first_at_us = event.at_us();
+      break;
+    case v1::Event::kCancelRequested:
+      tree_.cancel_reason = event.cancel_requested().reason();
+      break;
+    case v1::Event::kRunEnded:
+      tree_.ended = event.run_ended();
+      break;
+    default:
+      break;
+  }
+}
+
+void TraceBuilder::add_to_attempt(const v1::Event& event, TraceNode& node) {
+  TraceAttempt& attempt = attempt_of(node, event.attempt());
+  switch (event.kind_case()) {
+    case v1::Event::kAttemptStarted:
+      attempt.kind = event.attempt_started().kind();
+      attempt.input = event.attempt_started().input();
+      attempt.started_at_us = event.at_us();
+      break;
+    case v1::Event::kAttemptFailed:
+      attempt.failed = event.attempt_failed();
+      break;
+    case v1::Event::kCallRefused:
+      attempt.refused = event.call_refused().failure();
+      break;
+    case v1::Event::kModelCallStarted: {
+      TraceModelCall& call = attempt.model_calls.emplace_back();
+      call.turn = event.turn();
+      call.sending = event.call();
+      call.started = event.model_call_started();
+      call.started_at_us = event.at_us();
+      break;
+    }
+    case v1::Event::kModelCallEnded:
+      if (auto* call = model_call(attempt, event)) call->ended = event.model_call_ended();
+      expect_tool_calls(attempt, event);
+      break;
+    case v1::Event::kModelCallFailed:
+      if (auto* call = model_call(attempt, event)) call->failed = event.model_call_failed();
+      break;
+    case v1::Event::kToolCallStarted: {
+      TraceToolCall& call = tool_call(attempt, event);
+      call.tool = event.tool_call_started().tool();
+      call.effect = event.tool_call_started().effect();
+      call.arguments = event.tool_call_started().arguments();
+      call.started_at_us = event.at_us();
+      break;
+    }
+    case v1::Event::kToolCallEnded:
+      tool_call(attempt, event).ended = event.tool_call_ended();
+      break;
+    case v1::Event::kToolCallInDoubt:
+      tool_call(attempt, event).in_doubt = event.tool_call_in_doubt().why();
+      break;
+    default:
+      break;
+  }
+}
+
+void TraceBuilder::add(const v1::Event& event) {
+  tree_.last_at_us = event.at_us();
+  tree_.root.last_at_us = event.at_us();
+  if (event.path().empty()) return add_to_run(event);
+  TraceNode& at = node(event);
+  switch (event.kind_case()) {
+    case v1::Event::kFanOutStarted:
+      at.elements = event.fan_out_started().count();
+      break;
+    case v1::Event::kRoundEnded:
+      at.verdict = event.round_ended().verdict();
+      end(at, event.round_ended().result(), event.at_us());
+      break;
+    case v1::Event::kElementEnded: {
+      // Of an element that repeats, the event stands at its last round.
+      const auto element = nodes_.find(event.path().substr(0, event.path().rfind(']') + 1));
+      end(element == nodes_.end() ? at : *element->second, event.element_ended().result(), event.at_us());
+      break;
+    }
+    case v1::Event::kStepEnded:
+      at.cause = event.step_ended().cause();
+      at.chosen = event.step_ended().chosen();
+      at.targets.assign(event.step_ended().targets().begin(), event.step_ended().targets().end());
+      end(at, event.step_ended().result(), event.at_us());
+      break;
+    case v1::Event::kTimerFired:
+    case v1::Event::kModelCallRepeated:
+      break;
+    default:
+      add_to_attempt(event, at);
+  }
+}
+
+}  // namespace weft::cli

@@ -1,0 +1,111 @@
+// A run's events folded into the tree that people read: steps within steps, and what each attempt did.
+//
+//   search            a step
+//   ├ search[2]       one element of it
+//   │ └ search[2]#1   one round of that
+//   │   └ search[2]#1/draft   a step of the group
+//
+// Pure: the same events give the same tree, also where they break off in the middle of a run.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "weft/v1/event.pb.h"
+
+namespace weft::cli {
+
+struct TraceModelCall {
+  std::uint32_t turn = 0;
+  std::uint32_t sending = 0;
+  v1::ModelCallStarted started;
+  std::int64_t started_at_us = 0;
+  std::optional<v1::ModelCallEnded> ended;
+  std::optional<v1::ModelCallFailed> failed;
+  bool lost() const { return failed && failed->failure() == "lost"; }
+};
+
+struct TraceToolCall {
+  std::uint32_t turn = 0;
+  std::uint32_t call = 0;
+  std::string tool;                       // As the model named it where weft has no such tool.
+  v1::Content arguments;
+  v1::ToolEffect effect = v1::TOOL_EFFECT_UNSPECIFIED;   // Unspecified: it never started.
+  std::int64_t started_at_us = 0;
+  std::optional<v1::ToolCallEnded> ended;
+  std::optional<std::string> in_doubt;    // Why.
+};
+
+// What one attempt left behind, in order.
+struct TraceAttempt {
+  std::uint32_t number = 0;
+  v1::StepKind kind = v1::STEP_KIND_UNSPECIFIED;
+  v1::Content input;
+  std::int64_t started_at_us = 0;
+  std::optional<v1::AttemptFailed> failed;
+  std::optional<v1::Failure> refused;     // The engine could not carry out a call of it.
+  std::vector<TraceModelCall> model_calls;
+  std::vector<TraceToolCall> tool_calls;
+};
+
+struct TraceNode {
+  std::string path;
+  std::string label;                      // `search`, `[2]`, `#1`
+  std::vector<TraceAttempt> attempts;
+  std::deque<TraceNode> children;         // In the order in which they began. A deque: nodes keep their place.
+  std::int64_t first_at_us = 0;
+  std::int64_t last_at_us = 0;
+
+  std::optional<v1::StepResult> result;   // Set when it has ended.
+  std::int64_t ended_at_us = 0;
+  std::string cause;
+  std::string chosen;
+  std::vector<std::string> targets;
+  std::optional<v1::RoundVerdict> verdict;
+  std::optional<std::uint32_t> elements;
+
+  v1::StepKind kind() const;              // Of its attempts, or of what is beneath it.
+};
+
+struct TraceTree {
+  TraceNode root;                         // The run itself; its path is empty.
+  std::optional<v1::RunSubmitted> submitted;
+  std::optional<v1::RunEnded> ended;
+  std::optional<std::string> cancel_reason;
+  std::int64_t submitted_at_us = 0;
+  std::int64_t last_at_us = 0;
+
+  // The node of a path as people write it: `#N` and `[KEY]` may be left out where there is only one. Null where there is
+  // none, or several fit.
+  const TraceNode* find(std::string_view path) const;
+};
+
+// Splits a path into the paths of its node and of every node above it, outermost first.
+std::vector<std::string> path_chain(std::string_view path);
+
+// Events may be added as they come.
+class TraceBuilder {
+ public:
+  TraceBuilder() = default;
+  TraceBuilder(const TraceBuilder&) = delete;
+  TraceBuilder& operator=(const TraceBuilder&) = delete;
+
+  void add(const v1::Event& event);
+  const TraceTree& tree() const { return tree_; }
+
+ private:
+  TraceNode& node(const v1::Event& event);
+  void add_to_run(const v1::Event& event);
+  void add_to_attempt(const v1::Event& event, TraceNode& node);
+  void end(TraceNode& node, const v1::StepResult& result, std::int64_t at_us);
+
+  TraceTree tree_;
+  std::map<std::string, TraceNode*, std::less<>> nodes_;
+};
+
+}  // namespace weft::cli

@@ -1,0 +1,52 @@
+// The gRPC server over an engine, and the small HTTP face beside it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "runtime/engine/api.h"
+
+namespace weft::server {
+
+// One message, in both directions.
+inline constexpr std::size_t kMessageBytesMax = std::size_t{64} << 20;
+// How long a Watch may wait for its client to read before it is cut off.
+inline constexpr Duration kWatchStallMax{30'000'000};
+
+struct Listen {
+  std::string address;                                       // runtime/server/address.h says which.
+  enum class IfTaken : std::uint8_t { kFail, kLeaveOut } if_taken = IfTaken::kFail;
+};
+
+struct ServerOptions {
+  std::vector<Listen> grpc;
+  std::optional<Listen> http;
+  enum class Reflection : std::uint8_t { kOff, kOn } reflection = Reflection::kOff;
+  Duration watch_stall_max = kWatchStallMax;
+};
+
+// Thread-safe.
+//
+// Invariants:
+//  1. Nothing listens on an address that other machines can reach.
+//  2. A unix socket is there with mode 0600, and is removed by stop().
+class Server {
+ public:
+  // Listens when it returns. `api` outlives the server. Errors: INVALID_ARGUMENT (an address that is not allowed),
+  // FAILED_PRECONDITION (one that is taken).
+  static Result<std::unique_ptr<Server>> start(engine::Api& api, const ServerOptions& options);
+  virtual ~Server() = default;                               // Stops.
+  virtual std::vector<std::string> grpc_addresses() const = 0;   // With the ports that were picked.
+  virtual std::string http_address() const = 0;              // Empty: none.
+  // Health says NOT_SERVING and /readyz 503; calls are still answered.
+  virtual void set_draining() = 0;
+  // Ends watches and waits with UNAVAILABLE, lets other calls finish within `patience`, and closes. Once.
+  virtual void stop(Duration patience) = 0;
+};
+
+}  // namespace weft::server

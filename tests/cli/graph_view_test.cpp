@@ -1,0 +1,77 @@
+#include "runtime/cli/graph_view.h"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "workflows/loader.h"
+
+namespace weft::cli {
+namespace {
+
+std::shared_ptr<const workflows::Workflow> workflow() {
+  workflows::Bundle bundle;
+  bundle.file = "flow.yaml";
+  bundle.text = R"(
+weft: 1
+name: triage
+input: {kind: {enum: [bug, question]}}
+steps:
+  route:
+    switch: input.kind
+    cases: {bug: fix, question: reply}
+  fix: {set: 1}
+  reply:
+    when: input.kind != "bug"
+    steps:
+      draft: {set: 2}
+      polish: {set: "{{ steps.draft.output }}"}
+)";
+  auto loaded = workflows::load(bundle, {});
+  for (const auto& diagnostic : loaded.diagnostics) UNSCOPED_INFO(workflows::to_text(diagnostic));
+  REQUIRE(loaded.workflow);
+  return loaded.workflow;
+}
+
+std::optional<v1::StepStatus> nothing(const std::string&) { return std::nullopt; }
+
+}  // namespace
+
+TEST_CASE("a workflow is drawn as a tree with what each step waits for") {
+  CHECK(graph_tree(*workflow(), nothing, {true, false, 120}) ==
+        "triage\n"
+        "├─ route  switch  (bug → fix; question → reply)\n"
+        "├─ fix  set  after route\n"
+        "└─ reply  group  when input.kind != \"bug\"  after route\n"
+        "   ├─ draft  set\n"
+        "   └─ polish  set  after draft\n");
+}
+
+TEST_CASE("the same graph for Mermaid and Graphviz has an arrow for each case") {
+  const std::string mermaid = graph_mermaid(*workflow(), nothing);
+  CHECK(mermaid ==
+        "graph TD\n"
+        "  s0{\"route<br/>switch\"}\n"
+        "  s1[\"fix<br/>set\"]\n"
+        "  subgraph s2[\"reply\"]\n"
+        "    s3[\"draft<br/>set\"]\n"
+        "    s4[\"polish<br/>set\"]\n"
+        "  end\n"
+        "  s0 -->|\"bug\"| s1\n"
+        "  s0 -->|\"question\"| s2\n"
+        "  s3 --> s4\n");
+  const std::string dot = graph_dot(*workflow(), nothing);
+  CHECK(dot.find("s0 -> s2 [label=\"question\"];") != std::string::npos);
+  CHECK(dot.find("subgraph cluster_s2 {") != std::string::npos);
+}
+
+TEST_CASE("a run's graph shows how its steps ended, inner ones by their path") {
+  const StatusOf status = [](const std::string& path) -> std::optional<v1::StepStatus> {
+    if (path == "reply/draft") return v1::STEP_STATUS_FAILED;
+    return std::nullopt;
+  };
+  CHECK(graph_tree(*workflow(), status, {false, false, 120}).find("|- draft  set  failed") != std::string::npos);
+  CHECK(graph_mermaid(*workflow(), status).find("style s3 fill:#ffcdd2") != std::string::npos);
+  CHECK(graph_json(*workflow(), status)["steps"][3]["status"] == "failed");
+}
+
+}  // namespace weft::cli

@@ -1,0 +1,137 @@
+#include "tests/cli/program.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <csignal>
+
+namespace weft::cli {
+namespace {
+
+constexpr auto kPatience = std::chrono::seconds(30);
+
+struct Pipe {
+  Pipe() { REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0); }
+  std::array<int, 2> ends{};
+};
+
+[[noreturn]] void become(const std::string& folder, const std::vector<std::string>& arguments,
+                         const std::map<std::string, std::string>& variables, int in, int out, int err) {
+  ::dup2(in, STDIN_FILENO);
+  ::dup2(out, STDOUT_FILENO);
+  ::dup2(err, STDERR_FILENO);
+  if (::chdir(folder.c_str()) != 0) ::_exit(126);
+  std::vector<std::string> texts{WEFT_PROGRAM};
+  texts.insert(texts.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (auto& text : texts) argv.push_back(text.data());
+  argv.push_back(nullptr);
+  std::vector<std::string> environment{"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "TZ=UTC", "HOME=" + folder};
+  for (const auto& [name, value] : variables) environment.push_back(name + "=" + value);
+  std::vector<char*> envp;
+  for (auto& text : environment) envp.push_back(text.data());
+  envp.push_back(nullptr);
+  ::execve(argv.front(), argv.data(), envp.data());
+  ::_exit(127);
+}
+
+}  // namespace
+
+Program::Program(const std::string& folder, const std::vector<std::string>& arguments,
+                 const std::map<std::string, std::string>& variables, const std::string& input) {
+  const Pipe in;
+  const Pipe out;
+  const Pipe err;
+  pid_ = ::fork();
+  REQUIRE(pid_ >= 0);
+  if (pid_ == 0) become(folder, arguments, variables, in.ends[0], out.ends[1], err.ends[1]);
+  ::close(in.ends[0]);
+  ::close(out.ends[1]);
+  ::close(err.ends[1]);
+  // Less than a pipe holds, so it is written at once.
+  REQUIRE(::write(in.ends[1], input.data(), input.size()) == static_cast<ssize_t>(input.size()));
+  ::close(in.ends[1]);
+  out_ = out.ends[0];
+  err_ = err.ends[0];
+}
+
+Program::~Program() {
+  if (pid_ > 0) {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  if (out_ >= 0) ::close(out_);
+  if (err_ >= 0) ::close(err_);
+}
+
+bool Program::read_some() {
+  std::array<pollfd, 2> fds{{{out_, POLLIN, 0}, {err_, POLLIN, 0}}};
+  if (out_ < 0 && err_ < 0) return false;
+  if (::poll(fds.data(), fds.size(), 100) <= 0) return true;
+  const auto read_one = [](const pollfd& ready, int& descriptor, std::string& into) {
+    if ((ready.revents & (POLLIN | POLLHUP | POLLERR)) == 0) return;
+    std::array<char, 64 << 10> buffer;
+    const ssize_t count = ::read(descriptor, buffer.data(), buffer.size());
+    if (count > 0) {
+      into.append(buffer.data(), static_cast<std::size_t>(count));
+    } else {
+      ::close(descriptor);
+      descriptor = -1;
+    }
+  };
+  read_one(fds[0], out_, outcome_.out);
+  read_one(fds[1], err_, outcome_.err);
+  return true;
+}
+
+std::string Program::wait_for_out(const std::string& part) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (outcome_.out.find(part) == std::string::npos && std::chrono::steady_clock::now() < deadline && read_some()) {
+  }
+  INFO("stdout: " << outcome_.out << "\nstderr: " << outcome_.err);
+  REQUIRE(outcome_.out.find(part) != std::string::npos);
+  return outcome_.out;
+}
+
+std::string Program::wait_for_err(const std::string& part) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (outcome_.err.find(part) == std::string::npos && std::chrono::steady_clock::now() < deadline && read_some()) {
+  }
+  INFO("stdout: " << outcome_.out << "\nstderr: " << outcome_.err);
+  REQUIRE(outcome_.err.find(part) != std::string::npos);
+  return outcome_.err;
+}
+
+void Program::signal(int number) { ::kill(pid_, number); }
+
+Outcome Program::wait() {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (std::chrono::steady_clock::now() < deadline && read_some()) {
+  }
+  INFO("stdout: " << outcome_.out << "\nstderr: " << outcome_.err);
+  REQUIRE(out_ < 0);
+  int status = 0;
+  REQUIRE(::waitpid(pid_, &status, 0) == pid_);
+  pid_ = -1;
+  outcome_.exit = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return outcome_;
+}
+
+Outcome run_program(const std::string& folder, const std::vector<std::string>& arguments,
+                    const std::map<std::string, std::string>& variables, const std::string& input) {
+  return Program(folder, arguments, variables, input).wait();
+}
+
+std::string last_line(const std::string& text) {
+  const std::size_t end = text.find_last_not_of('\n');
+  if (end == std::string::npos) return "";
+  const std::size_t begin = text.rfind('\n', end);
+  return text.substr(begin == std::string::npos ? 0 : begin + 1, end - (begin == std::string::npos ? 0 : begin + 1) + 1);
+}
+
+}  // namespace weft::cli

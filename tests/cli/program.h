@@ -1,0 +1,49 @@
+// The real program, started as people start it: in a folder, with arguments and an environment of its own.
+#pragma once
+
+#include <sys/types.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace weft::cli {
+
+struct Outcome {
+  int exit = -1;             // 128 + N where signal N ended it.
+  std::string out;
+  std::string err;
+};
+
+// A program that still runs. Killed when this goes.
+class Program {
+ public:
+  Program(const std::string& folder, const std::vector<std::string>& arguments,
+          const std::map<std::string, std::string>& variables = {}, const std::string& input = "");
+  ~Program();
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  // What it has written on stdout or stderr, once `part` is in it; fails the test after kPatience.
+  std::string wait_for_out(const std::string& part);
+  std::string wait_for_err(const std::string& part);
+  void signal(int number);
+  Outcome wait();            // Until it ends; fails the test after kPatience.
+  pid_t pid() const { return pid_; }
+
+ private:
+  bool read_some();          // False where both streams have ended.
+
+  pid_t pid_ = -1;
+  int out_ = -1;
+  int err_ = -1;
+  Outcome outcome_;
+};
+
+Outcome run_program(const std::string& folder, const std::vector<std::string>& arguments,
+                    const std::map<std::string, std::string>& variables = {}, const std::string& input = "");
+
+// The last line of a text.
+std::string last_line(const std::string& text);
+
+}  // namespace weft::cli

@@ -1,0 +1,200 @@
+#include "tests/server/fake_api.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <thread>
+
+namespace weft::server {
+
+void FakeApi::add_run(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  runs_[id].run.set_id(id);
+  runs_[id].run.set_status(v1::RUN_STATUS_RUNNING);
+}
+
+void FakeApi::append(const std::string& id, std::size_t bytes) {
+  v1::Event event;
+  event.mutable_step_ended()->mutable_result()->mutable_output_json()->set_inline_(std::string(bytes, 'x'));
+  append(id, std::move(event));
+}
+
+void FakeApi::append(const std::string& id, v1::Event event) {
+  {
+    const std::lock_guard lock(mutex_);
+    auto& run = runs_.at(id);
+    event.set_seq(run.events.size() + 1);
+    run.run.set_last_seq(event.seq());
+    run.events.push_back(std::move(event));
+  }
+  tell(id);
+}
+
+void FakeApi::end(const std::string& id, v1::RunStatus status) {
+  v1::Event event;
+  event.mutable_run_ended()->set_status(status);
+  {
+    const std::lock_guard lock(mutex_);
+    runs_.at(id).run.set_status(status);
+  }
+  append(id, std::move(event));
+}
+
+void FakeApi::set_status(const std::string& id, v1::RunStatus status) {
+  {
+    const std::lock_guard lock(mutex_);
+    runs_.at(id).run.set_status(status);
+  }
+  tell(id);
+}
+
+void FakeApi::progress(const std::string& id, const v1::Progress& progress) {
+  std::vector<std::weak_ptr<engine::Watcher>> watchers;
+  {
+    const std::lock_guard lock(mutex_);
+    watchers = runs_.at(id).watchers;
+  }
+  for (const auto& weak : watchers) {
+    if (const auto watcher = weak.lock()) watcher->on_progress(progress);
+  }
+}
+
+std::string FakeApi::add_content(std::string bytes) {
+  const std::lock_guard lock(mutex_);
+  const Digest digest = sha256(bytes);
+  contents_[std::string(view(digest))] = std::make_shared<const std::string>(std::move(bytes));
+  return std::string(view(digest));
+}
+
+void FakeApi::wait_for_watchers(const std::string& id, std::size_t count) {
+  const auto living = [&] {
+    const std::lock_guard lock(mutex_);
+    return static_cast<std::size_t>(
+        std::ranges::count_if(runs_.at(id).watchers, [](const auto& weak) { return !weak.expired(); }));
+  };
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (living() != count && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  REQUIRE(living() == count);
+}
+
+v1::RunsSubmitRequest FakeApi::last_submission() const {
+  const std::lock_guard lock(mutex_);
+  return last_;
+}
+
+void FakeApi::tell(const std::string& id) {
+  std::vector<std::weak_ptr<engine::Watcher>> watchers;
+  std::uint64_t seq = 0;
+  bool ended = false;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto& run = runs_.at(id);
+    watchers = run.watchers;
+    seq = run.events.size();
+    ended = run.run.status() >= v1::RUN_STATUS_SUCCEEDED;
+  }
+  for (const auto& weak : watchers) {
+    if (const auto watcher = weak.lock()) watcher->on_advance(seq, ended);
+  }
+}
+
+Result<v1::WorkflowsGetResponse> FakeApi::get_workflow(const v1::WorkflowsGetRequest& request) const {
+  return not_found("there is no workflow \"" + request.name() + "\"");
+}
+
+Result<v1::WorkflowsListResponse> FakeApi::list_workflows(const v1::WorkflowsListRequest&) const {
+  v1::WorkflowsListResponse response;
+  response.add_workflows()->set_name("hello");
+  return response;
+}
+
+Result<v1::RunsGetResponse> FakeApi::get_run(const v1::RunsGetRequest& request) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = runs_.find(request.run_id());
+  if (found == runs_.end()) return not_found("there is no run \"" + request.run_id() + "\"");
+  v1::RunsGetResponse response;
+  *response.mutable_run() = found->second.run;
+  return response;
+}
+
+Result<v1::RunsListResponse> FakeApi::list_runs(const v1::RunsListRequest&) const {
+  const std::lock_guard lock(mutex_);
+  v1::RunsListResponse response;
+  for (const auto& [id, run] : runs_) *response.add_runs() = run.run;
+  return response;
+}
+
+Result<v1::TracesGetResponse> FakeApi::get_trace(const v1::TracesGetRequest& request) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = runs_.find(request.run_id());
+  if (found == runs_.end()) return not_found("there is no run \"" + request.run_id() + "\"");
+  v1::TracesGetResponse response;
+  *response.mutable_run() = found->second.run;
+  for (const auto& event : found->second.events) *response.add_events() = event;
+  return response;
+}
+
+Result<std::vector<v1::Event>> FakeApi::events(std::string_view run_id, std::uint64_t from_seq,
+                                               std::size_t bytes_max) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<v1::Event> page;
+  std::size_t bytes = 0;
+  for (const auto& event : runs_.find(run_id)->second.events) {
+    if (event.seq() < from_seq) continue;
+    page.push_back(event);
+    bytes += event.ByteSizeLong();
+    if (bytes >= bytes_max) break;
+  }
+  return page;
+}
+
+Result<std::shared_ptr<const std::string>> FakeApi::content(std::string_view sha256) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = contents_.find(sha256);
+  if (found == contents_.end()) return not_found("there is no such content");
+  return found->second;
+}
+
+Result<v1::WorkflowsCheckResponse> FakeApi::check(const v1::WorkflowsCheckRequest& request) const {
+  v1::WorkflowsCheckResponse response;
+  auto* diagnostic = response.add_diagnostics();
+  diagnostic->set_file(request.bundle().file());
+  diagnostic->set_line(3);
+  return response;
+}
+
+void FakeApi::apply(const v1::WorkflowsApplyRequest&, engine::Done<v1::WorkflowsApplyResponse> done) {
+  done(invalid_argument("flow.yaml has 1 error").with("flow.yaml:3:7", "unknown key \"stpes\""));
+}
+
+void FakeApi::submit(const v1::RunsSubmitRequest& request, engine::Done<v1::RunsSubmitResponse> done) {
+  {
+    const std::lock_guard lock(mutex_);
+    last_ = request;
+  }
+  // As an engine answers: on a thread of its own.
+  std::thread([done = std::move(done)]() mutable {
+    v1::RunsSubmitResponse response;
+    response.set_run_id("run-1");
+    done(std::move(response));
+  }).join();
+}
+
+void FakeApi::cancel(const v1::RunsCancelRequest& request, engine::Done<v1::RunsCancelResponse> done) {
+  end(request.run_id(), v1::RUN_STATUS_CANCELLED);
+  v1::RunsCancelResponse response;
+  response.mutable_run()->set_id(request.run_id());
+  response.mutable_run()->set_status(v1::RUN_STATUS_CANCELLED);
+  done(std::move(response));
+}
+
+Status FakeApi::watch(std::string_view run_id, std::weak_ptr<engine::Watcher> watcher) {
+  {
+    const std::lock_guard lock(mutex_);
+    runs_.find(run_id)->second.watchers.push_back(std::move(watcher));
+  }
+  tell(std::string(run_id));
+  return {};
+}
+
+}  // namespace weft::server

@@ -1,0 +1,57 @@
+// An engine for tests of the server: runs are lists of events that the test appends to.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "runtime/engine/api.h"
+
+namespace weft::server {
+
+// Thread-safe.
+class FakeApi final : public engine::Api {
+ public:
+  // What the test does.
+  void add_run(const std::string& id);
+  // An event with `bytes` of inline output, durable at once.
+  void append(const std::string& id, std::size_t bytes = 0);
+  void append(const std::string& id, v1::Event event);
+  void end(const std::string& id, v1::RunStatus status = v1::RUN_STATUS_SUCCEEDED);
+  void set_status(const std::string& id, v1::RunStatus status);
+  void progress(const std::string& id, const v1::Progress& progress);
+  std::string add_content(std::string bytes);   // Its SHA-256.
+  void wait_for_watchers(const std::string& id, std::size_t count);   // That still live.
+  v1::RunsSubmitRequest last_submission() const;
+
+  // What the server asks.
+  Result<v1::WorkflowsGetResponse> get_workflow(const v1::WorkflowsGetRequest& request) const override;
+  Result<v1::WorkflowsListResponse> list_workflows(const v1::WorkflowsListRequest& request) const override;
+  Result<v1::RunsGetResponse> get_run(const v1::RunsGetRequest& request) const override;
+  Result<v1::RunsListResponse> list_runs(const v1::RunsListRequest& request) const override;
+  Result<v1::TracesGetResponse> get_trace(const v1::TracesGetRequest& request) const override;
+  Result<std::vector<v1::Event>> events(std::string_view run_id, std::uint64_t from_seq,
+                                        std::size_t bytes_max) const override;
+  Result<std::shared_ptr<const std::string>> content(std::string_view sha256) const override;
+  Result<v1::WorkflowsCheckResponse> check(const v1::WorkflowsCheckRequest& request) const override;
+  void apply(const v1::WorkflowsApplyRequest& request, engine::Done<v1::WorkflowsApplyResponse> done) override;
+  void submit(const v1::RunsSubmitRequest& request, engine::Done<v1::RunsSubmitResponse> done) override;
+  void cancel(const v1::RunsCancelRequest& request, engine::Done<v1::RunsCancelResponse> done) override;
+  Status watch(std::string_view run_id, std::weak_ptr<engine::Watcher> watcher) override;
+
+ private:
+  struct FakeRun {
+    v1::Run run;
+    std::vector<v1::Event> events;
+    std::vector<std::weak_ptr<engine::Watcher>> watchers;
+  };
+  void tell(const std::string& id);
+
+  mutable std::mutex mutex_;
+  std::map<std::string, FakeRun, std::less<>> runs_;
+  std::map<std::string, std::shared_ptr<const std::string>, std::less<>> contents_;
+  v1::RunsSubmitRequest last_;
+};
+
+}  // namespace weft::server
