@@ -72,9 +72,7 @@ Digest sha256(std::string_view bytes) {
   return hasher.finish();
 }
 
-std::string_view view(const Digest& digest) {
-  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
-}
+std::string_view view(const Digest& digest) { return {reinterpret_cast<const char*>(digest.data()), digest.size()}; }
 
 std::string to_hex(std::string_view bytes) {
   std::string hex;

@@ -331,8 +331,7 @@ HttpEnd HttpClient::State::describe(Call& call, CURLcode code) const {
       return fail(HttpFault::kReset,
                   "the kept connection died; the request is not repeated, since it may have arrived");
     case Stop::kCancelled:
-    case Stop::kNone:
-      break;
+    case Stop::kNone: break;
   }
   const std::string_view told = call.message[0] != '\0' ? call.message : curl_easy_strerror(code);
   switch (code) {
@@ -341,18 +340,15 @@ HttpEnd HttpClient::State::describe(Call& call, CURLcode code) const {
                   fmt::format("no connection within {} (connect_timeout)", to_text(request.connect_timeout)));
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_CONNECT:
-      return fail(HttpFault::kConnect, std::string(told));
+    case CURLE_COULDNT_CONNECT: return fail(HttpFault::kConnect, std::string(told));
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
     case CURLE_GOT_NOTHING:
     case CURLE_PARTIAL_FILE:
     case CURLE_SEND_FAIL_REWIND:
     case CURLE_HTTP2:
-    case CURLE_HTTP2_STREAM:
-      return fail(call.sent ? HttpFault::kReset : HttpFault::kConnect, std::string(told));
-    default:
-      return fail(HttpFault::kProtocol, std::string(told));
+    case CURLE_HTTP2_STREAM: return fail(call.sent ? HttpFault::kReset : HttpFault::kConnect, std::string(told));
+    default: return fail(HttpFault::kProtocol, std::string(told));
   }
 }
 

@@ -36,8 +36,7 @@ weft COMMAND --help says more. RUN is an id, a unique beginning of one, or @late
 class Grammar {
  public:
   Grammar() : app_("weft") {
-    app_.set_help_flag();
-    app_.add_flag("-h,--help", help_);
+    app_.set_help_flag("-h,--help", "This");
     app_.add_flag("--version", version_flag_);
     app_.require_subcommand(0, 1);
     app_.fallthrough();
@@ -64,7 +63,7 @@ class Grammar {
     if (version_flag_ && named.empty()) return Invocation{global_, VersionOptions{}};
     if (named.empty()) return Answer{std::string(kHelp), "", 0};
     if (auto fault = read_texts()) return usage(*fault);
-    return Invocation{global_, chosen_(named.front()->get_name())};
+    return Invocation{global_, chosen(named.front()->get_name())};
   }
 
  private:
@@ -125,10 +124,8 @@ class Grammar {
     CLI::App* app = command("run", "Check a workflow, run it to the end, print its output");
     app->add_option("FILE", run_.file)->required();
     add_start(*app, run_.start);
-    app->add_flag_function(
-        "--sim{}", [this](std::int64_t) { run_.start.sim.emplace(); },
-        "Simulated models, no account; --sim=SCRIPT says what they answer");
-    sim_option_ = app->get_option("--sim");
+    // A flag, so that the word behind it is not taken for a script; its value without one is "true".
+    sim_option_ = app->add_flag("--sim", sim_script_, "Simulated models, no account; --sim=SCRIPT says what they answer");
   }
 
   void add_submit() {
@@ -207,10 +204,7 @@ class Grammar {
   std::optional<std::string> read_texts() {
     if (format_ == "json") global_.format = Format::kJson;
     if (format_ == "ndjson") global_.format = Format::kNdjson;
-    if (sim_option_->count() > 0) {
-      const auto values = sim_option_->results();
-      run_.start.sim = values.empty() || values.front() == "{}" ? "" : values.front();
-    }
+    if (sim_option_->count() > 0) run_.start.sim = sim_script_ == "true" ? "" : sim_script_;
     const auto read = [](const std::string& text, std::optional<Duration>& into) -> std::optional<std::string> {
       if (text.empty()) return std::nullopt;
       const auto duration = parse_duration(text);
@@ -222,7 +216,7 @@ class Grammar {
     return read(since_, runs_.since);
   }
 
-  Command chosen_(const std::string& name) const {
+  Command chosen(const std::string& name) const {
     if (name == "run") return run_;
     if (name == "submit") return submit_;
     if (name == "serve") return serve_;
@@ -245,9 +239,9 @@ class Grammar {
   CLI::Option* sim_option_ = nullptr;
   Global global_;
   std::string format_ = "text";
+  std::string sim_script_;
   std::string timeout_;
   std::string since_;
-  bool help_ = false;
   bool version_flag_ = false;
   RunOptions run_;
   SubmitOptions submit_;

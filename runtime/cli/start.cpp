@@ -17,10 +17,6 @@
 namespace weft::cli {
 namespace {
 
-std::string counted(std::size_t count, std::string_view what) {
-  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
-}
-
 Result<Submission> from_loaded(const Context& context, const std::string& file, workflows::Loaded loaded) {
   const auto diagnostics = to_messages(loaded.diagnostics);
   if (context.terminal.is_text()) print_diagnostics(diagnostics, context.terminal);

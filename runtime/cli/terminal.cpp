@@ -114,8 +114,9 @@ void Terminal::clear_transient() {
 
 std::string clip(std::string_view text, std::size_t columns, bool unicode) {
   // Cut roughly first, so that a text of megabytes costs nothing; a character has at most four bytes.
-  const bool cut = text.size() > columns * 4;
-  std::string line(text.substr(0, columns * 4));
+  const std::size_t bytes_max = (columns + 1) * 4;
+  const bool cut = text.size() > bytes_max;
+  std::string line(text.substr(0, bytes_max));
   while (cut && !line.empty() && (static_cast<unsigned char>(line.back()) & 0xC0) == 0x80) line.pop_back();
   if (cut && !line.empty() && static_cast<unsigned char>(line.back()) >= 0xC0) line.pop_back();
   std::ranges::replace(line, '\n', ' ');
@@ -133,6 +134,7 @@ std::string clip(std::string_view text, std::size_t columns, bool unicode) {
     ++characters;
   }
   if (end == line.size() && !cut) return line;
+  if (end == line.size() && characters + mark_columns <= columns) end_with_mark = end;
   return line.substr(0, end_with_mark) + std::string(mark);
 }
 

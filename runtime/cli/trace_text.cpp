@@ -232,6 +232,10 @@ std::string count_text(bool known, std::uint64_t count) { return known ? std::to
 
 }  // namespace
 
+std::string counted(std::size_t count, std::string_view what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
 std::string usd_text(const v1::Cost* cost) {
   if (cost == nullptr) return "-";
   std::string text = "$" + model::to_usd(cost->pico_usd());
@@ -279,8 +283,9 @@ std::string run_line(const v1::Run& run, const Look& look) {
                                  paint(look, well ? Colour::kGreen : bad ? Colour::kRed : Colour::kYellow,
                                        status_name(run.status())));
   if (run.ended_at_us() != 0) text += "  " + took_text(run.submitted_at_us(), run.ended_at_us());
-  text += fmt::format("  {} steps, {} model calls, {} tool calls  {}  {}", run.steps_ended(), run.model_calls(),
-                      run.tool_calls(), usage_text(run.usage()), usd_text(run.has_cost() ? &run.cost() : nullptr));
+  text += fmt::format("  {}, {}, {}  {}  {}", counted(run.steps_ended(), "step"),
+                      counted(run.model_calls(), "model call"), counted(run.tool_calls(), "tool call"),
+                      usage_text(run.usage()), usd_text(run.has_cost() ? &run.cost() : nullptr));
   if (run.model_calls_lost() > 0) text += fmt::format("  {} lost, estimated", run.model_calls_lost());
   if (run.simulated()) text += "  (simulated)";
   return text;

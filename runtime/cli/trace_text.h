@@ -22,6 +22,7 @@ Result<std::string> trace_text(const TraceTree& tree, const v1::Run& run, const 
 Result<Json> trace_json(const TraceTree& tree, const v1::Run& run, const std::string& step, const FetchContent& fetch);
 
 // What both say of parts.
+std::string counted(std::size_t count, std::string_view what);   // "1 step", "2 steps"
 std::string usd_text(const v1::Cost* cost);                   // "$0.000123"; "-" where it is not known.
 std::string usage_text(const v1::Usage& usage);               // "hit 64 / miss 32 / out 12"; "-" for what is not known.
 std::string skip_text(const v1::StepResult& result, const std::string& cause);   // "skipped (b): classify has no result"

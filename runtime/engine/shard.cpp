@@ -218,6 +218,11 @@ void Shard::durable(const std::string& run_id, std::uint64_t seq, Result<memory:
   const auto found = runs_.find(run_id);
   if (found == runs_.end() || found->second->frozen) return;
   Active& active = *found->second;
+  if (!appended && active.durable_seq == 0 && active.submitted) {
+    // It was never written, so it does not exist: whoever submitted it learns why.
+    std::exchange(active.submitted, nullptr)(std::move(appended).error());
+    return forget(run_id);
+  }
   if (!appended) return freeze(active, appended.error());
   if (!appended->existing_run.empty()) {
     v1::RunsSubmitResponse response;
@@ -260,11 +265,8 @@ void Shard::freeze(Active& active, const Error& error) {
   active.models.clear();
   for (const auto& [key, timer] : active.timers) loop_.cancel(timer);
   active.timers.clear();
-  if (active.submitted) std::exchange(active.submitted, nullptr)(error);
   for (auto& [seq, done] : active.cancels) done(error);
   active.cancels.clear();
-  // A run that was never written does not exist.
-  if (active.durable_seq == 0) forget(active.id);
 }
 
 void Shard::forget(const std::string& run_id) {

@@ -231,12 +231,9 @@ bool Decoder::State::chunk(const Json& value, std::string_view data) {
 
 bool Decoder::State::apply(const ChunkPatterns::Match& match) {
   switch (match.place) {
-    case Place::kText:
-      return add_text(match.text);
-    case Place::kReasoning:
-      return add_reasoning(match.text);
-    case Place::kArguments:
-      return took(calls.add_piece(match.index, match.text, kept));
+    case Place::kText: return add_text(match.text);
+    case Place::kReasoning: return add_reasoning(match.text);
+    case Place::kArguments: return took(calls.add_piece(match.index, match.text, kept));
   }
   return false;
 }
@@ -275,9 +272,7 @@ void Decoder::State::feed(std::string_view bytes) {
     mode = bytes.front() == '{' || bytes.front() == '[' ? Mode::kBody : Mode::kEvents;
   }
   switch (mode) {
-    case Mode::kEvents:
-      feed_events(bytes);
-      break;
+    case Mode::kEvents: feed_events(bytes); break;
     case Mode::kBody:
       token = true;
       body += bytes;
@@ -290,8 +285,7 @@ void Decoder::State::feed(std::string_view bytes) {
     case Mode::kRefusal:
       body += bytes.substr(0, kRefusalBodyBytesMax - std::min(body.size(), kRefusalBodyBytesMax));
       break;
-    case Mode::kBlank:
-      break;
+    case Mode::kBlank: break;
   }
 }
 
@@ -342,14 +336,11 @@ Outcome Decoder::State::unfinished(const HttpEnd& end) {
                    nothing ? "the response is empty" : "the stream ended before its [DONE]");
   }
   switch (end.fault) {
-    case HttpFault::kTimeout:
-      return failure(end, FailureKind::kTimeout, end.message);
-    case HttpFault::kTooLarge:
-      return failure(end, FailureKind::kTooLarge, end.message);
+    case HttpFault::kTimeout: return failure(end, FailureKind::kTimeout, end.message);
+    case HttpFault::kTooLarge: return failure(end, FailureKind::kTooLarge, end.message);
     case HttpFault::kConnect:
     case HttpFault::kReset:
-    case HttpFault::kProtocol:
-      break;
+    case HttpFault::kProtocol: break;
   }
   return failure(end, FailureKind::kTransport, end.message);
 }

@@ -36,14 +36,10 @@ std::string quote(std::string_view text) {
 
 std::string_view effort(Thinking thinking) {
   switch (thinking) {
-    case Thinking::kLow:
-      return "low";
-    case Thinking::kHigh:
-      return "high";
-    case Thinking::kMax:
-      return "max";
-    case Thinking::kOff:
-      break;
+    case Thinking::kLow: return "low";
+    case Thinking::kHigh: return "high";
+    case Thinking::kMax: return "max";
+    case Thinking::kOff: break;
   }
   return "";
 }

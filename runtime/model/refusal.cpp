@@ -106,23 +106,15 @@ FailureKind kind_of_input(std::string_view words) {
 FailureKind kind_of(int status, std::string_view words) {
   switch (status) {
     case 401:
-    case 403:
-      return FailureKind::kAuth;
-    case 402:
-      return FailureKind::kQuota;
-    case 408:
-      return FailureKind::kTimeout;
-    case 413:
-      return has_any(words, kOverflow) ? FailureKind::kContextOverflow : FailureKind::kInvalidRequest;
-    case 429:
-      return has_any(words, kQuota) ? FailureKind::kQuota : FailureKind::kRateLimit;
-    case 501:
-      return FailureKind::kInvalidRequest;
+    case 403: return FailureKind::kAuth;
+    case 402: return FailureKind::kQuota;
+    case 408: return FailureKind::kTimeout;
+    case 413: return has_any(words, kOverflow) ? FailureKind::kContextOverflow : FailureKind::kInvalidRequest;
+    case 429: return has_any(words, kQuota) ? FailureKind::kQuota : FailureKind::kRateLimit;
+    case 501: return FailureKind::kInvalidRequest;
     case 503:
-    case 529:
-      return FailureKind::kOverloaded;
-    default:
-      break;
+    case 529: return FailureKind::kOverloaded;
+    default: break;
   }
   if (status < 500) return kind_of_input(words);
   const FailureKind input = kind_of_input(words);

@@ -31,8 +31,11 @@ struct Pipe {
   std::vector<char*> argv;
   for (auto& text : texts) argv.push_back(text.data());
   argv.push_back(nullptr);
-  std::vector<std::string> environment{"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "TZ=UTC", "HOME=" + folder};
-  for (const auto& [name, value] : variables) environment.push_back(name + "=" + value);
+  std::map<std::string, std::string> all{
+      {"PATH", "/usr/bin:/bin"}, {"LC_ALL", "C.UTF-8"}, {"TZ", "UTC"}, {"HOME", folder}};
+  for (const auto& [name, value] : variables) all[name] = value;
+  std::vector<std::string> environment;
+  for (const auto& [name, value] : all) environment.push_back(name + "=" + value);
   std::vector<char*> envp;
   for (auto& text : environment) envp.push_back(text.data());
   envp.push_back(nullptr);

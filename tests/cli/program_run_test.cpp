@@ -259,7 +259,7 @@ TEST_CASE("the same request id gives the same run, and another payload under it 
   CHECK(json_of(first.out)["run_id"] == json_of(again.out)["run_id"]);
   const Outcome other = run("Bob");
   CHECK(other.exit == 2);
-  CHECK(json_of(other.err)["error"]["code"] == "ALREADY_EXISTS");
+  CHECK(json_of(last_line(other.err))["error"]["code"] == "ALREADY_EXISTS");
 }
 
 }  // namespace weft::cli

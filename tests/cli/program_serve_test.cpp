@@ -27,7 +27,8 @@ Json json_of(const std::string& text) {
 std::string word(const std::string& line, const std::string& key) {
   const std::size_t begin = line.find(key);
   REQUIRE(begin != std::string::npos);
-  return line.substr(begin + key.size(), line.find_first_of(" \n", begin) - begin - key.size());
+  const std::size_t value = begin + key.size();
+  return line.substr(value, line.find_first_of(" \n", value) - value);
 }
 
 const std::vector<std::string> kServe{"serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"};

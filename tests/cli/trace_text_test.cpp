@@ -47,7 +47,7 @@ TEST_CASE("a trace shows steps, model calls and tool calls with times, tokens an
   story.step_ended("find", v1::STEP_STATUS_SUCCEEDED);
   const std::string text = shown(story);
   CHECK(text ==
-        "01RUN  hello  succeeded  1.2s  2 steps, 1 model calls, 0 tool calls  hit 64 / miss - / out 12  $0.000123\n"
+        "01RUN  hello  succeeded  1.2s  2 steps, 1 model call, 0 tool calls  hit 64 / miss - / out 12  $0.000123\n"
         "└─ ✓ find  prompt  500ms\n"
         "   ├─ model deepseek-flash  900ms (first token 200ms)  hit 64 / miss 32 / out 12  $0.000123\n"
         "   └─ tool fs.read {\"path\":\"a.cpp\"}  3.0ms\n");

@@ -1,0 +1,41 @@
+#include "bench/arguments.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstdio>
+#include <string_view>
+
+namespace weft::bench {
+
+Result<Arguments> Arguments::read(int count, const char* const* arguments) {
+  Arguments read;
+  for (int i = 1; i < count; i += 2) {
+    const std::string_view name = arguments[i];
+    if (!name.starts_with("--") || i + 1 == count) {
+      return invalid_argument(fmt::format("'{}': options are --name value", name));
+    }
+    read.values_[std::string(name.substr(2))] = arguments[i + 1];
+  }
+  return read;
+}
+
+std::string Arguments::text(const std::string& name, std::string otherwise) const {
+  const auto found = values_.find(name);
+  return found == values_.end() ? std::move(otherwise) : found->second;
+}
+
+std::size_t Arguments::number(const std::string& name, std::size_t otherwise) const {
+  const auto found = values_.find(name);
+  if (found == values_.end()) return otherwise;
+  std::size_t value = 0;
+  std::from_chars(found->second.data(), found->second.data() + found->second.size(), value);
+  return value;
+}
+
+int fail(const Error& error) {
+  fmt::print(stderr, "error: {}\n", error.message);
+  return 1;
+}
+
+}  // namespace weft::bench

@@ -1,0 +1,85 @@
+#include "runtime/engine/config.h"
+
+#include <catch2/catch.hpp>
+#include <map>
+
+#include "runtime/engine/routes.h"
+
+using namespace weft;
+using namespace weft::engine;
+
+namespace {
+
+Getenv environment(std::map<std::string, std::string> variables) {
+  return [variables = std::move(variables)](const std::string& name) -> std::optional<std::string> {
+    const auto found = variables.find(name);
+    if (found == variables.end()) return std::nullopt;
+    return found->second;
+  };
+}
+
+}  // namespace
+
+TEST_CASE("a configuration sets stores, addresses, providers and models") {
+  workflows::Diagnostics diagnostics("weft.yaml");
+  const auto config = read_config(R"(
+store: /srv/weft.db
+listen: [127.0.0.1:9000, unix:/run/weft.sock]
+http: 127.0.0.1:9001
+tools: {fs: {root: /srv/files}}
+providers:
+  farm: {kind: openai, base_url: http://127.0.0.1:9999/v1, key_env: FARM_KEY}
+models:
+  house: {provider: farm, wire: house-70b, context: 128000}
+)",
+                                  diagnostics);
+  REQUIRE(config);
+  CHECK(config->store == "/srv/weft.db");
+  CHECK(config->listen.size() == 2);
+  CHECK(config->tools_root == "/srv/files");
+  const Routes routes(*config, environment({{"FARM_KEY", "k"}}));
+  const auto route = routes.find("house");
+  REQUIRE(route);
+  CHECK(route->wire == "house-70b");
+  CHECK(route->endpoint.key == "k");
+  CHECK_FALSE(routes.price(*route, Time{}));
+}
+
+TEST_CASE("an unknown key of the configuration is an error with the nearest") {
+  workflows::Diagnostics diagnostics("weft.yaml");
+  CHECK_FALSE(read_config("stor: x\n", diagnostics));
+  const auto all = diagnostics.take();
+  REQUIRE(all.size() == 1);
+  CHECK_THAT(workflows::to_text(all.front()), Catch::Contains("store"));
+}
+
+TEST_CASE("a model without its key is refused with the variable to set and the way without one") {
+  const Routes routes(Config{}, environment({}));
+  const auto route = routes.find("deepseek-flash");
+  REQUIRE_FALSE(route);
+  CHECK_THAT(route.error().message, Catch::Contains("DEEPSEEK_API_KEY") && Catch::Contains("--sim"));
+  CHECK_FALSE(routes.refuse("deepseek-flash"));
+  CHECK(routes.refuse("no-such-model"));
+}
+
+TEST_CASE("WEFT_MODEL_URL answers for every model, and costs what nobody knows") {
+  Config config;
+  apply_environment(config, environment({{"WEFT_MODEL_URL", "http://127.0.0.1:1/v1"}, {"WEFT_MODEL", "mine"}}));
+  const Routes routes(config, environment({{"DEEPSEEK_API_KEY", "k"}}));
+  const auto route = routes.find("deepseek-flash");
+  REQUIRE(route);
+  CHECK(route->endpoint.base_url == "http://127.0.0.1:1/v1");
+  CHECK(route->endpoint.key.empty());
+  CHECK(route->wire == "mine");
+  CHECK_FALSE(routes.price(*route, Time{}));
+}
+
+TEST_CASE("a simulated provider is priced as the model it stands for") {
+  Config config;
+  apply_environment(config, environment({{"WEFT_SIM_URL", "http://127.0.0.1:1/v1"}}));
+  const Routes routes(config, environment({}));
+  const auto route = routes.find("deepseek-flash");
+  REQUIRE(route);
+  CHECK(route->simulated);
+  CHECK(routes.price(*route, SystemClock().now()));
+}

@@ -1,0 +1,280 @@
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
+
+#include "fixture.h"
+
+using namespace weft;
+using namespace weft::engine;
+using namespace weft::engine::testing;
+
+namespace {
+
+constexpr const char* kGreet =
+    "weft: 1\nname: greet\ninput: {name: string}\nsteps:\n  greet: {prompt: \"Greet {{ input.name }}\"}\n";
+constexpr const char* kAct = "weft: 1\nname: act\nsteps:\n  act: {tool: t.write, args: {x: 1}, needs: []}\n";
+
+class Seen final : public Watcher {
+ public:
+  void on_advance(std::uint64_t seq, bool over) override {
+    last = seq;
+    ended = over;
+  }
+  void on_progress(const v1::Progress& progress) override {
+    const std::lock_guard lock(mutex);
+    text += progress.text();
+  }
+  std::atomic<std::uint64_t> last = 0;
+  std::atomic<bool> ended = false;
+  std::mutex mutex;
+  std::string text;  // Guarded by mutex.
+};
+
+}  // namespace
+
+TEST_CASE("a run is submitted, calls its model, and ends with tokens and a price") {
+  World world;
+  world.start();
+  world.apply(kGreet);
+  const v1::Run run = world.wait(world.submit("greet", R"({"name": "Ada"})"));
+  CHECK(run.status() == v1::RUN_STATUS_SUCCEEDED);
+  CHECK(run.output_json().inline_() == "\"Greet Ada\"");
+  CHECK(run.usage().input_miss() > 0);
+  CHECK(run.cost().pico_usd() > 0);
+  CHECK(run.cost().simulated());
+  const auto events = world.events(run.id());
+  for (std::size_t i = 0; i < events.size(); ++i) CHECK(events[i].seq() == i + 1);
+  CHECK(events.back().digest() == run.digest());
+}
+
+TEST_CASE("no model call and no write leaves before its intent is durable") {
+  std::atomic<int> acted = 0;
+  World world;
+  world.tools.push_back(
+      std::make_shared<RecordingTool>("t.write", tools::Effect::kWrite, [&](const tools::ToolRequest&) {
+        ++acted;
+        return tools::ToolReply{tools::ToolStatus::kDone, "{}"};
+      }));
+  world.start();
+  world.apply(kGreet);
+  world.apply(kAct);
+  world.journal().hold();
+  v1::RunsSubmitRequest request;
+  std::atomic<int> acknowledged = 0;
+  for (const char* name : {"greet", "act"}) {
+    request.set_workflow(name);
+    request.set_input_json(std::string(name) == "greet" ? R"({"name": "x"})" : "{}");
+    world.engine().submit(request,
+                          [&](Result<v1::RunsSubmitResponse> response) { acknowledged += response.has_value(); });
+  }
+  REQUIRE(eventually([&] { return world.journal().waiting() == 2; }));
+  // Long enough for a call that does not wait to be seen.
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  CHECK(world.provider().requests() == 0);
+  CHECK(acted == 0);
+  CHECK(acknowledged == 0);
+  world.journal().release();
+  CHECK(eventually([&] { return acted == 1 && world.provider().requests() == 1 && acknowledged == 2; }));
+}
+
+TEST_CASE("the same request id gives the same run; another payload under it is refused") {
+  World world;
+  world.start();
+  world.apply(kGreet);
+  v1::RunsSubmitRequest request;
+  request.set_workflow("greet");
+  request.set_input_json(R"({"name": "Ada"})");
+  request.set_request_id("order-1");
+  const auto first = world.submit(request);
+  const auto second = world.submit(request);
+  REQUIRE(first);
+  REQUIRE(second);
+  CHECK(first->run_id() == second->run_id());
+  CHECK(second->existing());
+  request.set_input_json(R"({"name": "Bob"})");
+  const auto third = world.submit(request);
+  REQUIRE_FALSE(third);
+  CHECK(third.error().code == Code::kAlreadyExists);
+  world.wait(first->run_id());
+  CHECK(world.provider().requests() == 1);
+}
+
+TEST_CASE("what cannot run is refused before anything starts") {
+  World world;
+  world.limits.runs_active_max = 1;
+  world.start();
+  world.apply(kGreet);
+  v1::RunsSubmitRequest request;
+  request.set_workflow("nobody");
+  CHECK(world.submit(request).error().code == Code::kNotFound);
+  request.set_workflow("greet");
+  CHECK(world.submit(request).error().code == Code::kInvalidArgument);
+  request.set_input_json(R"({"nam": "Ada"})");
+  CHECK_THAT(world.submit(request).error().message, Catch::Contains("name"));
+  request.set_input_json("[[[");
+  CHECK(world.submit(request).error().code == Code::kInvalidArgument);
+  request.set_input_json(R"({"name": "Ada"})");
+  request.set_request_id(std::string(129, 'x'));
+  CHECK(world.submit(request).error().code == Code::kInvalidArgument);
+  request.clear_request_id();
+  request.set_validate_only(true);
+  const auto valid = world.submit(request);
+  REQUIRE(valid);
+  CHECK(valid->run_id().empty());
+  CHECK(world.engine().active_runs() == 0);
+  CHECK(world.provider().requests() == 0);
+}
+
+TEST_CASE("over its limit on active runs the engine says so by name") {
+  World world;
+  world.limits.runs_active_max = 2;
+  world.script("sim: 1\nrules: [{reply: {text: slow, stall_after: 0}}]\n");
+  world.start();
+  world.apply(kGreet);
+  world.submit("greet", R"({"name": "a"})");
+  world.submit("greet", R"({"name": "b"})");
+  v1::RunsSubmitRequest request;
+  request.set_workflow("greet");
+  request.set_input_json(R"({"name": "c"})");
+  const auto refused = world.submit(request);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Code::kResourceExhausted);
+  CHECK(refused.error().details.front().value == "runs_active_max");
+}
+
+TEST_CASE("a stopped engine's runs go on in the next one, and a lost model call is booked as an estimate") {
+  World world;
+  world.script(
+      "sim: 1\nrules:\n  - {when: {times: 1}, reply: {text: never, stall_after: 0}}\n  - {reply: {echo: true}}\n");
+  world.start();
+  world.apply(kGreet);
+  const std::string id = world.submit("greet", R"({"name": "Ada"})");
+  REQUIRE(eventually([&] { return world.provider().requests() == 1; }));
+  world.stop();
+  world.start();
+  const v1::Run run = world.wait(id);
+  CHECK(run.status() == v1::RUN_STATUS_SUCCEEDED);
+  CHECK(run.model_calls_lost() == 1);
+  CHECK(run.usage().estimated());
+  CHECK(run.cost().pico_usd() > 0);
+  std::set<std::string> bodies;
+  for (const v1::Event& event : world.events(id)) {
+    if (event.has_model_call_started()) bodies.insert(event.model_call_started().request_sha256());
+  }
+  CHECK(bodies.size() == 1);  // The same bytes again.
+}
+
+TEST_CASE("a write that was under way when the engine stopped is in doubt and not repeated") {
+  std::atomic<int> acted = 0;
+  std::atomic<bool> go_on = false;
+  World world;
+  world.tools.push_back(
+      std::make_shared<RecordingTool>("t.write", tools::Effect::kWrite, [&](const tools::ToolRequest&) {
+        ++acted;
+        eventually([&] { return go_on.load(); });
+        return tools::ToolReply{tools::ToolStatus::kDone, "{}"};
+      }));
+  world.start();
+  world.apply(kAct);
+  const std::string id = world.submit("act");
+  REQUIRE(eventually([&] { return acted == 1; }));
+  std::thread stopper([&] { world.stop(); });
+  go_on = true;
+  stopper.join();
+  world.start();
+  const v1::Run run = world.wait(id);
+  CHECK(acted == 1);
+  // Either its result had become durable before the stop, or it is in doubt; it never runs again.
+  CHECK((run.status() == v1::RUN_STATUS_SUCCEEDED || run.failure().kind() == v1::ERROR_KIND_IN_DOUBT));
+}
+
+TEST_CASE("a cancelled run ends as cancelled, with what its dropped call cost") {
+  World world;
+  world.script("sim: 1\nrules: [{reply: {text: slow, stall_after: 0}}]\n");
+  world.start();
+  world.apply(kGreet);
+  const std::string id = world.submit("greet", R"({"name": "Ada"})");
+  REQUIRE(eventually([&] { return world.provider().requests() == 1; }));
+  v1::RunsCancelRequest request;
+  request.set_run_id(id);
+  std::atomic<bool> answered = false;
+  world.engine().cancel(request, [&](Result<v1::RunsCancelResponse> response) { answered = response.has_value(); });
+  const v1::Run run = world.wait(id);
+  CHECK(run.status() == v1::RUN_STATUS_CANCELLED);
+  CHECK(run.usage().estimated());
+  CHECK(eventually([&] { return answered.load(); }));
+  // Again, when it has ended: the run as it is.
+  answered = false;
+  world.engine().cancel(request, [&](Result<v1::RunsCancelResponse> response) { answered = response.has_value(); });
+  CHECK(eventually([&] { return answered.load(); }));
+}
+
+TEST_CASE("a watcher is told of each durable advance and of text as it streams") {
+  World world;
+  world.script("sim: 1\nrules: [{reply: {text: \"one two three four five six\", tokens_per_second: 200}}]\n");
+  world.start();
+  world.apply(kGreet);
+  const std::string id = world.submit("greet", R"({"name": "Ada"})");
+  const auto seen = std::make_shared<Seen>();
+  REQUIRE(world.engine().watch(id, seen));
+  CHECK(seen->last >= 1);
+  CHECK(eventually([&] { return seen->ended.load(); }));
+  CHECK(seen->last == world.get(id).last_seq());
+  const std::lock_guard lock(seen->mutex);
+  CHECK_FALSE(seen->text.empty());
+}
+
+TEST_CASE("a large input and a large answer travel by hash; an answer cut by its limit makes the run limited") {
+  World world;
+  world.script("sim: 1\nrules: [{reply: {text: \"{{ user }}\"}}]\n");
+  world.start();
+  world.apply(kGreet);
+  const std::string big(4 << 20, 'x');
+  const v1::Run run = world.wait(world.submit("greet", R"({"name": ")" + big + "\"}"));
+  CHECK(run.status() == v1::RUN_STATUS_LIMITED);
+  CHECK(run.usage().input_miss() > (4 << 20) / 4);
+  REQUIRE(run.output_json().has_blob());
+  const auto content = world.engine().content(run.output_json().blob().sha256());
+  REQUIRE(content);
+  CHECK((*content)->size() == 8192 * 4 + 2);  // Tokens of the default limit, four bytes each, and the quotes.
+  for (const v1::Event& event : world.events(run.id())) CHECK(event.ByteSizeLong() < 64 << 10);
+}
+
+TEST_CASE("an unknown key is no reason to wait: the run fails with the variable to set") {
+  World world;
+  world.start();
+  v1::WorkflowsCheckRequest request;
+  request.mutable_bundle()->set_file("t.yaml");
+  request.mutable_bundle()->set_text("weft: 1\nname: t\nsteps:\n  a: {prompt: Hi, model: deepseek-chat}\n");
+  const auto checked = world.engine().check(request);
+  REQUIRE(checked);
+  REQUIRE(checked->diagnostics_size() == 1);
+  CHECK_THAT(checked->diagnostics(0).message(), Catch::Contains("deepseek-flash"));
+}
+
+TEST_CASE("pages of runs are bound to their filter") {
+  World world;
+  world.start();
+  world.apply("weft: 1\nname: one\nsteps:\n  a: {set: 1}\n");
+  for (int i = 0; i < 5; ++i) world.wait(world.submit("one"));
+  v1::RunsListRequest request;
+  request.set_page_size(2);
+  std::set<std::string> seen;
+  int pages = 0;
+  do {
+    const auto page = world.engine().list_runs(request);
+    REQUIRE(page);
+    for (const v1::Run& run : page->runs()) seen.insert(run.id());
+    request.set_page_token(page->next_page_token());
+    ++pages;
+  } while (!request.page_token().empty() && pages < 10);
+  CHECK(seen.size() == 5);
+  CHECK(pages == 3);
+  request.clear_page_token();
+  const auto page = world.engine().list_runs(request);
+  request.set_page_token(page->next_page_token());
+  request.set_workflow("one");
+  CHECK(world.engine().list_runs(request).error().code == Code::kInvalidArgument);
+}

@@ -1,0 +1,149 @@
+#include "fixture.h"
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <future>
+#include <thread>
+
+#include "runtime/model/catalog.h"
+
+namespace weft::engine::testing {
+
+void HeldJournal::hold() {
+  const std::lock_guard lock(mutex_);
+  held_ = true;
+}
+
+void HeldJournal::release() {
+  std::vector<std::pair<memory::Append, memory::OnDurable>> free;
+  {
+    const std::lock_guard lock(mutex_);
+    held_ = false;
+    free = std::exchange(waiting_, {});
+  }
+  for (auto& [append, on_durable] : free) inner_->append(std::move(append), std::move(on_durable));
+}
+
+std::size_t HeldJournal::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return waiting_.size();
+}
+
+void HeldJournal::append(memory::Append append, memory::OnDurable on_durable) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (held_) {
+      waiting_.emplace_back(std::move(append), std::move(on_durable));
+      return;
+    }
+  }
+  inner_->append(std::move(append), std::move(on_durable));
+}
+
+namespace {
+
+// Lets a tool that the test keeps be owned by a toolbox.
+class Borrowed final : public tools::Tool {
+ public:
+  explicit Borrowed(std::shared_ptr<tools::Tool> tool) : tool_(std::move(tool)) {}
+  const tools::ToolSpec& spec() const override { return tool_->spec(); }
+  tools::ToolReply run(const tools::ToolRequest& request, const tools::Cancelled& cancelled) override {
+    return tool_->run(request, cancelled);
+  }
+
+ private:
+  std::shared_ptr<tools::Tool> tool_;
+};
+
+}  // namespace
+
+bool eventually(const std::function<bool()>& condition) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > until) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
+}
+
+World::World() : store_(memory::make_memory_journal()) {
+  script("sim: 1\ncache: {delay: 0s}\nrules: [{reply: {echo: true}}]\n");
+}
+
+World::~World() { stop(); }
+
+void World::script(const std::string& yaml) {
+  workflows::Diagnostics diagnostics("script");
+  const auto script = sim::Script::read(yaml, diagnostics);
+  REQUIRE(script);
+  auto provider = sim::Provider::start(script, {});
+  REQUIRE(provider);
+  provider_ = *std::move(provider);
+}
+
+void World::start() {
+  EngineOptions options;
+  options.config.model_url = provider_->base_url();
+  options.config.simulated = true;
+  options.environment = [](const std::string&) { return std::optional<std::string>(); };
+  options.limits = limits;
+  auto held = std::make_unique<HeldJournal>(store_);
+  held_ = held.get();
+  EngineParts parts{std::move(held), std::make_unique<tools::Toolbox>(), &clock_, &entropy_};
+  for (const auto& tool : tools) parts.tools->add(std::make_unique<Borrowed>(tool));
+  auto engine = Engine::start(std::move(parts), std::move(options));
+  if (!engine) FAIL(engine.error().message);
+  engine_ = *std::move(engine);
+}
+
+void World::stop() { engine_.reset(); }
+
+void World::apply(const std::string& yaml) {
+  v1::WorkflowsApplyRequest request;
+  request.mutable_bundle()->set_file("test.yaml");
+  request.mutable_bundle()->set_text(yaml);
+  std::promise<Result<v1::WorkflowsApplyResponse>> promise;
+  engine_->apply(request, [&](Result<v1::WorkflowsApplyResponse> response) { promise.set_value(std::move(response)); });
+  auto response = promise.get_future().get();
+  if (!response) {
+    std::string all = response.error().message;
+    for (const Detail& detail : response.error().details) all += "\n" + detail.value;
+    FAIL(all);
+  }
+}
+
+Result<v1::RunsSubmitResponse> World::submit(v1::RunsSubmitRequest request) {
+  std::promise<Result<v1::RunsSubmitResponse>> promise;
+  engine_->submit(request, [&](Result<v1::RunsSubmitResponse> response) { promise.set_value(std::move(response)); });
+  return promise.get_future().get();
+}
+
+std::string World::submit(const std::string& workflow, const std::string& input) {
+  v1::RunsSubmitRequest request;
+  request.set_workflow(workflow);
+  request.set_input_json(input);
+  auto response = submit(std::move(request));
+  if (!response) FAIL(response.error().message);
+  return response->run_id();
+}
+
+v1::Run World::get(const std::string& id) {
+  v1::RunsGetRequest request;
+  request.set_run_id(id);
+  auto response = engine_->get_run(request);
+  if (!response) FAIL(response.error().message);
+  return response->run();
+}
+
+v1::Run World::wait(const std::string& id) {
+  REQUIRE(eventually([&] { return get(id).ended_at_us() != 0; }));
+  return get(id);
+}
+
+std::vector<v1::Event> World::events(const std::string& id) {
+  auto events = engine_->events(id, 1, std::size_t{64} << 20);
+  if (!events) FAIL(events.error().message);
+  return *std::move(events);
+}
+
+}  // namespace weft::engine::testing

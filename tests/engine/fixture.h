@@ -1,0 +1,114 @@
+// An engine with nothing outside of this process: a simulated provider, a journal whose commits a test can hold back,
+// and tools that record when they were called.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/id.h"
+#include "memory/journal.h"
+#include "runtime/engine/engine.h"
+#include "sim/provider.h"
+
+namespace weft::engine::testing {
+
+// Passes everything on to a journal in memory; while it is held, appends wait, in their order.
+class HeldJournal final : public memory::Journal {
+ public:
+  explicit HeldJournal(std::shared_ptr<memory::Journal> inner) : inner_(std::move(inner)) {}
+  void hold();
+  void release();
+  std::size_t waiting() const;
+
+  Result<memory::RunRow> run(std::string_view key) const override { return inner_->run(key); }
+  Result<memory::RunPage> runs(const memory::RunFilter& filter, std::size_t limit,
+                               std::string_view after) const override {
+    return inner_->runs(filter, limit, after);
+  }
+  Result<std::vector<memory::EventBatch>> events(std::string_view run, std::uint64_t from,
+                                                 std::size_t bytes) const override {
+    return inner_->events(run, from, bytes);
+  }
+  Result<std::shared_ptr<const std::string>> blob(const Digest& digest) const override { return inner_->blob(digest); }
+  Result<memory::WorkflowRow> workflow_by_hash(std::string_view hash) const override {
+    return inner_->workflow_by_hash(hash);
+  }
+  Result<memory::WorkflowRow> workflow_by_name(std::string_view name) const override {
+    return inner_->workflow_by_name(name);
+  }
+  Result<std::vector<memory::WorkflowRow>> workflows(std::size_t limit, std::string_view after) const override {
+    return inner_->workflows(limit, after);
+  }
+  Result<memory::Epoch> claim_all() override { return inner_->claim_all(); }
+  void append(memory::Append append, memory::OnDurable on_durable) override;
+  void put_workflow(memory::WorkflowRow row, std::move_only_function<void(Result<memory::WorkflowRow>)> done) override {
+    inner_->put_workflow(std::move(row), std::move(done));
+  }
+  Result<std::vector<memory::RunRow>> unfinished() const override { return inner_->unfinished(); }
+  void drain() override { inner_->drain(); }
+
+ private:
+  std::shared_ptr<memory::Journal> inner_;
+  mutable std::mutex mutex_;
+  bool held_ = false;  // Guarded by mutex_, as below.
+  std::vector<std::pair<memory::Append, memory::OnDurable>> waiting_;
+};
+
+// Calls `on_run` for each call.
+class RecordingTool final : public tools::Tool {
+ public:
+  RecordingTool(std::string name, tools::Effect effect,
+                std::function<tools::ToolReply(const tools::ToolRequest&)> on_run)
+      : on_run_(std::move(on_run)) {
+    spec_ = {std::move(name), "Records its calls.",
+             R"({"type":"object","properties":{"x":{}},"additionalProperties":false})", effect};
+  }
+  const tools::ToolSpec& spec() const override { return spec_; }
+  tools::ToolReply run(const tools::ToolRequest& request, const tools::Cancelled&) override { return on_run_(request); }
+
+ private:
+  tools::ToolSpec spec_;
+  std::function<tools::ToolReply(const tools::ToolRequest&)> on_run_;
+};
+
+// One engine on a store that outlives it.
+class World {
+ public:
+  World();
+  ~World();
+
+  // Before start(): tools to offer, and the script of the model.
+  std::vector<std::shared_ptr<tools::Tool>> tools;
+  void script(const std::string& yaml);
+  EngineLimits limits;
+
+  void start();
+  void stop();  // As a crash would leave it: nothing is said to the runs.
+  Engine& engine() { return *engine_; }
+  HeldJournal& journal() { return *held_; }
+  sim::Provider& provider() { return *provider_; }
+
+  void apply(const std::string& yaml);
+  Result<v1::RunsSubmitResponse> submit(v1::RunsSubmitRequest request);
+  std::string submit(const std::string& workflow, const std::string& input = "{}");
+  v1::Run get(const std::string& id);
+  v1::Run wait(const std::string& id);  // Until it has ended; fails the test after 20 s.
+  std::vector<v1::Event> events(const std::string& id);
+
+ private:
+  std::shared_ptr<memory::Journal> store_;
+  HeldJournal* held_ = nullptr;
+  std::unique_ptr<sim::Provider> provider_;
+  SystemClock clock_;
+  SystemEntropy entropy_;
+  std::unique_ptr<Engine> engine_;
+};
+
+// Waits for a condition that another thread makes true; false after 10 s.
+bool eventually(const std::function<bool()>& condition);
+
+}  // namespace weft::engine::testing
