@@ -1,5 +1,5 @@
-// The product's engine and server with the workloads' tools: bench_server STORE ADDRESS [SHARDS]. Where a model answers,
-// WEFT_MODEL_URL says. Prints "bench_server: ready grpc=ADDRESS" and serves until SIGTERM.
+// The product's engine and server with the workloads' tools: bench_server STORE ADDRESS [SHARDS]. Where a model
+// answers, WEFT_MODEL_URL says. Prints "bench_server: ready grpc=ADDRESS" and serves until SIGTERM.
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>

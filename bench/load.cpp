@@ -25,8 +25,8 @@ Error refused(const std::string& what, const grpc::Status& status) {
 
 Result<std::string> output_of(const v1::Run& run) {
   if (run.status() == v1::RUN_STATUS_SUCCEEDED) return run.output_json().inline_();
-  return internal(fmt::format("run {} ended as {}: {}", run.id(), v1::RunStatus_Name(run.status()),
-                              run.failure().message()));
+  return internal(
+      fmt::format("run {} ended as {}: {}", run.id(), v1::RunStatus_Name(run.status()), run.failure().message()));
 }
 
 // What the slots of one load share. Slots are gRPC's while a call is open; the last to end wakes the driver.

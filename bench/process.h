@@ -27,11 +27,11 @@ class Process {
   void stop();  // SIGTERM, then waits for its end; SIGKILL after ten seconds.
   pid_t pid() const { return pid_; }
 
-  double cpu_seconds() const;         // User and system, all threads.
-  double resident_mb() const;         // Now, in MiB.
-  double resident_peak_mb() const;    // Since reset_peak(), where the kernel lets us; otherwise since its start.
+  double cpu_seconds() const;       // User and system, all threads.
+  double resident_mb() const;       // Now, in MiB.
+  double resident_peak_mb() const;  // Since reset_peak(), where the kernel lets us; otherwise since its start.
   void reset_peak() const;
-  double written_bytes() const;       // Handed to the block layer.
+  double written_bytes() const;  // Handed to the block layer.
 
  private:
   Process(pid_t pid, int out) : pid_(pid), out_(out) {}

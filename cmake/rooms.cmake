@@ -14,6 +14,8 @@ function(weft_test name)
   target_link_libraries(test_${name} PRIVATE ${T_LINKS} Catch2::Catch2WithMain)
   target_compile_definitions(test_${name} PRIVATE WEFT_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                                   WEFT_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  # Tests are compiled often and run briefly; what they test keeps its optimisation.
+  target_compile_options(test_${name} PRIVATE $<$<CONFIG:Release>:-O0>)
   add_test(NAME ${name} COMMAND test_${name})
   if(NOT T_TIMEOUT)
     set(T_TIMEOUT 120)

@@ -1,6 +1,10 @@
 #include "workflows/workflow.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+
+#include "base/bytes.h"
 
 namespace weft::workflows {
 
@@ -14,5 +18,17 @@ const Step* Workflow::find(ScopeId scope, std::string_view wanted) const {
     scope = scopes[scope].parent;
   }
 }
+
+Duration backoff(const Retry& retry, std::uint32_t used, std::string_view seed) {
+  constexpr std::uint32_t kDoublingsMax = 20;
+  std::int64_t wait = retry.backoff_min.count();
+  for (std::uint32_t i = 1; i < std::min(used, kDoublingsMax) && wait < retry.backoff_max.count(); ++i) wait *= 2;
+  wait = std::min(wait, retry.backoff_max.count());
+  if (wait < 2) return Duration(wait);
+  const std::uint64_t jitter = hash64(fmt::format("{}~{}", seed, used)) % static_cast<std::uint64_t>(wait / 2);
+  return Duration(wait - static_cast<std::int64_t>(jitter));
+}
+
+bool Step::asks_for_json() const { return !output.is_any() && output.type().kind() != Type::Kind::kString; }
 
 }  // namespace weft::workflows

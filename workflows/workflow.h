@@ -16,18 +16,18 @@
 
 namespace weft::workflows {
 
-using StepId = std::uint32_t;    // Index into Workflow::steps; file order, outer before inner.
-using ScopeId = std::uint32_t;   // Index into Workflow::scopes; 0 is the workflow itself.
+using StepId = std::uint32_t;   // Index into Workflow::steps; file order, outer before inner.
+using ScopeId = std::uint32_t;  // Index into Workflow::scopes; 0 is the workflow itself.
 inline constexpr StepId kNoStep = 0xFFFFFFFF;
 
 // What an agent is: constant over its calls, so that its prefix is. Defaults are already filled in.
 struct Agent {
-  std::string name;                          // Of `agents`; empty where a step is its own agent.
+  std::string name;  // Of `agents`; empty where a step is its own agent.
   std::string model = "deepseek-flash";
-  std::vector<std::string> system;           // Texts: the workflow's context first, then the agent's own.
-  std::vector<std::string> tools;            // Names, sorted, each once.
+  std::vector<std::string> system;  // Texts: the workflow's context first, then the agent's own.
+  std::vector<std::string> tools;   // Names, sorted, each once.
   std::uint32_t turns = 32;
-  std::uint64_t max_output = 8192;           // Tokens.
+  std::uint64_t max_output = 8192;  // Tokens.
   std::optional<double> temperature;
   bool operator==(const Agent&) const = default;
 };
@@ -38,19 +38,19 @@ struct PromptBody {
 };
 struct ToolBody {
   std::string tool;
-  Template args;                             // An object; empty where the step gives none.
+  Template args;  // An object; empty where the step gives none.
 };
 struct SetBody {
   Template value;
 };
 struct SwitchCase {
-  std::string match;                         // The JSON text of a scalar, strings without quotes.
-  std::vector<StepId> targets;               // Empty: `none`.
+  std::string match;            // The JSON text of a scalar, strings without quotes.
+  std::vector<StepId> targets;  // Empty: `none`.
 };
 struct SwitchBody {
   Expression value;
   std::vector<SwitchCase> cases;
-  std::optional<std::vector<StepId>> otherwise;   // `default`
+  std::optional<std::vector<StepId>> otherwise;  // `default`
 };
 struct GroupBody {
   ScopeId scope = 0;
@@ -59,7 +59,7 @@ struct GroupBody {
 struct ForEach {
   Expression in;
   std::optional<Expression> key;
-  std::string as = "item";                   // The element's name in expressions.
+  std::string as = "item";  // The element's name in expressions.
   std::uint32_t max_parallel = 16;
   enum class OnError : std::uint8_t { kFail, kKeep, kDrop } on_item_error = OnError::kFail;
 };
@@ -72,8 +72,12 @@ struct Retry {
   std::uint32_t attempts = 1;
   Duration backoff_min{500'000};
   Duration backoff_max{10'000'000};
-  std::vector<std::string> on;               // Error kinds; empty: every kind that can be retried.
+  std::vector<std::string> on;  // Error kinds; empty: every kind that can be retried.
 };
+// How long to wait before attempt `used` + 1: doubled from `backoff_min` up to `backoff_max`, then spread over its
+// upper half by a hash of `seed`, so that many runs do not come back at one instant and a replay waits the same.
+Duration backoff(const Retry& retry, std::uint32_t used, std::string_view seed);
+
 struct OnError {
   enum class Kind : std::uint8_t { kFail, kContinue, kUse } kind = Kind::kFail;
   std::optional<Template> use;
@@ -94,27 +98,30 @@ struct Step {
   std::variant<PromptBody, ToolBody, SetBody, SwitchBody, GroupBody> body;
 
   // The start rule (docs/language.md, "When a step starts"), resolved:
-  std::vector<StepId> waits_for;             // needs ∪ mentions ∪ switches that name it, of this scope; sorted.
-  std::vector<StepId> needs;                 // As written; of this or an enclosing scope.
-  std::vector<StepId> switches;              // Those that name it (same scope).
-  std::vector<StrictChain> strict;           // Mentions that must have a result; of this or an enclosing scope.
-  std::vector<StepId> dependants;            // Steps of this scope that wait for it; sorted.
+  std::vector<StepId> waits_for;    // needs ∪ mentions ∪ switches that name it, of this scope; sorted.
+  std::vector<StepId> needs;        // As written; of this or an enclosing scope.
+  std::vector<StepId> switches;     // Those that name it (same scope).
+  std::vector<StrictChain> strict;  // Mentions that must have a result; of this or an enclosing scope.
+  std::vector<StepId> dependants;   // Steps of this scope that wait for it; sorted.
 
   std::optional<Expression> when;
   std::optional<ForEach> for_each;
   std::optional<Repeat> repeat;
   Retry retry;
-  std::optional<Duration> timeout;           // Of one attempt.
+  std::optional<Duration> timeout;  // Of one attempt.
   OnError on_error;
   Shape output;
-  Type type;                                 // Of `steps.NAME.output`, read strictly.
+  Type type;  // Of `steps.NAME.output`, read strictly.
+
+  // Whether an agent is told to answer in JSON: any shape but none and plain text.
+  bool asks_for_json() const;
 };
 
 struct Scope {
   ScopeId id = 0;
-  StepId owner = kNoStep;                    // The group; kNoStep for the workflow.
-  ScopeId parent = 0;                        // Of the owner; 0 for the workflow itself.
-  std::vector<StepId> steps;                 // In file order; never empty.
+  StepId owner = kNoStep;     // The group; kNoStep for the workflow.
+  ScopeId parent = 0;         // Of the owner; 0 for the workflow itself.
+  std::vector<StepId> steps;  // In file order; never empty.
   std::optional<Template> returns;
 };
 
@@ -122,7 +129,7 @@ struct Input {
   std::string name;
   std::string description;
   Shape shape;
-  std::shared_ptr<const Json> otherwise;     // Its default; null: none, the input is required unless its type is T?.
+  std::shared_ptr<const Json> otherwise;  // Its default; null: none, the input is required unless its type is T?.
 };
 
 // Immutable.
@@ -130,11 +137,11 @@ struct Workflow {
   std::uint32_t language = 1;
   std::string name;
   std::string description;
-  std::vector<Input> inputs;                 // In file order.
+  std::vector<Input> inputs;  // In file order.
   std::vector<Step> steps;
   std::vector<Scope> scopes;
-  std::string canonical;                     // The emitted form: loading it gives the same hash.
-  std::string hash;                          // Hex SHA-256 of `canonical` and of every file it names.
+  std::string canonical;  // The emitted form: loading it gives the same hash.
+  std::string hash;       // Hex SHA-256 of `canonical` and of every file it names.
 
   const Step& step(StepId id) const { return steps[id]; }
   const Scope& top() const { return scopes[0]; }

@@ -73,9 +73,7 @@ class Archive final : public Target {
   void interrupt() override {}
 
  private:
-  Error no_engine() const {
-    return unavailable(fmt::format("no engine runs on {}; `weft serve` starts one", store_));
-  }
+  Error no_engine() const { return unavailable(fmt::format("no engine runs on {}; `weft serve` starts one", store_)); }
   Error stands_still(const v1::Run& run) const {
     return unavailable(
         fmt::format("run {} has not ended, and no engine runs on {}; `weft serve` lets it go on", run.id(), store_));

@@ -15,7 +15,7 @@ struct Context {
   Terminal& terminal;
   const engine::Getenv& environment;
   const Global& global;
-  std::string folder;   // The current one, absolute.
+  std::string folder;  // The current one, absolute.
 };
 
 Exit execute(const Context& context, const RunOptions& options);

@@ -50,8 +50,7 @@ Json field_json(const google::protobuf::Message& message, const FieldDescriptor&
           one ? reflection.GetString(message, &field) : reflection.GetRepeatedString(message, &field, index);
       return field.type() == FieldDescriptor::TYPE_BYTES ? Json(to_hex(text)) : Json(text);
     }
-    case FieldDescriptor::CPPTYPE_MESSAGE:
-      break;
+    case FieldDescriptor::CPPTYPE_MESSAGE: break;
   }
   const auto& inner =
       one ? reflection.GetMessage(message, &field) : reflection.GetRepeatedMessage(message, &field, index);

@@ -6,8 +6,8 @@
 
 #include "base/bytes.h"
 #include "base/time.h"
+#include "runtime/cli/figures.h"
 #include "runtime/cli/json_view.h"
-#include "runtime/cli/trace_text.h"
 
 namespace weft::cli {
 namespace {
@@ -35,24 +35,18 @@ std::string failed_call(const v1::ModelCallFailed& failed, const Look& look) {
 std::string what(const v1::Event& event, const Look& look) {
   using Kind = v1::Event::KindCase;
   switch (event.kind_case()) {
-    case Kind::kRunSubmitted:
-      return "submitted  " + event.run_submitted().workflow();
+    case Kind::kRunSubmitted: return "submitted  " + event.run_submitted().workflow();
     case Kind::kRunEnded:
       return "ended  " + status_name(event.run_ended().status()) +
              (event.run_ended().has_failure() ? ": " + event.run_ended().failure().message() : "");
-    case Kind::kCancelRequested:
-      return "cancel asked for";
+    case Kind::kCancelRequested: return "cancel asked for";
     case Kind::kAttemptStarted:
       return kind_name(event.attempt_started().kind()) + " started" +
              (event.attempt() > 1 ? fmt::format(", attempt {}", event.attempt()) : "");
-    case Kind::kAttemptFailed:
-      return "attempt failed, another follows: " + event.attempt_failed().failure().message();
-    case Kind::kFanOutStarted:
-      return fmt::format("{} elements", event.fan_out_started().count());
-    case Kind::kRoundEnded:
-      return "round " + result_text(event.round_ended().result(), look);
-    case Kind::kElementEnded:
-      return result_text(event.element_ended().result(), look);
+    case Kind::kAttemptFailed: return "attempt failed, another follows: " + event.attempt_failed().failure().message();
+    case Kind::kFanOutStarted: return fmt::format("{} elements", event.fan_out_started().count());
+    case Kind::kRoundEnded: return "round " + result_text(event.round_ended().result(), look);
+    case Kind::kElementEnded: return result_text(event.element_ended().result(), look);
     case Kind::kStepEnded:
       return event.step_ended().result().status() == v1::STEP_STATUS_SKIPPED
                  ? skip_text(event.step_ended().result(), event.step_ended().cause())
@@ -63,20 +57,16 @@ std::string what(const v1::Event& event, const Look& look) {
       return fmt::format("model answered  {}  {}  {}", to_text(Duration(event.model_call_ended().total_us())),
                          usage_text(event.model_call_ended().usage()),
                          usd_text(event.model_call_ended().has_cost() ? &event.model_call_ended().cost() : nullptr));
-    case Kind::kModelCallFailed:
-      return failed_call(event.model_call_failed(), look);
-    case Kind::kCallRefused:
-      return "refused: " + event.call_refused().failure().message();
+    case Kind::kModelCallFailed: return failed_call(event.model_call_failed(), look);
+    case Kind::kCallRefused: return "refused: " + event.call_refused().failure().message();
     case Kind::kToolCallStarted:
-      return fmt::format("tool {} {}", event.tool_call_started().tool(),
+      return fmt::format("tool call {}: {} {}", event.call(), event.tool_call_started().tool(),
                          inline_text(event.tool_call_started().arguments(), look));
     case Kind::kToolCallEnded:
-      return fmt::format("tool {}  {}", outcome_name(event.tool_call_ended().outcome()),
+      return fmt::format("tool call {} {}  {}", event.call(), outcome_name(event.tool_call_ended().outcome()),
                          to_text(Duration(event.tool_call_ended().total_us())));
-    case Kind::kToolCallInDoubt:
-      return "in doubt: " + event.tool_call_in_doubt().why();
-    default:
-      return "";
+    case Kind::kToolCallInDoubt: return "in doubt: " + event.tool_call_in_doubt().why();
+    default: return "";
   }
 }
 

@@ -9,19 +9,13 @@ Exit exit_for(const Error& error) {
   switch (error.code) {
     case Code::kInvalidArgument:
     case Code::kOutOfRange:
-    case Code::kAlreadyExists:
-      return Exit::kUsage;
-    case Code::kNotFound:
-      return Exit::kNotFound;
-    case Code::kUnavailable:
-      return Exit::kUnreachable;
+    case Code::kAlreadyExists: return Exit::kUsage;
+    case Code::kNotFound: return Exit::kNotFound;
+    case Code::kUnavailable: return Exit::kUnreachable;
     case Code::kPermissionDenied:
-    case Code::kUnauthenticated:
-      return Exit::kNotAllowed;
-    case Code::kCancelled:
-      return Exit::kCancelled;
-    default:
-      return Exit::kFailed;
+    case Code::kUnauthenticated: return Exit::kNotAllowed;
+    case Code::kCancelled: return Exit::kCancelled;
+    default: return Exit::kFailed;
   }
 }
 
@@ -30,14 +24,10 @@ Exit exit_for(v1::RunStatus status) {
     case v1::RUN_STATUS_SUCCEEDED:
     case v1::RUN_STATUS_ABSTAINED:  // An outcome, not a failure.
       return Exit::kOk;
-    case v1::RUN_STATUS_LIMITED:
-      return Exit::kLimited;
-    case v1::RUN_STATUS_CANCELLED:
-      return Exit::kCancelled;
-    case v1::RUN_STATUS_FAILED:
-      return Exit::kFailed;
-    default:
-      return Exit::kWaits;
+    case v1::RUN_STATUS_LIMITED: return Exit::kLimited;
+    case v1::RUN_STATUS_CANCELLED: return Exit::kCancelled;
+    case v1::RUN_STATUS_FAILED: return Exit::kFailed;
+    default: return Exit::kWaits;
   }
 }
 

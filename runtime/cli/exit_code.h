@@ -10,15 +10,15 @@ namespace weft::cli {
 
 enum class Exit : std::uint8_t {
   kOk = 0,
-  kFailed = 1,        // Any failure that is none of the others.
-  kUsage = 2,         // Also an invalid file.
+  kFailed = 1,  // Any failure that is none of the others.
+  kUsage = 2,   // Also an invalid file.
   kCancelled = 3,
   kNotAllowed = 4,
-  kUnreachable = 5,   // weft's own server.
+  kUnreachable = 5,  // weft's own server.
   kNotFound = 6,
-  kWaits = 7,         // For an answer, in doubt, or paused: it has not ended, and nothing moves it now.
+  kWaits = 7,  // For an answer, in doubt, or paused: it has not ended, and nothing moves it now.
   kLimited = 8,
-  kInterrupted = 130, // Ctrl-C twice.
+  kInterrupted = 130,  // Ctrl-C twice.
 };
 
 Exit exit_for(const Error& error);

@@ -34,7 +34,8 @@ Result<std::string> read_all(int descriptor, const std::string& path, std::size_
     if (count == 0) return text;
     text.append(buffer.data(), static_cast<std::size_t>(count));
     if (text.size() > bytes_max) {
-      return resource_exhausted(fmt::format("{} has more than {} bytes", path, bytes_max)).with("limit", "file_bytes_max");
+      return resource_exhausted(fmt::format("{} has more than {} bytes", path, bytes_max))
+          .with("limit", "file_bytes_max");
     }
   }
 }
@@ -58,7 +59,7 @@ Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {
   if (path == "-") return read_all(STDIN_FILENO, "standard input", bytes_max);
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) return cannot_read(path, errno);
-  struct stat found {};
+  struct stat found{};
   Result<std::string> text = invalid_argument(fmt::format("{} is no regular file", path));
   if (::fstat(descriptor, &found) == 0 && (S_ISREG(found.st_mode) || S_ISFIFO(found.st_mode))) {
     text = read_all(descriptor, path, bytes_max);

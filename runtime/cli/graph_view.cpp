@@ -19,16 +19,11 @@ constexpr std::size_t kExpressionColumns = 60;
 
 std::string_view kind_text(workflows::StepKind kind) {
   switch (kind) {
-    case workflows::StepKind::kPrompt:
-      return "prompt";
-    case workflows::StepKind::kTool:
-      return "tool";
-    case workflows::StepKind::kSet:
-      return "set";
-    case workflows::StepKind::kSwitch:
-      return "switch";
-    case workflows::StepKind::kGroup:
-      return "group";
+    case workflows::StepKind::kPrompt: return "prompt";
+    case workflows::StepKind::kTool: return "tool";
+    case workflows::StepKind::kSet: return "set";
+    case workflows::StepKind::kSwitch: return "switch";
+    case workflows::StepKind::kGroup: return "group";
   }
   return "";
 }
@@ -52,7 +47,8 @@ std::string cases_text(const Workflow& workflow, const workflows::SwitchBody& bo
   std::vector<std::string> parts;
   const auto add = [&](const std::string& match, const std::vector<StepId>& targets) {
     const auto names = names_of(workflow, targets);
-    parts.push_back(fmt::format("{} {} {}", match, arrow, names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
+    parts.push_back(
+        fmt::format("{} {} {}", match, arrow, names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
   };
   for (const auto& item : body.cases) add(item.match, item.targets);
   if (body.otherwise) add("default", *body.otherwise);
@@ -62,7 +58,8 @@ std::string cases_text(const Workflow& workflow, const workflows::SwitchBody& bo
 std::string tree_line(const Workflow& workflow, const Step& step, const StatusOf& status_of, const Look& look) {
   std::string line = paint(look, Colour::kBold, step.name) + "  " + std::string(kind_text(step.kind));
   if (const auto* tool = std::get_if<workflows::ToolBody>(&step.body)) line += " " + printable(tool->tool);
-  if (const auto* prompt = std::get_if<workflows::PromptBody>(&step.body)) line += "  " + printable(prompt->agent.model);
+  if (const auto* prompt = std::get_if<workflows::PromptBody>(&step.body))
+    line += "  " + printable(prompt->agent.model);
   if (step.for_each) line += "  for each of " + expression_text(step.for_each->in, look);
   if (step.repeat) {
     line += fmt::format("  until {}, at most {}", expression_text(step.repeat->until, look), step.repeat->at_most);
@@ -106,7 +103,8 @@ std::vector<Edge> edges_of(const Workflow& workflow) {
         continue;
       }
       for (const auto& item : choice->cases) {
-        if (std::ranges::find(item.targets, step.id) != item.targets.end()) edges.push_back({from, step.id, item.match});
+        if (std::ranges::find(item.targets, step.id) != item.targets.end())
+          edges.push_back({from, step.id, item.match});
       }
       if (choice->otherwise && std::ranges::find(*choice->otherwise, step.id) != choice->otherwise->end()) {
         edges.push_back({from, step.id, "default"});
@@ -130,14 +128,10 @@ std::string quoted(const std::string& text, std::string_view quote) {
 
 std::string_view colour_of(v1::StepStatus status) {
   switch (status) {
-    case v1::STEP_STATUS_SUCCEEDED:
-      return "#c8e6c9";
-    case v1::STEP_STATUS_FAILED:
-      return "#ffcdd2";
-    case v1::STEP_STATUS_SKIPPED:
-      return "#eeeeee";
-    default:
-      return "#fff9c4";
+    case v1::STEP_STATUS_SUCCEEDED: return "#c8e6c9";
+    case v1::STEP_STATUS_FAILED: return "#ffcdd2";
+    case v1::STEP_STATUS_SKIPPED: return "#eeeeee";
+    default: return "#fff9c4";
   }
 }
 

@@ -19,13 +19,13 @@ Result<Json> read_value(const std::string& name, const Type& type, const std::st
   const auto as_json = [&]() -> Result<Json> {
     auto value = parse_untrusted(text);
     if (value) return value;
-    return invalid_argument(fmt::format("input \"{}\": expected {}, got {}", name, type.to_text(), to_text(Json(text))));
+    return invalid_argument(
+        fmt::format("input \"{}\": expected {}, got {}", name, type.to_text(), to_text(Json(text))));
   };
   switch (type.kind()) {
     case Type::Kind::kString:
     case Type::Kind::kDuration:
-    case Type::Kind::kTimestamp:
-      return Json(text);
+    case Type::Kind::kTimestamp: return Json(text);
     case Type::Kind::kEnum: {
       // A word is the string that is listed; 3 or true are what JSON says.
       const bool listed = std::ranges::any_of(type.values(), [&](const Json& value) { return value == Json(text); });
@@ -37,8 +37,7 @@ Result<Json> read_value(const std::string& name, const Type& type, const std::st
       auto value = parse_untrusted(text);
       return value ? value : Json(text);
     }
-    default:
-      return as_json();
+    default: return as_json();
   }
 }
 

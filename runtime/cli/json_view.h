@@ -34,15 +34,15 @@ std::string outcome_name(v1::ToolOutcome outcome);
 enum class Holds : std::uint8_t { kJson, kText };
 Json bytes_json(const std::string& bytes, Holds holds);
 
-Json error_json(const Error& error);                                     // {"error": {code, message, details}}
+Json error_json(const Error& error);  // {"error": {code, message, details}}
 // What `run`, `wait` and `submit --wait` print. `output` is null where there is none.
 Result<Json> run_json(const v1::Run& run, const FetchContent& fetch);
-Json run_row_json(const v1::Run& run);                                   // In a list: without output.
+Json run_row_json(const v1::Run& run);  // In a list: without output.
 Json workflow_json(const v1::Workflow& workflow);
 Json diagnostic_json(const v1::Diagnostic& diagnostic);
 Json usage_json(const v1::Usage& usage);
-Json cost_usd_json(const v1::Cost* cost);                                // A decimal string, or null.
-std::string time_text(std::int64_t at_us);                               // RFC 3339, UTC.
+Json cost_usd_json(const v1::Cost* cost);   // A decimal string, or null.
+std::string time_text(std::int64_t at_us);  // RFC 3339, UTC.
 
 // Indented by two, keys in their order, numbers as to_text writes them.
 std::string pretty(const Json& value);

@@ -7,9 +7,9 @@
 #include "base/bytes.h"
 #include "runtime/cli/commands.h"
 #include "runtime/cli/event_line.h"
+#include "runtime/cli/figures.h"
 #include "runtime/cli/inputs.h"
 #include "runtime/cli/target.h"
-#include "runtime/cli/trace_text.h"
 #include "workflows/diagnostic.h"
 
 namespace weft::cli {
@@ -60,8 +60,7 @@ Result<v1::RunsListRequest> list_request(const RunsOptions& options) {
       for (int number = 1; v1::RunStatus_IsValid(number); ++number) {
         names.push_back(status_name(static_cast<v1::RunStatus>(number)));
       }
-      return invalid_argument(
-          fmt::format("\"{}\" is no status of a run: {}", name, fmt::join(names, ", ")));
+      return invalid_argument(fmt::format("\"{}\" is no status of a run: {}", name, fmt::join(names, ", ")));
     }
     request.add_statuses(*status);
   }
@@ -93,7 +92,8 @@ Exit execute(const Context& context, const WorkflowsOptions& options) {
   std::vector<std::vector<std::string>> rows{{"NAME", "VERSION", "HASH", "STEPS", "DESCRIPTION"}};
   for (const auto& workflow : listed.workflows()) {
     rows.push_back({printable(workflow.name()), std::to_string(workflow.version()), workflow.hash().substr(0, 12),
-                    std::to_string(workflow.steps()), clip(workflow.description(), 60, context.terminal.out_look().unicode)});
+                    std::to_string(workflow.steps()),
+                    clip(workflow.description(), 60, context.terminal.out_look().unicode)});
   }
   context.terminal.out(table(rows));
   print_next(context.terminal, listed.next_page_token());
@@ -113,7 +113,8 @@ Exit execute(const Context& context, const RunsOptions& options) {
   }
   std::vector<std::vector<std::string>> rows{{"RUN", "WORKFLOW", "STATUS", "SUBMITTED", "TOOK", "COST"}};
   for (const auto& run : listed.runs()) {
-    rows.push_back({run.id(), printable(run.workflow()), status_name(run.status()), local_date_time(run.submitted_at_us()),
+    rows.push_back({run.id(), printable(run.workflow()), status_name(run.status()),
+                    local_date_time(run.submitted_at_us()),
                     run.ended_at_us() == 0 ? "-" : took_text(run.submitted_at_us(), run.ended_at_us()),
                     usd_text(run.has_cost() ? &run.cost() : nullptr)});
   }

@@ -16,8 +16,8 @@ class Live {
 
  private:
   Terminal& terminal_;
-  std::string path_;   // Whose words are shown.
-  std::string tail_;   // The last of them.
+  std::string path_;  // Whose words are shown.
+  std::string tail_;  // The last of them.
 };
 
 }  // namespace weft::cli

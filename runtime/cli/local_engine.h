@@ -13,8 +13,8 @@
 namespace weft::cli {
 
 struct LocalEngineOptions {
-  std::string root;                          // For fs.*; empty: none.
-  std::vector<server::Listen> grpc;          // Beside the socket.
+  std::string root;                  // For fs.*; empty: none.
+  std::vector<server::Listen> grpc;  // Beside the socket.
   std::optional<server::Listen> http;
   server::ServerOptions::Reflection reflection = server::ServerOptions::Reflection::kOff;
 };
@@ -24,7 +24,7 @@ class LocalEngine {
   // Opens or makes the store, recovers its runs, and listens. FAILED_PRECONDITION where another engine owns the store.
   static Result<std::unique_ptr<LocalEngine>> start(const Place& place, const engine::Getenv& environment,
                                                     LocalEngineOptions options);
-  virtual ~LocalEngine() = default;          // Stops as stop(0) does.
+  virtual ~LocalEngine() = default;  // Stops as stop(0) does.
   virtual const server::Server& server() const = 0;
   // Takes no more runs, lets those that work go on for `patience`, and closes. What still runs is recovered by the next
   // start. Once.

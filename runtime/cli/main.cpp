@@ -38,8 +38,7 @@ int main_command(int count, const char* const* arguments) {
   log->set_level(std::holds_alternative<ServeOptions>(invocation.command) ? spdlog::level::info : spdlog::level::warn);
   spdlog::set_default_logger(std::move(log));
   const Context context{terminal, environment, invocation.global, std::filesystem::current_path(fault).string()};
-  const Exit exit =
-      std::visit([&](const auto& options) { return execute(context, options); }, invocation.command);
+  const Exit exit = std::visit([&](const auto& options) { return execute(context, options); }, invocation.command);
   return static_cast<int>(exit);
 }
 

@@ -24,11 +24,11 @@ struct Global {
 
 // A workflow is started: `run` and `submit`.
 struct StartOptions {
-  std::vector<std::string> inputs;   // "k=v", "k=@file", "k=-"
-  std::vector<std::string> labels;   // "k=v"
+  std::vector<std::string> inputs;  // "k=v", "k=@file", "k=-"
+  std::vector<std::string> labels;  // "k=v"
   std::string request_id;
-  std::string root;                  // Empty: the current folder.
-  std::optional<std::string> sim;    // Given without a script: empty.
+  std::string root;                // Empty: the current folder.
+  std::optional<std::string> sim;  // Given without a script: empty.
 };
 
 struct RunOptions {
@@ -36,7 +36,7 @@ struct RunOptions {
   StartOptions start;
 };
 struct SubmitOptions {
-  std::string workflow;              // A file, or the name of an applied workflow.
+  std::string workflow;  // A file, or the name of an applied workflow.
   StartOptions start;
   bool wait = false;
 };
@@ -86,8 +86,8 @@ struct CheckOptions {
   bool strict = false;
 };
 struct GraphOptions {
-  std::string what;                  // A file or a run.
-  std::string format = "tree";       // tree, mermaid, dot
+  std::string what;             // A file or a run.
+  std::string format = "tree";  // tree, mermaid, dot
 };
 struct CancelOptions {
   std::string run;

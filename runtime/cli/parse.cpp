@@ -125,7 +125,8 @@ class Grammar {
     app->add_option("FILE", run_.file)->required();
     add_start(*app, run_.start);
     // A flag, so that the word behind it is not taken for a script; its value without one is "true".
-    sim_option_ = app->add_flag("--sim", sim_script_, "Simulated models, no account; --sim=SCRIPT says what they answer");
+    sim_option_ =
+        app->add_flag("--sim", sim_script_, "Simulated models, no account; --sim=SCRIPT says what they answer");
   }
 
   void add_submit() {
@@ -197,7 +198,8 @@ class Grammar {
     app->add_flag("--strict", check_.strict, "Warnings are errors");
     app = command("graph", "Draw a workflow, or a run of it");
     app->add_option("WHAT", graph_.what, "A file or a run")->required();
-    app->add_option("--format", graph_.format, "tree, mermaid or dot")->check(CLI::IsMember({"tree", "mermaid", "dot"}));
+    app->add_option("--format", graph_.format, "tree, mermaid or dot")
+        ->check(CLI::IsMember({"tree", "mermaid", "dot"}));
   }
 
   // What CLI11 knows only as text. The sentence where something is wrong.

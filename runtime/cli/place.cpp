@@ -52,8 +52,8 @@ Status read_configuration(const std::string& path, Place& place) {
   Error error = invalid_argument(path + " is no valid configuration");
   for (const auto& diagnostic : diagnostics.take()) {
     error.message += "\n  " + workflows::to_text(diagnostic);
-    error.details.push_back({fmt::format("{}:{}:{}", diagnostic.file, diagnostic.mark.line, diagnostic.mark.column),
-                             diagnostic.message});
+    error.details.push_back(
+        {fmt::format("{}:{}:{}", diagnostic.file, diagnostic.mark.line, diagnostic.mark.column), diagnostic.message});
   }
   return error;
 }
@@ -106,9 +106,10 @@ Result<Place> find_place(const Global& global, const engine::Getenv& environment
 }
 
 bool engine_answers(const Place& place) {
-  struct stat found {};
+  struct stat found{};
   // The temporary folder is everybody's: a socket that is not this user's is not this store's engine.
-  if (::lstat(place.socket.c_str(), &found) != 0 || !S_ISSOCK(found.st_mode) || found.st_uid != ::geteuid()) return false;
+  if (::lstat(place.socket.c_str(), &found) != 0 || !S_ISSOCK(found.st_mode) || found.st_uid != ::geteuid())
+    return false;
   return server::socket_answers(place.socket);
 }
 

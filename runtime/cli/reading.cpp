@@ -47,8 +47,8 @@ Result<std::string> output_of(Target& target, const v1::Run& run, const std::str
   if (!node->result) return failed_precondition(fmt::format("step {} has not ended", node->path));
   if (node->result->has_output_json()) return content_bytes(node->result->output_json(), target.fetch(run.id()));
   if (!node->result->has_text()) {
-    return failed_precondition(fmt::format("step {} ended {} without a result", node->path,
-                                           status_name(node->result->status())));
+    return failed_precondition(
+        fmt::format("step {} ended {} without a result", node->path, status_name(node->result->status())));
   }
   WEFT_TRY(const std::string text, content_bytes(node->result->text(), target.fetch(run.id())));
   return to_text(Json(text));
@@ -59,8 +59,8 @@ Exit follow_events(const Context& context, Target& target, const v1::RunsWatchRe
   Terminal& terminal = context.terminal;
   const Status status = target.watch(request, [&](const v1::RunsWatchResponse& message) {
     if (message.has_event()) {
-      const std::string line = terminal.is_text() ? event_line(message.event(), terminal.out_look())
-                                                  : to_text(event_json(message.event()));
+      const std::string line =
+          terminal.is_text() ? event_line(message.event(), terminal.out_look()) : to_text(event_json(message.event()));
       if (!line.empty()) terminal.out_line(line);
     } else if (message.has_ended() && terminal.is_text()) {
       terminal.out_line(run_line(message.ended(), terminal.out_look()));
@@ -90,7 +90,8 @@ Exit execute(const Context& context, const WaitOptions& options) {
     WEFT_COMMAND_TRY(context, const auto waited, target->wait(request));
     const v1::Run& run = waited.run();
     if (is_under_way(run)) {
-      context.terminal.error({Code::kDeadlineExceeded, fmt::format("run {} is still {}", run.id(), status_name(run.status())), {}});
+      context.terminal.error(
+          {Code::kDeadlineExceeded, fmt::format("run {} is still {}", run.id(), status_name(run.status())), {}});
       exit = graver(exit, Exit::kFailed);
     } else {
       exit = graver(exit, exit_for(run.status()));

@@ -7,8 +7,8 @@
 
 namespace weft::cli {
 
-// While it lives, the two signals end nothing by themselves: each calls `on_signal` with how many have come, on a thread of
-// its own. REQUIRES: made before any other thread is started, which would take the signals otherwise.
+// While it lives, the two signals end nothing by themselves: each calls `on_signal` with how many have come, on a
+// thread of its own. REQUIRES: made before any other thread is started, which would take the signals otherwise.
 class Signals {
  public:
   explicit Signals(std::function<void(int count)> on_signal);

@@ -7,11 +7,11 @@
 
 #include "base/bytes.h"
 #include "runtime/cli/checking.h"
+#include "runtime/cli/figures.h"
 #include "runtime/cli/files.h"
 #include "runtime/cli/inputs.h"
 #include "runtime/cli/live.h"
 #include "runtime/cli/sim_start.h"
-#include "runtime/cli/trace_text.h"
 #include "runtime/engine/registry.h"
 
 namespace weft::cli {
@@ -33,9 +33,7 @@ Result<Submission> from_loaded(const Context& context, const std::string& file, 
 }
 
 // "pause" is not an event of this version: the engine stops, and the run goes on with the next one.
-bool is_at_rest(v1::RunStatus status) {
-  return status != v1::RUN_STATUS_QUEUED && status != v1::RUN_STATUS_RUNNING;
-}
+bool is_at_rest(v1::RunStatus status) { return status != v1::RUN_STATUS_QUEUED && status != v1::RUN_STATUS_RUNNING; }
 
 }  // namespace
 
@@ -47,7 +45,8 @@ Result<Submission> read_submission(const Context& context, const Place& place, c
   return submission;
 }
 
-Result<Submission> find_submission(const Context& context, const Place& place, Target& target, const std::string& name) {
+Result<Submission> find_submission(const Context& context, const Place& place, Target& target,
+                                   const std::string& name) {
   v1::WorkflowsGetRequest get;
   get.set_name(name);
   WEFT_TRY(const v1::WorkflowsGetResponse found, target.get_workflow(get));

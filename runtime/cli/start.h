@@ -17,8 +17,8 @@ namespace weft::cli {
 // A file that was read, checked, and given its inputs.
 struct Submission {
   std::shared_ptr<const workflows::Workflow> workflow;
-  v1::Bundle bundle;                 // Empty where the workflow is named by a version that is applied.
-  std::string hash;                  // The version; empty until it is applied.
+  v1::Bundle bundle;  // Empty where the workflow is named by a version that is applied.
+  std::string hash;   // The version; empty until it is applied.
   v1::RunsSubmitRequest request;
 };
 
@@ -30,8 +30,8 @@ Status add_inputs(const StartOptions& options, Submission& submission);
 
 // Where runs go. Members end in the reverse of their order.
 struct Session {
-  std::unique_ptr<sim::Provider> provider;   // Of `--sim`.
-  std::unique_ptr<LocalEngine> engine;       // Null: another process's engine was there.
+  std::unique_ptr<sim::Provider> provider;  // Of `--sim`.
+  std::unique_ptr<LocalEngine> engine;      // Null: another process's engine was there.
   std::unique_ptr<Target> target;
 };
 

@@ -1,4 +1,5 @@
-// What a command talks to: a server, or a store at rest. Both answer alike; a store at rest refuses what needs an engine.
+// What a command talks to: a server, or a store at rest. Both answer alike; a store at rest refuses what needs an
+// engine.
 #pragma once
 
 #include <functional>

@@ -18,7 +18,7 @@ enum class Colour : std::uint8_t { kPlain, kDim, kBold, kGreen, kRed, kYellow };
 struct Look {
   bool unicode = true;
   bool colour = false;
-  std::size_t width = 120;   // Columns.
+  std::size_t width = 120;  // Columns.
 };
 std::string paint(const Look& look, Colour colour, std::string_view text);
 

@@ -11,8 +11,8 @@ constexpr Duration kPausePatience{500'000};
 Exit interrupted(const Context& context, Session& session, const std::string& run_id) {
   if (session.engine) {
     session.engine->stop(kPausePatience);
-    context.terminal.err_line(fmt::format("paused: run {} goes on with the next `weft run` or `weft serve` on this store",
-                                          run_id));
+    context.terminal.err_line(
+        fmt::format("paused: run {} goes on with the next `weft run` or `weft serve` on this store", run_id));
   } else {
     context.terminal.err_line(fmt::format("run {} goes on in the engine that it was given to", run_id));
   }

@@ -33,8 +33,11 @@ Json model_call_json(const TraceModelCall& call, const FetchContent& fetch) {
   json["model"] = call.started.model();
   json["status"] = ended ? "ended" : call.lost() ? "lost" : failed ? "failed" : "in_flight";
   json["started_at"] = time_text(call.started_at_us);
-  json["duration_ms"] = ended ? Json(call.ended->total_us() / 1000) : failed ? Json(call.failed->total_us() / 1000) : Json(nullptr);
-  json["first_token_ms"] = ended && call.ended->first_token_us() > 0 ? Json(call.ended->first_token_us() / 1000) : Json(nullptr);
+  json["duration_ms"] = ended    ? Json(call.ended->total_us() / 1000)
+                        : failed ? Json(call.failed->total_us() / 1000)
+                                 : Json(nullptr);
+  json["first_token_ms"] =
+      ended && call.ended->first_token_us() > 0 ? Json(call.ended->first_token_us() / 1000) : Json(nullptr);
   json["usage"] = usage_json(ended ? call.ended->usage() : failed ? call.failed->usage() : v1::Usage());
   const v1::Cost* cost = nullptr;
   if (ended && call.ended->has_cost()) cost = &call.ended->cost();
@@ -66,7 +69,8 @@ Json tool_call_json(const TraceToolCall& call, const FetchContent& fetch) {
                    : call.started_at_us == 0 ? "not_started"
                                              : "in_flight";
   json["duration_ms"] = call.ended ? Json(call.ended->total_us() / 1000) : Json(nullptr);
-  json["output"] = call.ended ? content_or_hash(call.ended->output(), fetch, done ? Holds::kJson : Holds::kText) : Json(nullptr);
+  json["output"] =
+      call.ended ? content_or_hash(call.ended->output(), fetch, done ? Holds::kJson : Holds::kText) : Json(nullptr);
   json["in_doubt"] = call.in_doubt ? Json(*call.in_doubt) : Json(nullptr);
   return json;
 }

@@ -6,7 +6,6 @@
 
 #include "base/bytes.h"
 #include "base/time.h"
-#include "runtime/model/catalog.h"
 
 namespace weft::cli {
 namespace {
@@ -22,27 +21,21 @@ constexpr Glyphs kAscii{"|- ", "`- ", "|  ", "   "};
 
 std::string mark(const Look& look, v1::StepStatus status) {
   switch (status) {
-    case v1::STEP_STATUS_SUCCEEDED:
-      return paint(look, Colour::kGreen, look.unicode ? "✓" : "+");
-    case v1::STEP_STATUS_FAILED:
-      return paint(look, Colour::kRed, look.unicode ? "✗" : "x");
-    case v1::STEP_STATUS_SKIPPED:
-      return paint(look, Colour::kDim, look.unicode ? "○" : "-");
-    case v1::STEP_STATUS_ABSTAINED:
-      return paint(look, Colour::kYellow, look.unicode ? "∅" : "?");
-    case v1::STEP_STATUS_CANCELLED:
-      return paint(look, Colour::kYellow, look.unicode ? "⊘" : "!");
-    default:
-      return paint(look, Colour::kYellow, look.unicode ? "…" : ".");
+    case v1::STEP_STATUS_SUCCEEDED: return paint(look, Colour::kGreen, look.unicode ? "✓" : "+");
+    case v1::STEP_STATUS_FAILED: return paint(look, Colour::kRed, look.unicode ? "✗" : "x");
+    case v1::STEP_STATUS_SKIPPED: return paint(look, Colour::kDim, look.unicode ? "○" : "-");
+    case v1::STEP_STATUS_ABSTAINED: return paint(look, Colour::kYellow, look.unicode ? "∅" : "?");
+    case v1::STEP_STATUS_CANCELLED: return paint(look, Colour::kYellow, look.unicode ? "⊘" : "!");
+    default: return paint(look, Colour::kYellow, look.unicode ? "…" : ".");
   }
 }
 
 // One entry of the tree with what hangs beneath it, before the lines are drawn.
 struct Line {
   std::string text;
-  std::vector<std::string> block;   // More lines of the same entry.
+  std::vector<std::string> block;  // More lines of the same entry.
   std::vector<Line> below;
-  bool bad = false;                 // Failed, in doubt or lost.
+  bool bad = false;  // Failed, in doubt or lost.
 };
 
 class Drawing {
@@ -69,10 +62,8 @@ class Drawing {
       }
     }
     for (const TraceNode& child : node.children) line.below.push_back(this->node(child));
-    if (view_.full && node.result && (node.result->has_output_json() || node.result->has_text())) {
-      const bool has_value = node.result->has_output_json();
-      quote(has_value ? "output" : "text", has_value ? node.result->output_json() : node.result->text(), line);
-    }
+    // An agent's text is shown with the model call that said it.
+    if (view_.full && node.result) quote("output", node.result->output_json(), line);
     return line;
   }
 
@@ -106,7 +97,8 @@ class Drawing {
     if (node.elements) text += fmt::format("  {} elements", *node.elements);
     if (!node.result) return text + "  not ended";
     const v1::StepResult& result = *node.result;
-    if (status == v1::STEP_STATUS_SKIPPED) return text + "  " + paint(look_, Colour::kDim, printable(skip_text(result, node.cause)));
+    if (status == v1::STEP_STATUS_SKIPPED)
+      return text + "  " + paint(look_, Colour::kDim, printable(skip_text(result, node.cause)));
     text += "  " + took_text(node.first_at_us, node.ended_at_us);
     if (status != v1::STEP_STATUS_SUCCEEDED) text += "  " + status_name(status);
     if (result.has_failure()) text += ": " + sentence(result.failure().message());
@@ -122,9 +114,7 @@ class Drawing {
   }
 
   void fill(const TraceAttempt& attempt, Line& line) {
-    if (view_.full && (attempt.input.has_inline_() || attempt.input.has_blob())) {
-      quote(attempt.kind == v1::STEP_KIND_TOOL ? "arguments" : "prompt", attempt.input, line);
-    }
+    if (view_.full) quote(attempt.kind == v1::STEP_KIND_TOOL ? "arguments" : "prompt", attempt.input, line);
     // A turn's model call, then the tool calls that it asked for.
     auto tool = attempt.tool_calls.begin();
     const auto tools_of = [&](std::uint32_t turn) {
@@ -152,7 +142,8 @@ class Drawing {
     if (call.ended) {
       const v1::ModelCallEnded& ended = *call.ended;
       line.text += "  " + to_text(Duration(ended.total_us()));
-      if (ended.first_token_us() > 0) line.text += fmt::format(" (first token {})", to_text(Duration(ended.first_token_us())));
+      if (ended.first_token_us() > 0)
+        line.text += fmt::format(" (first token {})", to_text(Duration(ended.first_token_us())));
       line.text += "  " + figures(ended.usage(), ended.has_cost() ? &ended.cost() : nullptr);
       if (ended.cut()) line.text += "  " + paint(look_, Colour::kYellow, "cut by its length");
       if (view_.full) {
@@ -212,7 +203,7 @@ class Drawing {
   }
 
   void quote(std::string_view what, const v1::Content& content, Line& line) {
-    if (!content.has_inline_() && !content.has_blob()) return;
+    if (content.inline_().empty() && !content.has_blob()) return;
     auto bytes = content_bytes(content, fetch_);
     std::string rest = bytes ? *std::move(bytes) : "(" + bytes.error().message + ")";
     line.block.push_back(paint(look_, Colour::kDim, fmt::format("{}:", what)));
@@ -228,68 +219,7 @@ class Drawing {
   const FetchContent& fetch_;
 };
 
-std::string count_text(bool known, std::uint64_t count) { return known ? std::to_string(count) : "-"; }
-
 }  // namespace
-
-std::string counted(std::size_t count, std::string_view what) {
-  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
-}
-
-std::string usd_text(const v1::Cost* cost) {
-  if (cost == nullptr) return "-";
-  std::string text = "$" + model::to_usd(cost->pico_usd());
-  if (cost->partial()) text += " and what is not known";
-  if (cost->simulated()) text += " simulated";
-  return text;
-}
-
-std::string usage_text(const v1::Usage& usage) {
-  std::string text = fmt::format("hit {} / miss {} / out {}", count_text(usage.has_input_hit(), usage.input_hit()),
-                                 count_text(usage.has_input_miss(), usage.input_miss()),
-                                 count_text(usage.has_output(), usage.output()));
-  if (usage.input_write() > 0) text += fmt::format(" / write {}", usage.input_write());
-  if (usage.reasoning() > 0) text += fmt::format(" / reasoning {}", usage.reasoning());
-  if (usage.estimated()) text += " (estimated)";
-  return text;
-}
-
-std::string skip_letter(const std::string& reason) {
-  if (reason == "switch") return "a";
-  if (reason == "no_result") return "b";
-  if (reason == "needs") return "c";
-  if (reason == "when") return "d";
-  return "";
-}
-
-std::string skip_text(const v1::StepResult& result, const std::string& cause) {
-  const std::string& reason = result.reason();
-  if (reason == "switch") return fmt::format("skipped (a): switch {} did not choose it", cause);
-  if (reason == "no_result") return fmt::format("skipped (b): {} has no result", cause);
-  if (reason == "needs") return fmt::format("skipped (c): all it needs was skipped or cancelled, as {}", cause);
-  if (reason == "when") return fmt::format("skipped (d): when {} is false", cause);
-  if (reason.empty()) return "skipped";
-  return "skipped: " + reason + (cause.empty() ? "" : ": " + cause);
-}
-
-std::string took_text(std::int64_t from_us, std::int64_t to_us) {
-  return to_text(Duration(std::max<std::int64_t>(0, to_us - from_us)));
-}
-
-std::string run_line(const v1::Run& run, const Look& look) {
-  const bool well = run.status() == v1::RUN_STATUS_SUCCEEDED || run.status() == v1::RUN_STATUS_ABSTAINED;
-  const bool bad = run.status() == v1::RUN_STATUS_FAILED || run.status() == v1::RUN_STATUS_IN_DOUBT;
-  std::string text = fmt::format("{}  {}  {}", run.id(), printable(run.workflow()),
-                                 paint(look, well ? Colour::kGreen : bad ? Colour::kRed : Colour::kYellow,
-                                       status_name(run.status())));
-  if (run.ended_at_us() != 0) text += "  " + took_text(run.submitted_at_us(), run.ended_at_us());
-  text += fmt::format("  {}, {}, {}  {}  {}", counted(run.steps_ended(), "step"),
-                      counted(run.model_calls(), "model call"), counted(run.tool_calls(), "tool call"),
-                      usage_text(run.usage()), usd_text(run.has_cost() ? &run.cost() : nullptr));
-  if (run.model_calls_lost() > 0) text += fmt::format("  {} lost, estimated", run.model_calls_lost());
-  if (run.simulated()) text += "  (simulated)";
-  return text;
-}
 
 Result<std::string> trace_text(const TraceTree& tree, const v1::Run& run, const std::string& step,
                                const TraceView& view, const Look& look, const FetchContent& fetch) {
@@ -298,7 +228,8 @@ Result<std::string> trace_text(const TraceTree& tree, const v1::Run& run, const 
   Drawing drawing(view, look, fetch);
   std::string text = run_line(run, look) + "\n";
   if (run.has_failure()) text += paint(look, Colour::kRed, "failed: ") + printable(run.failure().message()) + "\n";
-  if (tree.cancel_reason) text += "cancel asked for" + (tree.cancel_reason->empty() ? "" : ": " + printable(*tree.cancel_reason)) + "\n";
+  if (tree.cancel_reason)
+    text += "cancel asked for" + (tree.cancel_reason->empty() ? "" : ": " + printable(*tree.cancel_reason)) + "\n";
   Line top;
   if (from == &tree.root) {
     for (const TraceNode& child : tree.root.children) top.below.push_back(drawing.node(child));

@@ -82,6 +82,9 @@ v1::StepKind TraceNode::kind() const {
     // Elements and rounds are of the step's own kind; other children are the steps of a group.
     if (child.label.starts_with('[') || child.label.starts_with('#')) return child.kind();
   }
+  // A `set` is computed in the moment in which it ends: it leaves no attempt.
+  const bool computed = result && attempts.empty() && children.empty() && !elements;
+  if (computed && result->status() != v1::STEP_STATUS_SKIPPED) return v1::STEP_KIND_SET;
   return v1::STEP_KIND_UNSPECIFIED;
 }
 
@@ -139,14 +142,9 @@ void TraceBuilder::add_to_run(const v1::Event& event) {
       tree_.submitted_at_us = event.at_us();
       tree_.root.first_at_us = event.at_us();
       break;
-    case v1::Event::kCancelRequested:
-      tree_.cancel_reason = event.cancel_requested().reason();
-      break;
-    case v1::Event::kRunEnded:
-      tree_.ended = event.run_ended();
-      break;
-    default:
-      break;
+    case v1::Event::kCancelRequested: tree_.cancel_reason = event.cancel_requested().reason(); break;
+    case v1::Event::kRunEnded: tree_.ended = event.run_ended(); break;
+    default: break;
   }
 }
 
@@ -158,12 +156,8 @@ void TraceBuilder::add_to_attempt(const v1::Event& event, TraceNode& node) {
       attempt.input = event.attempt_started().input();
       attempt.started_at_us = event.at_us();
       break;
-    case v1::Event::kAttemptFailed:
-      attempt.failed = event.attempt_failed();
-      break;
-    case v1::Event::kCallRefused:
-      attempt.refused = event.call_refused().failure();
-      break;
+    case v1::Event::kAttemptFailed: attempt.failed = event.attempt_failed(); break;
+    case v1::Event::kCallRefused: attempt.refused = event.call_refused().failure(); break;
     case v1::Event::kModelCallStarted: {
       TraceModelCall& call = attempt.model_calls.emplace_back();
       call.turn = event.turn();
@@ -187,14 +181,9 @@ void TraceBuilder::add_to_attempt(const v1::Event& event, TraceNode& node) {
       call.started_at_us = event.at_us();
       break;
     }
-    case v1::Event::kToolCallEnded:
-      tool_call(attempt, event).ended = event.tool_call_ended();
-      break;
-    case v1::Event::kToolCallInDoubt:
-      tool_call(attempt, event).in_doubt = event.tool_call_in_doubt().why();
-      break;
-    default:
-      break;
+    case v1::Event::kToolCallEnded: tool_call(attempt, event).ended = event.tool_call_ended(); break;
+    case v1::Event::kToolCallInDoubt: tool_call(attempt, event).in_doubt = event.tool_call_in_doubt().why(); break;
+    default: break;
   }
 }
 
@@ -204,9 +193,7 @@ void TraceBuilder::add(const v1::Event& event) {
   if (event.path().empty()) return add_to_run(event);
   TraceNode& at = node(event);
   switch (event.kind_case()) {
-    case v1::Event::kFanOutStarted:
-      at.elements = event.fan_out_started().count();
-      break;
+    case v1::Event::kFanOutStarted: at.elements = event.fan_out_started().count(); break;
     case v1::Event::kRoundEnded:
       at.verdict = event.round_ended().verdict();
       end(at, event.round_ended().result(), event.at_us());
@@ -224,10 +211,8 @@ void TraceBuilder::add(const v1::Event& event) {
       end(at, event.step_ended().result(), event.at_us());
       break;
     case v1::Event::kTimerFired:
-    case v1::Event::kModelCallRepeated:
-      break;
-    default:
-      add_to_attempt(event, at);
+    case v1::Event::kModelCallRepeated: break;
+    default: add_to_attempt(event, at);
   }
 }
 

@@ -33,12 +33,12 @@ struct TraceModelCall {
 struct TraceToolCall {
   std::uint32_t turn = 0;
   std::uint32_t call = 0;
-  std::string tool;                       // As the model named it where weft has no such tool.
+  std::string tool;  // As the model named it where weft has no such tool.
   v1::Content arguments;
-  v1::ToolEffect effect = v1::TOOL_EFFECT_UNSPECIFIED;   // Unspecified: it never started.
+  v1::ToolEffect effect = v1::TOOL_EFFECT_UNSPECIFIED;  // Unspecified: it never started.
   std::int64_t started_at_us = 0;
   std::optional<v1::ToolCallEnded> ended;
-  std::optional<std::string> in_doubt;    // Why.
+  std::optional<std::string> in_doubt;  // Why.
 };
 
 // What one attempt left behind, in order.
@@ -48,20 +48,20 @@ struct TraceAttempt {
   v1::Content input;
   std::int64_t started_at_us = 0;
   std::optional<v1::AttemptFailed> failed;
-  std::optional<v1::Failure> refused;     // The engine could not carry out a call of it.
+  std::optional<v1::Failure> refused;  // The engine could not carry out a call of it.
   std::vector<TraceModelCall> model_calls;
   std::vector<TraceToolCall> tool_calls;
 };
 
 struct TraceNode {
   std::string path;
-  std::string label;                      // `search`, `[2]`, `#1`
+  std::string label;  // `search`, `[2]`, `#1`
   std::vector<TraceAttempt> attempts;
-  std::deque<TraceNode> children;         // In the order in which they began. A deque: nodes keep their place.
+  std::deque<TraceNode> children;  // In the order in which they began. A deque: nodes keep their place.
   std::int64_t first_at_us = 0;
   std::int64_t last_at_us = 0;
 
-  std::optional<v1::StepResult> result;   // Set when it has ended.
+  std::optional<v1::StepResult> result;  // Set when it has ended.
   std::int64_t ended_at_us = 0;
   std::string cause;
   std::string chosen;
@@ -69,19 +69,19 @@ struct TraceNode {
   std::optional<v1::RoundVerdict> verdict;
   std::optional<std::uint32_t> elements;
 
-  v1::StepKind kind() const;              // Of its attempts, or of what is beneath it.
+  v1::StepKind kind() const;  // Of its attempts, or of what is beneath it.
 };
 
 struct TraceTree {
-  TraceNode root;                         // The run itself; its path is empty.
+  TraceNode root;  // The run itself; its path is empty.
   std::optional<v1::RunSubmitted> submitted;
   std::optional<v1::RunEnded> ended;
   std::optional<std::string> cancel_reason;
   std::int64_t submitted_at_us = 0;
   std::int64_t last_at_us = 0;
 
-  // The node of a path as people write it: `#N` and `[KEY]` may be left out where there is only one. Null where there is
-  // none, or several fit.
+  // The node of a path as people write it: `#N` and `[KEY]` may be left out where there is only one. Null where there
+  // is none, or several fit.
   const TraceNode* find(std::string_view path) const;
 };
 

@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/bytes.h"
-#include "runtime/run/policy.h"
 #include "runtime/run/state.h"
 
 namespace weft::run {
@@ -16,10 +15,38 @@ namespace weft::run {
 using workflows::Step;
 using Phase = Execution::Phase;
 
+namespace {
+
+// H(lineage, path, tool, arguments, generation): no attempt and no position is in it. Lengths keep the parts apart.
+std::string idempotency_key(std::string_view lineage, std::string_view path, std::string_view tool,
+                            std::string_view arguments, std::uint32_t generation) {
+  const std::string text = fmt::format("{}:{}{}:{}{}:{}{}:{}{}", lineage.size(), lineage, path.size(), path,
+                                       tool.size(), tool, arguments.size(), arguments, generation);
+  return to_hex(view(sha256(text)).substr(0, 16));
+}
+
+bool stopped(const ToolCallState& call) {
+  return call.ended && call.outcome != v1::TOOL_OUTCOME_DONE && call.outcome != v1::TOOL_OUTCOME_REUSED;
+}
+
+// The call with effect whose turn it is: all reads have ended, and all effects before it went well.
+ToolCallState* next_effect(Execution& execution) {
+  for (const ToolCallState& call : execution.calls) {
+    if (!tools::changes_world(call.effect) && !call.ended) return nullptr;
+  }
+  for (ToolCallState& call : execution.calls) {
+    if (!tools::changes_world(call.effect)) continue;
+    if (!call.ended) return &call;
+    if (stopped(call)) return nullptr;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 void Run::State::want_model(Execution& execution) {
   execution.phase = Phase::kModelWanted;
-  outbox.push_back(
-      ModelCall{{execution.path, execution.attempt, execution.turn, execution.sending}, execution.step->id});
+  outbox.push_back(ModelCall{execution.key(execution.turn, execution.sending), execution.step->id});
 }
 
 void Run::State::take_answer(Execution& execution, const v1::ModelCallEnded& answer) {
@@ -59,49 +86,22 @@ ToolCallState Run::State::plan_call(const Execution& execution, const std::vecto
   auto bytes = contents.bytes(arguments);
   auto value = bytes ? parse_untrusted(**bytes) : Result<Json>(std::move(bytes).error());
   if (value) value = facts->second.input.validate(*std::move(value), "arguments");
-  if (!value) {
-    call.refusal = fmt::format("{}: {}", tool, value.error().message);
+  auto canonical = store(value);
+  if (!canonical) {
+    call.refusal = fmt::format("{}: {}", tool, canonical.error().message);
     return call;
   }
-  const std::string canonical = to_text(*value);
-  auto put = contents.put(canonical);
-  if (!put) {
-    call.refusal = fmt::format("{}: {}", tool, put.error().message);
-    return call;
-  }
-  call.arguments = *std::move(put);
-  call.key = idempotency_key(identity.lineage(), execution.path, tool, canonical, 0);
+  call.key = idempotency_key(identity.lineage(), execution.path, tool, to_text(*value), 0);
+  call.arguments = *std::move(canonical);
   return call;
 }
-
-namespace {
-
-bool stopped(const ToolCallState& call) {
-  return call.ended && call.outcome != v1::TOOL_OUTCOME_DONE && call.outcome != v1::TOOL_OUTCOME_REUSED;
-}
-
-// The call with effect whose turn it is: all reads have ended, and all effects before it went well.
-ToolCallState* next_effect(Execution& execution) {
-  for (const ToolCallState& call : execution.calls) {
-    if (!tools::changes_world(call.effect) && !call.ended) return nullptr;
-  }
-  for (ToolCallState& call : execution.calls) {
-    if (!tools::changes_world(call.effect)) continue;
-    if (!call.ended) return &call;
-    if (stopped(call)) return nullptr;
-  }
-  return nullptr;
-}
-
-}  // namespace
 
 // Puts the calls that may run now into the outbox, or the next turn where all have ended.
 void Run::State::issue_tools(Execution& execution) {
   const auto command = [&](ToolCallState& call) {
     call.commanded = true;
     const auto number = static_cast<std::uint32_t>(&call - execution.calls.data()) + 1;
-    outbox.push_back(ToolCall{
-        {execution.path, execution.attempt, execution.turn, number}, call.tool, call.effect, call.key, call.arguments});
+    outbox.push_back(ToolCall{execution.key(execution.turn, number), call.tool, call.effect, call.key, call.arguments});
   };
   if (execution.closing) return;
   for (ToolCallState& call : execution.calls) {
@@ -122,8 +122,8 @@ void Run::State::issue_tools(Execution& execution) {
   want_model(execution);
 }
 
-std::optional<v1::Event> Run::State::decide_execution(Scope& scope, std::uint32_t at, std::uint32_t index) {
-  Execution& execution = *scope.steps[at].slots[index].execution;
+std::optional<v1::Event> Run::State::decide_execution(const At& at) {
+  Execution& execution = *at.slot().execution;
   const Step& step = *execution.step;
   const auto give_up = [&](v1::Failure failure, Again again) {
     v1::StepResult result;
@@ -131,14 +131,14 @@ std::optional<v1::Event> Run::State::decide_execution(Scope& scope, std::uint32_
     *result.mutable_failure() = std::move(failure);
     // What an agent has begun to do to the world is not begun afresh.
     const bool fresh = !execution.effect_started || step.kind != workflows::StepKind::kPrompt;
-    return finish(scope, at, index, std::move(result), fresh ? again : Again::kNever);
+    return finish(at, std::move(result), fresh ? again : Again::kNever);
   };
   if (execution.closing) {
     if (!settled(execution)) return std::nullopt;
     return give_up(execution.failure, Again::kMay);
   }
   switch (execution.phase) {
-    case Phase::kModelFailed: return decide_model_failure(scope, at, index);
+    case Phase::kModelFailed: return decide_model_failure(at);
     case Phase::kFailed: return give_up(execution.failure, Again::kNever);
     case Phase::kTurnsSpent: {
       const auto turns = std::get<workflows::PromptBody>(step.body).agent.turns;
@@ -150,7 +150,7 @@ std::optional<v1::Event> Run::State::decide_execution(Scope& scope, std::uint32_
     case Phase::kAnswered: {
       v1::StepResult result = answer_result(execution);
       const Again again = execution.effect_started ? Again::kNever : Again::kMay;
-      return finish(scope, at, index, std::move(result), again);
+      return finish(at, std::move(result), again);
     }
     case Phase::kToolDone: {
       const ToolCallState& call = execution.calls.front();
@@ -162,14 +162,14 @@ std::optional<v1::Event> Run::State::decide_execution(Scope& scope, std::uint32_
                 .failure(),
             refused ? Again::kNever : Again::kMay);
       }
-      if (step.output.is_any()) return finish(scope, at, index, outcome(execution.tool_output), Again::kNever);
+      if (step.output.is_any()) return finish(at, outcome(execution.tool_output), Again::kNever);
       const auto value = json(execution.tool_output);
       auto valid = value ? step.output.validate(**value, "output") : Result<Json>(value.error());
-      return finish(scope, at, index, outcome(store(valid), v1::ERROR_KIND_INVALID_OUTPUT), Again::kNever);
+      return finish(at, outcome(store(valid), v1::ERROR_KIND_INVALID_OUTPUT), Again::kNever);
     }
     case Phase::kGroup:
       if (!execution.inner->all_ended()) return std::nullopt;
-      return finish(scope, at, index, scope_result(*execution.inner), Again::kMay);
+      return finish(at, scope_result(*execution.inner), Again::kMay);
     case Phase::kModelWanted:
     case Phase::kModelInFlight:
     case Phase::kModelBackoff: return std::nullopt;
@@ -177,8 +177,8 @@ std::optional<v1::Event> Run::State::decide_execution(Scope& scope, std::uint32_
   return std::nullopt;
 }
 
-std::optional<v1::Event> Run::State::decide_model_failure(Scope& scope, std::uint32_t at, std::uint32_t index) {
-  const Slot& slot = scope.steps[at].slots[index];
+std::optional<v1::Event> Run::State::decide_model_failure(const At& at) {
+  const Slot& slot = at.slot();
   const Execution& execution = *slot.execution;
   const Step& step = *execution.step;
   const v1::ModelCallFailed& failure = execution.model_failure;
@@ -187,14 +187,15 @@ std::optional<v1::Event> Run::State::decide_model_failure(Scope& scope, std::uin
       (failure.retryable() && slot.used < step.retry.attempts && retries(step.retry, v1::ERROR_KIND_MODEL_FAILED))) {
     v1::Event event = draft(execution.path, execution.attempt, execution.turn, execution.sending);
     v1::ModelCallRepeated& again = *event.mutable_model_call_repeated();
-    const std::int64_t wait = lost ? 0 : backoff(step.retry, slot.used, identity.run_id() + execution.path).count();
+    const std::int64_t wait =
+        lost ? 0 : workflows::backoff(step.retry, slot.used, identity.run_id() + execution.path).count();
     again.set_at_us(at_us + std::max(wait, std::min(failure.retry_after_us(), kRetryAfterUsMax)));
     again.set_because(failure.failure());
     return event;
   }
   v1::StepResult result =
       failed(v1::ERROR_KIND_MODEL_FAILED, fmt::format("{}: {}", failure.failure(), failure.message()), slot.used);
-  return finish(scope, at, index, std::move(result), Again::kNever);
+  return finish(at, std::move(result), Again::kNever);
 }
 
 // Calls that end without leaving: refused ones, and those whose result is recorded.
@@ -235,7 +236,7 @@ v1::StepResult Run::State::answer_result(const Execution& execution) {
   if (step.output.is_any()) return result;
   auto text = contents.bytes(execution.text);
   if (!text) return failed(v1::ERROR_KIND_INTERNAL, text.error().message, execution.attempt);
-  auto value = asks_for_json(step) ? parse_fenced(**text) : Result<Json>(Json(**text));
+  auto value = step.asks_for_json() ? parse_fenced(**text) : Result<Json>(Json(**text));
   if (value) value = step.output.validate(*std::move(value), "output");
   if (value) {
     auto put = store(value);

@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/run/environment.h"
-#include "runtime/run/policy.h"
 #include "runtime/run/state.h"
 #include "workflows/path.h"
 
@@ -33,16 +32,9 @@ v1::Event skipped(std::string path, std::string reason, std::string cause) {
   return event;
 }
 
-v1::StepKind wire_kind(StepKind kind) {
-  switch (kind) {
-    case StepKind::kPrompt: return v1::STEP_KIND_PROMPT;
-    case StepKind::kTool: return v1::STEP_KIND_TOOL;
-    case StepKind::kSet: return v1::STEP_KIND_SET;
-    case StepKind::kSwitch: return v1::STEP_KIND_SWITCH;
-    case StepKind::kGroup: return v1::STEP_KIND_GROUP;
-  }
-  return v1::STEP_KIND_UNSPECIFIED;
-}
+// The two enumerations have one order.
+v1::StepKind wire_kind(StepKind kind) { return static_cast<v1::StepKind>(static_cast<int>(kind) + 1); }
+static_assert(v1::STEP_KIND_GROUP == static_cast<int>(StepKind::kGroup) + 1);
 
 const StepState* state_of(const Run::State& run, const Scope& from, StepId id) {
   const workflows::ScopeId wanted = run.workflow->step(id).scope;
@@ -85,7 +77,7 @@ std::optional<v1::Event> Run::State::decide() {
   while (!agenda.empty()) {
     const AgendaItem item = agenda.front();
     if (const std::shared_ptr<Scope> scope = item.scope.lock()) {
-      if (auto event = decide_step(*scope, item.position, item.slot)) return event;
+      if (auto event = decide_step({*scope, item.position, item.slot})) return event;
     }
     agenda.pop_front();
   }
@@ -93,10 +85,10 @@ std::optional<v1::Event> Run::State::decide() {
   return std::nullopt;
 }
 
-std::optional<v1::Event> Run::State::decide_step(Scope& scope, std::uint32_t at, std::uint32_t slot) {
-  StepState& step = scope.steps[at];
+std::optional<v1::Event> Run::State::decide_step(const At& at) {
+  StepState& step = at.step();
   if (step.phase == StepState::Phase::kEnded) return std::nullopt;
-  if (step.closing || scope.closing) {
+  if (step.closing || at.scope.closing) {
     if (grace_over) {
       for (const Slot& open : step.slots) {
         if (!open.execution) continue;
@@ -119,37 +111,37 @@ std::optional<v1::Event> Run::State::decide_step(Scope& scope, std::uint32_t at,
       result.set_status(v1::STEP_STATUS_CANCELLED);
       result.set_reason(cancelling ? "cancel" : "scope_failed");
     }
-    return end_step(scope, at, std::move(result));
+    return end_step(at, std::move(result));
   }
-  if (step.phase == StepState::Phase::kPending) return decide_start(scope, at);
-  if (slot < step.slots.size()) {
-    if (auto event = decide_slot(scope, at, slot)) return event;
+  if (step.phase == StepState::Phase::kPending) return decide_start(at);
+  if (at.index < step.slots.size()) {
+    if (auto event = decide_slot(at)) return event;
   }
-  const auto& for_each = definition(*this, scope, at).for_each;
+  const auto& for_each = definition(*this, at).for_each;
   if (!for_each) return std::nullopt;
   while (step.next_slot < step.slots.size() && step.working < for_each->max_parallel) {
     // A slot that a decision has already moved on is passed over; the next one begins.
     if (step.slots[step.next_slot].phase == Slot::Phase::kIdle) {
-      if (auto event = decide_slot(scope, at, step.next_slot)) return event;
+      if (auto event = decide_slot({at.scope, at.position, step.next_slot})) return event;
     }
     ++step.next_slot;
   }
-  if (step.done == step.slots.size()) return end_fan_out(scope, at);
+  if (step.done == step.slots.size()) return end_fan_out(at);
   return std::nullopt;
 }
 
-std::optional<v1::Event> Run::State::decide_start(Scope& scope, std::uint32_t at) {
-  const Step& step = definition(*this, scope, at);
+std::optional<v1::Event> Run::State::decide_start(const At& at) {
+  const Step& step = definition(*this, at);
   const auto fail = [&](const std::string& message, v1::ErrorKind kind = v1::ERROR_KIND_EXPRESSION) {
-    return end_step(scope, at, failed(kind, message));
+    return end_step(at, failed(kind, message));
   };
   for (const StepId id : step.waits_for) {
-    if (scope.steps[position[id]].phase != StepState::Phase::kEnded) return std::nullopt;
+    if (at.scope.steps[position[id]].phase != StepState::Phase::kEnded) return std::nullopt;
   }
-  const std::string path = step_path(scope, step);
-  if (auto event = skip_by_graph(*this, scope, step, path)) return event;
+  const std::string path = step_path(at.scope, step);
+  if (auto event = skip_by_graph(*this, at.scope, step, path)) return event;
 
-  StateEnvironment environment(*this, scope, at);
+  StateEnvironment environment(*this, at.scope, at.position);
   if (step.when) {
     const auto holds = evaluated(environment, [&] { return step.when->evaluate_bool(environment); });
     if (!holds) return fail(holds.error().message);
@@ -166,12 +158,12 @@ std::optional<v1::Event> Run::State::decide_start(Scope& scope, std::uint32_t at
     }
     if (targets == nullptr)
       return fail(fmt::format("no case fits {} and there is no default", to_text(*value)), v1::ERROR_KIND_INPUT);
-    v1::Event event = end_step(scope, at, outcome(store(value)));
+    v1::Event event = end_step(at, outcome(store(value)));
     event.mutable_step_ended()->set_chosen(match);
     for (const StepId id : *targets) event.mutable_step_ended()->add_targets(workflow->step(id).name);
     return event;
   }
-  if (!step.for_each) return begin(scope, at, 0);
+  if (!step.for_each) return begin(at);
 
   auto items = evaluated(environment, [&] { return step.for_each->in.evaluate(environment); });
   if (!items) return fail(items.error().message);
@@ -185,22 +177,21 @@ std::optional<v1::Event> Run::State::decide_start(Scope& scope, std::uint32_t at
   if (!put) return fail(put.error().message);
   *fan_out.mutable_items_json() = *std::move(put);
   if (step.for_each->key) {
-    if (auto fault = element_keys(scope, at, *items, fan_out)) return end_step(scope, at, *std::move(fault));
+    if (auto fault = element_keys(at, *items, fan_out)) return end_step(at, *std::move(fault));
   }
   return event;
 }
 
-std::optional<v1::StepResult> Run::State::element_keys(Scope& scope, std::uint32_t at, const Json& items,
-                                                       v1::FanOutStarted& fan_out) {
+std::optional<v1::StepResult> Run::State::element_keys(const At& at, const Json& items, v1::FanOutStarted& fan_out) {
   // The keys are read while the elements are not slots yet, so the step is dressed as a fan-out for the evaluation.
-  const Step& step = definition(*this, scope, at);
-  StepState& state = scope.steps[at];
+  const Step& step = definition(*this, at);
+  StepState& state = at.step();
   state.items_json = std::make_shared<const Json>(items);
   std::unordered_map<std::string, std::uint32_t> seen;
   std::optional<v1::StepResult> fault;
   std::size_t bytes = 0;
   for (std::uint32_t i = 0; i < items.size() && !fault; ++i) {
-    StateEnvironment environment(*this, scope, at, i);
+    StateEnvironment environment(*this, {at.scope, at.position, i});
     const auto key = evaluated(environment, [&] { return step.for_each->key->evaluate(environment); });
     if (!key) {
       fault = failed(v1::ERROR_KIND_EXPRESSION, key.error().message);
@@ -222,14 +213,14 @@ std::optional<v1::StepResult> Run::State::element_keys(Scope& scope, std::uint32
   return fault;
 }
 
-std::optional<v1::Event> Run::State::decide_slot(Scope& scope, std::uint32_t at, std::uint32_t index) {
-  Slot& slot = scope.steps[at].slots[index];
+std::optional<v1::Event> Run::State::decide_slot(const At& at) {
+  Slot& slot = at.slot();
   switch (slot.phase) {
-    case Slot::Phase::kIdle: return begin(scope, at, index);
-    case Slot::Phase::kWorking: return decide_execution(scope, at, index);
+    case Slot::Phase::kIdle: return begin(at);
+    case Slot::Phase::kWorking: return decide_execution(at);
     case Slot::Phase::kRoundOver: {
       v1::StepResult result = slot.result;
-      const auto& repeat = *definition(*this, scope, at).repeat;
+      const auto& repeat = *definition(*this, at).repeat;
       if (slot.verdict == v1::ROUND_VERDICT_EXHAUSTED) {
         if (repeat.otherwise == workflows::Repeat::Else::kFail) {
           result = failed(v1::ERROR_KIND_EXHAUSTED,
@@ -240,7 +231,7 @@ std::optional<v1::Event> Run::State::decide_slot(Scope& scope, std::uint32_t at,
         result.set_limited(true);
       }
       result.set_iteration(slot.round);
-      return end_slot(scope, at, index, std::move(result));
+      return end_slot(at, std::move(result));
     }
     case Slot::Phase::kBackoff:
     case Slot::Phase::kDone: return std::nullopt;
@@ -249,17 +240,17 @@ std::optional<v1::Event> Run::State::decide_slot(Scope& scope, std::uint32_t at,
 }
 
 // Starts an attempt; a `set` step is over as soon as it begins.
-std::optional<v1::Event> Run::State::begin(Scope& scope, std::uint32_t at, std::uint32_t index) {
-  const Step& step = definition(*this, scope, at);
-  StepState& state = scope.steps[at];
+std::optional<v1::Event> Run::State::begin(const At& at) {
+  const Step& step = definition(*this, at);
+  StepState& state = at.step();
   const bool fresh = state.slots.empty();
   if (fresh) state.slots = std::vector<Slot>(1);  // So that names find their round; undone below.
-  const Slot& slot = state.slots[index];
-  const std::string path = slot_path(scope, at, index);
+  const Slot& slot = state.slots[at.index];
+  const std::string path = slot_path(at);
   const std::uint32_t attempt = slot.attempt;
 
   v1::Event event = [&]() -> v1::Event {
-    StateEnvironment environment(*this, scope, at, index);
+    StateEnvironment environment(*this, at);
     v1::Event begun = draft(path, attempt);
     v1::AttemptStarted& started = *begun.mutable_attempt_started();
     started.set_kind(wire_kind(step.kind));
@@ -270,7 +261,7 @@ std::optional<v1::Event> Run::State::begin(Scope& scope, std::uint32_t at, std::
     if (step.kind == StepKind::kPrompt) {
       const auto& prompt = std::get<workflows::PromptBody>(step.body).prompt;
       auto text = evaluated(environment, [&] { return prompt.evaluate_text(environment); });
-      if (text && asks_for_json(step)) {
+      if (text && step.asks_for_json()) {
         *text += "\n\nAnswer with one JSON value that fits this JSON Schema: " + to_text(step.output.schema());
       }
       given = text ? contents.put(*std::move(text)) : Result<v1::Content>(std::move(text).error());
@@ -281,9 +272,9 @@ std::optional<v1::Event> Run::State::begin(Scope& scope, std::uint32_t at, std::
       auto json = evaluated(environment, [&] { return source.evaluate(environment); });
       if (json && set) json = step.output.validate(*std::move(json), "output");
       given = store(json);
-      if (set) return finish(scope, at, index, outcome(std::move(given)), Again::kNever);
+      if (set) return finish(at, outcome(std::move(given)), Again::kNever);
     }
-    if (!given) return finish(scope, at, index, outcome(std::move(given)), Again::kNever);
+    if (!given) return finish(at, outcome(std::move(given)), Again::kNever);
     *started.mutable_input() = *std::move(given);
     return begun;
   }();

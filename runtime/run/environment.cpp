@@ -9,8 +9,8 @@ StateEnvironment::StateEnvironment(Run::State& state, Scope& scope) : state_(sta
 StateEnvironment::StateEnvironment(Run::State& state, Scope& scope, std::uint32_t position)
     : state_(state), scope_(scope), self_(&definition(state, scope, position)) {}
 
-StateEnvironment::StateEnvironment(Run::State& state, Scope& scope, std::uint32_t position, std::uint32_t slot)
-    : state_(state), scope_(scope), here_(Frame{&scope, position, slot}), self_(&definition(state, scope, position)) {}
+StateEnvironment::StateEnvironment(Run::State& state, const At& at)
+    : state_(state), scope_(at.scope), here_(Frame{&at.scope, at.position, at.index}), self_(&definition(state, at)) {}
 
 void StateEnvironment::show_round(const v1::StepResult& result) {
   round_result_ = &result;

@@ -15,7 +15,7 @@ class StateEnvironment final : public workflows::Environment {
   // In `scope`, for the step at `position` as a whole (`when`, `for_each`, `switch`).
   StateEnvironment(Run::State& state, Scope& scope, std::uint32_t position);
   // For one slot of it (prompts, arguments, `until`, groups' `returns` take the group's own slot).
-  StateEnvironment(Run::State& state, Scope& scope, std::uint32_t position, std::uint32_t slot);
+  StateEnvironment(Run::State& state, const At& at);
   // In `scope` itself (`returns`).
   StateEnvironment(Run::State& state, Scope& scope);
 

@@ -7,40 +7,50 @@
 
 #include "base/bytes.h"
 #include "runtime/run/environment.h"
-#include "runtime/run/policy.h"
 #include "runtime/run/state.h"
 
 namespace weft::run {
 
 using workflows::Step;
 
-v1::Event Run::State::finish(Scope& scope, std::uint32_t at, std::uint32_t index, v1::StepResult result, Again again) {
-  const Step& step = definition(*this, scope, at);
-  const Slot& slot = scope.steps[at].slots[index];
+bool retries(const workflows::Retry& retry, v1::ErrorKind kind) {
+  switch (kind) {
+    case v1::ERROR_KIND_IN_DOUBT:    // Whether it was done is not known: never again unasked.
+    case v1::ERROR_KIND_EXPRESSION:  // The same values give the same error.
+    case v1::ERROR_KIND_INPUT:
+    case v1::ERROR_KIND_DENIED:
+    case v1::ERROR_KIND_BUDGET: return false;
+    default: return retry.on.empty() || std::ranges::find(retry.on, error_name(kind)) != retry.on.end();
+  }
+}
+
+v1::Event Run::State::finish(const At& at, v1::StepResult result, Again again) {
+  const Step& step = definition(*this, at);
+  const Slot& slot = at.slot();
   if (result.status() == v1::STEP_STATUS_FAILED) {
     result.mutable_failure()->set_attempts(slot.used);
     const bool more =
         again == Again::kMay && slot.used < step.retry.attempts && retries(step.retry, result.failure().kind());
     if (more) {
-      const std::string path = slot_path(scope, at, index);
+      const std::string path = slot_path(at);
       v1::Event event = draft(path, slot.attempt);
       *event.mutable_attempt_failed()->mutable_failure() = result.failure();
-      event.mutable_attempt_failed()->set_retry_at_us(at_us +
-                                                      backoff(step.retry, slot.used, identity.run_id() + path).count());
+      event.mutable_attempt_failed()->set_retry_at_us(
+          at_us + workflows::backoff(step.retry, slot.used, identity.run_id() + path).count());
       return event;
     }
   }
-  return step.repeat ? end_round(scope, at, index, std::move(result)) : end_slot(scope, at, index, std::move(result));
+  return step.repeat ? end_round(at, std::move(result)) : end_slot(at, std::move(result));
 }
 
-v1::Event Run::State::end_round(Scope& scope, std::uint32_t at, std::uint32_t index, v1::StepResult result) {
-  const Step& step = definition(*this, scope, at);
-  const Slot& slot = scope.steps[at].slots[index];
+v1::Event Run::State::end_round(const At& at, v1::StepResult result) {
+  const Step& step = definition(*this, at);
+  const Slot& slot = at.slot();
   result.set_iteration(slot.round);
-  v1::Event event = draft(slot_path(scope, at, index), slot.attempt);
+  v1::Event event = draft(slot_path(at), slot.attempt);
   v1::RoundVerdict verdict = v1::ROUND_VERDICT_STOPPED;
   if (result.status() == v1::STEP_STATUS_SUCCEEDED) {
-    StateEnvironment environment(*this, scope, at, index);
+    StateEnvironment environment(*this, at);
     environment.show_round(result);
     const bool readable =
         std::ranges::none_of(step.repeat->until.mentions(), [&](const workflows::MentionChain& chain) {
@@ -69,31 +79,31 @@ v1::Event Run::State::end_round(Scope& scope, std::uint32_t at, std::uint32_t in
   return event;
 }
 
-v1::Event Run::State::end_slot(Scope& scope, std::uint32_t at, std::uint32_t index, v1::StepResult result) {
-  const Step& step = definition(*this, scope, at);
-  if (!step.for_each) return end_step(scope, at, std::move(result));
-  v1::Event event = draft(slot_path(scope, at, index), scope.steps[at].slots[index].attempt);
-  event.mutable_element_ended()->set_index(index);
+v1::Event Run::State::end_slot(const At& at, v1::StepResult result) {
+  const Step& step = definition(*this, at);
+  if (!step.for_each) return end_step(at, std::move(result));
+  v1::Event event = draft(slot_path(at), at.slot().attempt);
+  event.mutable_element_ended()->set_index(at.index);
   *event.mutable_element_ended()->mutable_result() = std::move(result);
   return event;
 }
 
-v1::Event Run::State::end_step(Scope& scope, std::uint32_t at, v1::StepResult result) {
-  const Step& step = definition(*this, scope, at);
+v1::Event Run::State::end_step(const At& at, v1::StepResult result) {
+  const Step& step = definition(*this, at);
   if (result.status() == v1::STEP_STATUS_FAILED && step.on_error.kind == workflows::OnError::Kind::kUse) {
-    StateEnvironment environment(*this, scope, at);
+    StateEnvironment environment(*this, at.scope, at.position);
     const auto put = store(step.on_error.use->evaluate(environment));
     if (put) *result.mutable_output_json() = *put;
     if (!put) result = failed(v1::ERROR_KIND_EXPRESSION, put.error().message);
   }
-  v1::Event event = draft(step_path(scope, step));
+  v1::Event event = draft(step_path(at.scope, step));
   *event.mutable_step_ended()->mutable_result() = std::move(result);
   return event;
 }
 
-v1::Event Run::State::end_fan_out(Scope& scope, std::uint32_t at) {
-  const Step& step = definition(*this, scope, at);
-  const StepState& state = scope.steps[at];
+v1::Event Run::State::end_fan_out(const At& at) {
+  const Step& step = definition(*this, at);
+  const StepState& state = at.step();
   v1::StepResult result;
   std::string list = "[";
   for (const Slot& slot : state.slots) {
@@ -107,13 +117,13 @@ v1::Event Run::State::end_fan_out(Scope& scope, std::uint32_t at) {
       continue;
     }
     auto output = value(element);
-    if (!output) return end_step(scope, at, failed(v1::ERROR_KIND_INTERNAL, output.error().message));
+    if (!output) return end_step(at, failed(v1::ERROR_KIND_INTERNAL, output.error().message));
     list += to_text(**output);
   }
   const bool limited_element = result.limited();
   result = outcome(contents.put(list + "]"));
   result.set_limited(limited_element);
-  return end_step(scope, at, std::move(result));
+  return end_step(at, std::move(result));
 }
 
 // What a scope comes to once all its steps have ended.

@@ -73,7 +73,7 @@ bool Run::State::settled(const StepState& step) {
 void Run::State::close_execution(Execution& execution) {
   if (execution.closing) return;
   execution.closing = true;
-  outbox.push_back(Drop{{execution.path, execution.attempt, 0, 0}});
+  outbox.push_back(Drop{execution.key()});
   if (execution.inner) close_scope(*execution.inner);
 }
 
@@ -83,10 +83,9 @@ void Run::State::close_step(Scope& scope, std::uint32_t at) {
   step.closing = true;
   for (Slot& slot : step.slots) {
     if (slot.execution) close_execution(*slot.execution);
-    if (slot.phase == Slot::Phase::kBackoff) {
-      outbox.push_back(
-          Drop{{slot_path(scope, at, static_cast<std::uint32_t>(&slot - step.slots.data())), slot.attempt, 0, 0}});
-    }
+    if (slot.phase != Slot::Phase::kBackoff) continue;
+    const auto index = static_cast<std::uint32_t>(&slot - step.slots.data());
+    outbox.push_back(Drop{{slot_path({scope, at, index}), slot.attempt, 0, 0}});
   }
   consider(scope, at);
 }
@@ -213,7 +212,7 @@ Slot& Run::State::open_slot(Place& place) {
 }
 
 void Run::State::end_execution(Slot& slot) {
-  if (slot.execution) outbox.push_back(Drop{{slot.execution->path, slot.execution->attempt, 0, 0}});
+  if (slot.execution) outbox.push_back(Drop{slot.execution->key()});
   slot.execution.reset();
 }
 
@@ -317,8 +316,7 @@ void Run::State::start_execution(const v1::Event& event, const Place& place) {
   execution.attempt = event.attempt();
   if (started.timeout_us() > 0) {
     execution.timeout_due_us = event.at_us() + started.timeout_us();
-    outbox.push_back(
-        StartTimer{{execution.path, execution.attempt, 0, 0}, v1::TIMER_KIND_TIMEOUT, execution.timeout_due_us});
+    outbox.push_back(StartTimer{execution.key(), v1::TIMER_KIND_TIMEOUT, execution.timeout_due_us});
   }
   if (started.kind() == v1::STEP_KIND_PROMPT) return want_model(execution);
   if (started.kind() == v1::STEP_KIND_TOOL) {
@@ -366,8 +364,7 @@ void Run::State::apply_to_attempt(const v1::Event& event, const Place& place) {
       execution.repeat_due_us = event.model_call_repeated().at_us();
       if (execution.repeat_due_us <= event.at_us()) return want_model(execution);
       execution.phase = Phase::kModelBackoff;
-      outbox.push_back(StartTimer{{execution.path, execution.attempt, execution.turn, execution.sending},
-                                  v1::TIMER_KIND_REPEAT_CALL,
+      outbox.push_back(StartTimer{execution.key(execution.turn, execution.sending), v1::TIMER_KIND_REPEAT_CALL,
                                   execution.repeat_due_us});
       return;
     case v1::Event::kCallRefused:

@@ -1,8 +1,6 @@
 #include "runtime/run/run.h"
 
 #include <fmt/format.h>
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <nlohmann/json.hpp>
 
@@ -34,50 +32,48 @@ std::optional<Command> Run::next() {
 
 namespace {
 
-void outstanding_in(const Execution& execution, std::vector<Command>& commands);
-
-void outstanding_in(const Run::State& state, const Scope& scope, std::vector<Command>& commands) {
-  for (std::uint32_t at = 0; at < scope.steps.size(); ++at) {
-    const StepState& step = scope.steps[at];
-    if (step.phase == StepState::Phase::kEnded) continue;
-    for (std::uint32_t i = 0; i < step.slots.size(); ++i) {
-      const Slot& slot = step.slots[i];
-      if (slot.phase == Slot::Phase::kBackoff && !step.closing) {
-        commands.push_back(
-            StartTimer{{state.slot_path(scope, at, i), slot.attempt, 0, 0}, v1::TIMER_KIND_RETRY, slot.retry_due_us});
-      }
-      if (!slot.execution) continue;
-      outstanding_in(*slot.execution, commands);
-      if (slot.execution->inner) outstanding_in(state, *slot.execution->inner, commands);
-    }
-  }
-}
-
 void outstanding_in(const Execution& execution, std::vector<Command>& commands) {
   using Phase = Execution::Phase;
-  const CallKey key{execution.path, execution.attempt, execution.turn, execution.sending};
+  const CallKey key = execution.key(execution.turn, execution.sending);
   const bool in_flight = execution.phase == Phase::kModelInFlight;
   if (in_flight || (execution.phase == Phase::kModelWanted && !execution.closing)) {
     commands.push_back(ModelCall{key, execution.step->id, in_flight});
   }
   for (std::uint32_t i = 0; i < execution.calls.size(); ++i) {
     const ToolCallState& call = execution.calls[i];
-    if (!call.commanded || call.ended || call.in_doubt) continue;
-    if (execution.closing && !call.open_effect()) continue;
-    commands.push_back(ToolCall{{execution.path, execution.attempt, execution.turn, i + 1},
-                                call.tool,
-                                call.effect,
-                                call.key,
-                                call.arguments,
-                                call.started});
+    if (!call.commanded || call.ended || call.in_doubt || (execution.closing && !call.open_effect())) continue;
+    commands.push_back(
+        ToolCall{execution.key(execution.turn, i + 1), call.tool, call.effect, call.key, call.arguments, call.started});
   }
   if (execution.closing) return;
-  if (execution.phase == Phase::kModelBackoff)
+  if (execution.phase == Phase::kModelBackoff) {
     commands.push_back(StartTimer{key, v1::TIMER_KIND_REPEAT_CALL, execution.repeat_due_us});
-  if (execution.timeout_due_us > 0) {
-    commands.push_back(
-        StartTimer{{execution.path, execution.attempt, 0, 0}, v1::TIMER_KIND_TIMEOUT, execution.timeout_due_us});
   }
+  if (execution.timeout_due_us > 0) {
+    commands.push_back(StartTimer{execution.key(), v1::TIMER_KIND_TIMEOUT, execution.timeout_due_us});
+  }
+}
+
+void outstanding_in(const Run::State& state, Scope& scope, std::vector<Command>& commands) {
+  for (std::uint32_t position = 0; position < scope.steps.size(); ++position) {
+    const StepState& step = scope.steps[position];
+    for (std::uint32_t i = 0; i < step.slots.size() && step.phase == StepState::Phase::kRunning; ++i) {
+      const Slot& slot = step.slots[i];
+      if (slot.phase == Slot::Phase::kBackoff && !step.closing) {
+        const std::string path = state.slot_path({scope, position, i});
+        commands.push_back(StartTimer{{path, slot.attempt, 0, 0}, v1::TIMER_KIND_RETRY, slot.retry_due_us});
+      }
+      if (slot.execution) outstanding_in(*slot.execution, commands);
+      if (slot.execution && slot.execution->inner) outstanding_in(state, *slot.execution->inner, commands);
+    }
+  }
+}
+
+// "STEP_STATUS_SUCCEEDED" without its prefix, in lower case.
+std::string lower_name(std::string_view name, std::string_view prefix) {
+  std::string text(name.substr(prefix.size()));
+  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return text;
 }
 
 }  // namespace
@@ -114,13 +110,8 @@ void stamp(v1::Event& event, std::uint64_t previous_seq, std::int64_t previous_a
   event.clear_epoch();
   event.clear_digest();
   std::string bytes = previous_digest;
-  {
-    google::protobuf::io::StringOutputStream raw(&bytes);
-    google::protobuf::io::CodedOutputStream coded(&raw);
-    coded.SetSerializationDeterministic(true);  // NOLINT: a library's two-valued argument.
-    // StringOutputStream appends to what the string holds.
-    WEFT_CHECK(event.SerializeToCodedStream(&coded), "an event cannot be serialised");
-  }
+  // There is no map in an event, so that equal events are equal bytes.
+  WEFT_CHECK(event.AppendToString(&bytes), "an event cannot be serialised");
   event.set_digest(std::string(view(sha256(bytes)).substr(0, 16)));
   if (first) identity.Swap(event.mutable_run_submitted()->mutable_identity());
   event.set_seq(previous_seq + 1);
@@ -132,19 +123,12 @@ std::string Run::State::step_path(const Scope& scope, const workflows::Step& ste
   return scope.prefix + step.name;
 }
 
-std::string Run::State::slot_path(const Scope& scope, std::uint32_t at, std::uint32_t index) const {
-  const workflows::Step& step = definition(*this, scope, at);
-  const StepState& state = scope.steps[at];
-  std::string path = scope.prefix + step.name;
-  if (step.for_each) {
-    path += '[';
-    path += state.keys.empty() ? std::to_string(index) : state.keys[index];
-    path += ']';
-  }
-  if (step.repeat) {
-    path += '#';
-    path += std::to_string(index < state.slots.size() ? state.slots[index].round : 1);
-  }
+std::string Run::State::slot_path(const At& at) const {
+  const workflows::Step& step = definition(*this, at);
+  const StepState& state = at.step();
+  std::string path = at.scope.prefix + step.name;
+  if (step.for_each) path += fmt::format("[{}]", state.keys.empty() ? std::to_string(at.index) : state.keys[at.index]);
+  if (step.repeat) path += fmt::format("#{}", at.index < state.slots.size() ? state.slots[at.index].round : 1);
   return path;
 }
 
@@ -196,17 +180,6 @@ bool has_result(const StepState& step) {
   return step.result.status() == v1::STEP_STATUS_SUCCEEDED ||
          (step.result.status() == v1::STEP_STATUS_FAILED && step.result.has_output_json());
 }
-
-namespace {
-
-// "STEP_STATUS_SUCCEEDED" without its prefix, in lower case.
-std::string lower_name(std::string_view name, std::string_view prefix) {
-  std::string text(name.substr(prefix.size()));
-  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return text;
-}
-
-}  // namespace
 
 std::string status_name(v1::StepStatus status) {
   // An element that never ended was cancelled with its step.

@@ -33,6 +33,8 @@ inline constexpr std::uint32_t kSemantics = 1;
 // Elements of one for_each. Their keys fit one event.
 inline constexpr std::size_t kElementsMax = 100'000;
 inline constexpr std::size_t kElementKeyBytesMax = std::size_t{512} << 10;
+// A server that asks for a longer pause than this is not waited for.
+inline constexpr std::int64_t kRetryAfterUsMax = 600'000'000;
 // How long a cancelled run waits for calls that may change the world; then they are in doubt.
 inline constexpr std::int64_t kCancelGraceUs = 30'000'000;
 

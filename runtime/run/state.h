@@ -74,6 +74,8 @@ struct Execution {
   v1::Failure failure;
   std::shared_ptr<Scope> inner;  // Of a group.
   bool closing = false;          // Settles what is in flight, then ends.
+
+  CallKey key(std::uint32_t of_turn = 0, std::uint32_t call = 0) const { return {path, attempt, of_turn, call}; }
 };
 
 // One element of a step, or the step itself where it has no elements.
@@ -126,6 +128,15 @@ struct AgendaItem {
   std::weak_ptr<Scope> scope;
   std::uint32_t position = 0;
   std::uint32_t slot = 0;
+};
+
+// One slot of one step of one scope: the place that a decision is about.
+struct At {
+  Scope& scope;
+  std::uint32_t position = 0;
+  std::uint32_t index = 0;
+  StepState& step() const { return scope.steps[position]; }
+  Slot& slot() const { return step().slots[index]; }
 };
 
 // Where an event's path leads.
@@ -183,22 +194,21 @@ struct Run::State {
 
   // decide.cpp
   std::optional<v1::Event> decide();
-  std::optional<v1::Event> decide_step(Scope& scope, std::uint32_t position, std::uint32_t slot);
-  std::optional<v1::Event> decide_start(Scope& scope, std::uint32_t position);
-  std::optional<v1::Event> decide_slot(Scope& scope, std::uint32_t position, std::uint32_t slot);
-  std::optional<v1::Event> begin(Scope& scope, std::uint32_t position, std::uint32_t slot);
+  std::optional<v1::Event> decide_step(const At& at);
+  std::optional<v1::Event> decide_start(const At& at);
+  std::optional<v1::Event> decide_slot(const At& at);
+  std::optional<v1::Event> begin(const At& at);
   // Fills in the elements' keys; the result where they cannot be told apart.
-  std::optional<v1::StepResult> element_keys(Scope& scope, std::uint32_t position, const Json& items,
-                                             v1::FanOutStarted& fan_out);
+  std::optional<v1::StepResult> element_keys(const At& at, const Json& items, v1::FanOutStarted& fan_out);
   v1::Event run_end();
 
   // finish.cpp: from how an attempt, a round or a fan-out went to the event that says so.
   enum class Again : std::uint8_t { kNever, kMay };
-  v1::Event finish(Scope& scope, std::uint32_t position, std::uint32_t slot, v1::StepResult result, Again again);
-  v1::Event end_round(Scope& scope, std::uint32_t position, std::uint32_t slot, v1::StepResult result);
-  v1::Event end_slot(Scope& scope, std::uint32_t position, std::uint32_t slot, v1::StepResult result);
-  v1::Event end_step(Scope& scope, std::uint32_t position, v1::StepResult result);
-  v1::Event end_fan_out(Scope& scope, std::uint32_t position);
+  v1::Event finish(const At& at, v1::StepResult result, Again again);
+  v1::Event end_round(const At& at, v1::StepResult result);
+  v1::Event end_slot(const At& at, v1::StepResult result);
+  v1::Event end_step(const At& at, v1::StepResult result);
+  v1::Event end_fan_out(const At& at);
   v1::StepResult scope_result(Scope& scope);
 
   // agent.cpp: model turns and tool calls.
@@ -207,14 +217,14 @@ struct Run::State {
   void issue_tools(Execution& execution);
   ToolCallState plan_call(const Execution& execution, const std::vector<std::string>* allowed, std::string_view tool,
                           std::string_view wire_name, const v1::Content& arguments);
-  std::optional<v1::Event> decide_execution(Scope& scope, std::uint32_t position, std::uint32_t slot);
-  std::optional<v1::Event> decide_model_failure(Scope& scope, std::uint32_t position, std::uint32_t slot);
+  std::optional<v1::Event> decide_execution(const At& at);
+  std::optional<v1::Event> decide_model_failure(const At& at);
   std::optional<v1::Event> decide_tools(Execution& execution);
   v1::StepResult answer_result(const Execution& execution);
 
   // Names and drafts.
   std::string step_path(const Scope& scope, const workflows::Step& step) const;
-  std::string slot_path(const Scope& scope, std::uint32_t position, std::uint32_t slot) const;
+  std::string slot_path(const At& at) const;
   Result<std::shared_ptr<const Json>> json(const v1::Content& content);
   // What `steps.X.output` reads: the value, or an agent's text. REQUIRES: has_output(result).
   Result<std::shared_ptr<const Json>> value(const v1::StepResult& result);
@@ -225,10 +235,15 @@ struct Run::State {
 inline const workflows::Step& definition(const Run::State& state, const Scope& scope, std::uint32_t position) {
   return state.workflow->step(scope.definition->steps[position]);
 }
+inline const workflows::Step& definition(const Run::State& state, const At& at) {
+  return definition(state, at.scope, at.position);
+}
 v1::Event draft(std::string path, std::uint32_t attempt = 0, std::uint32_t turn = 0, std::uint32_t call = 0);
 v1::StepResult failed(v1::ErrorKind kind, std::string message, std::uint32_t attempts = 1);
 // Succeeded with this output, or failed where it could not be had.
 v1::StepResult outcome(Result<v1::Content> output, v1::ErrorKind otherwise = v1::ERROR_KIND_EXPRESSION);
+// Whether a failure of this kind is tried again at all (`retry.on` where it is given).
+bool retries(const workflows::Retry& retry, v1::ErrorKind kind);
 bool has_result(const StepState& step);  // Succeeded, or failed with `on_error: {use}`.
 bool has_output(const v1::StepResult& result);
 std::string status_name(v1::StepStatus status);

@@ -109,7 +109,7 @@ bool socket_answers(const std::string& path) {
 }
 
 Status clear_dead_socket(const std::string& path) {
-  struct stat found {};
+  struct stat found{};
   if (::lstat(path.c_str(), &found) != 0) return {};
   if (!S_ISSOCK(found.st_mode)) return failed_precondition(fmt::format("{} exists and is no socket", path));
   if (socket_answers(path)) return failed_precondition(fmt::format("another server listens on {}", path));

@@ -15,9 +15,9 @@ inline constexpr std::size_t kUnixPathMax = 107;
 
 struct Address {
   enum class Kind : std::uint8_t { kUnix, kTcp } kind = Kind::kTcp;
-  std::string path;   // kUnix
-  std::string host;   // kTcp: "127.0.0.1" or "[::1]".
-  int port = 0;       // kTcp; 0 picks one.
+  std::string path;  // kUnix
+  std::string host;  // kTcp: "127.0.0.1" or "[::1]".
+  int port = 0;      // kTcp; 0 picks one.
   bool operator==(const Address&) const = default;
 };
 

@@ -1,7 +1,7 @@
 // Calls that follow a run: Watch and Wait. Runs wake them, one thread serves them.
 //
-// An engine's thread tells a follower that its run advanced, and must not wait for anything; reading events and answering
-// a client takes longer. So a wake-up is only noted, and attended to here.
+// An engine's thread tells a follower that its run advanced, and must not wait for anything; reading events and
+// answering a client takes longer. So a wake-up is only noted, and attended to here.
 #pragma once
 
 #include <condition_variable>
@@ -53,10 +53,10 @@ class Followers {
   std::mutex mutex_;
   std::condition_variable woken_;
   std::map<const Follower*, Place> places_;
-  std::deque<const Follower*> queue_;    // Each at most once.
+  std::deque<const Follower*> queue_;  // Each at most once.
   bool closed_ = false;
   bool stopping_ = false;
-  std::thread thread_;                   // Last: it uses the rest.
+  std::thread thread_;  // Last: it uses the rest.
 };
 
 }  // namespace weft::server

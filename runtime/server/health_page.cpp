@@ -40,9 +40,9 @@ class HttplibHealthPage final : public HealthPage {
       response.set_content(draining_ ? "draining\n" : "ok\n", "text/plain");
     });
     const std::string host = address.host == "[::1]" ? "::1" : address.host;
-    const int port = address.port == 0                                ? server_.bind_to_any_port(host)
+    const int port = address.port == 0                          ? server_.bind_to_any_port(host)
                      : server_.bind_to_port(host, address.port) ? address.port
-                                                                      : -1;
+                                                                : -1;
     if (port < 0) return failed_precondition(fmt::format("cannot listen on {}: the port is taken", to_text(address)));
     address_ = fmt::format("{}:{}", address.host, port);
     thread_ = std::thread([this] { server_.listen_after_bind(); });

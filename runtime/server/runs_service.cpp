@@ -3,8 +3,8 @@
 
 namespace weft::server {
 
-grpc::ServerUnaryReactor* RunsService::Submit(grpc::CallbackServerContext* context, const v1::RunsSubmitRequest* request,
-                                              v1::RunsSubmitResponse* response) {
+grpc::ServerUnaryReactor* RunsService::Submit(grpc::CallbackServerContext* context,
+                                              const v1::RunsSubmitRequest* request, v1::RunsSubmitResponse* response) {
   auto* reactor = context->DefaultReactor();
   // W3C Trace Context comes as a header from clients that know nothing of weft's field.
   const auto header = context->client_metadata().find("traceparent");
@@ -38,8 +38,8 @@ grpc::ServerUnaryReactor* RunsService::Wait(grpc::CallbackServerContext* context
   return start_wait(api_, followers_, context, *request, response);
 }
 
-grpc::ServerUnaryReactor* RunsService::Cancel(grpc::CallbackServerContext* context, const v1::RunsCancelRequest* request,
-                                              v1::RunsCancelResponse* response) {
+grpc::ServerUnaryReactor* RunsService::Cancel(grpc::CallbackServerContext* context,
+                                              const v1::RunsCancelRequest* request, v1::RunsCancelResponse* response) {
   auto* reactor = context->DefaultReactor();
   api_.cancel(*request, answer_later(reactor, response));
   return reactor;

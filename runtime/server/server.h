@@ -19,7 +19,7 @@ inline constexpr std::size_t kMessageBytesMax = std::size_t{64} << 20;
 inline constexpr Duration kWatchStallMax{30'000'000};
 
 struct Listen {
-  std::string address;                                       // runtime/server/address.h says which.
+  std::string address;  // runtime/server/address.h says which.
   enum class IfTaken : std::uint8_t { kFail, kLeaveOut } if_taken = IfTaken::kFail;
 };
 
@@ -40,9 +40,9 @@ class Server {
   // Listens when it returns. `api` outlives the server. Errors: INVALID_ARGUMENT (an address that is not allowed),
   // FAILED_PRECONDITION (one that is taken).
   static Result<std::unique_ptr<Server>> start(engine::Api& api, const ServerOptions& options);
-  virtual ~Server() = default;                               // Stops.
-  virtual std::vector<std::string> grpc_addresses() const = 0;   // With the ports that were picked.
-  virtual std::string http_address() const = 0;              // Empty: none.
+  virtual ~Server() = default;                                  // Stops.
+  virtual std::vector<std::string> grpc_addresses() const = 0;  // With the ports that were picked.
+  virtual std::string http_address() const = 0;                 // Empty: none.
   // Health says NOT_SERVING and /readyz 503; calls are still answered.
   virtual void set_draining() = 0;
   // Ends watches and waits with UNAVAILABLE, lets other calls finish within `patience`, and closes. Once.

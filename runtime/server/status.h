@@ -1,8 +1,8 @@
 // Errors as gRPC carries them: code, sentence, and `google.rpc.Status` in `grpc-status-details-bin`.
 //
 // Of an Error's details, a key that ends in ":LINE:COLUMN" becomes a violation of BadRequest, `reason` becomes
-// ErrorInfo.reason (otherwise the code's name), `retry_after_ms` becomes RetryInfo, `limit` becomes QuotaFailure; all but
-// places are in ErrorInfo.metadata too. Reading it back gives the same Error.
+// ErrorInfo.reason (otherwise the code's name), `retry_after_ms` becomes RetryInfo, `limit` becomes QuotaFailure; all
+// but places are in ErrorInfo.metadata too. Reading it back gives the same Error.
 #pragma once
 
 #include <grpcpp/support/status.h>

@@ -97,14 +97,14 @@ class WaitCall final : public grpc::ServerUnaryReactor, public Follower {
 
   engine::Api& api_;
   Followers& followers_;
-  v1::RunsWaitResponse* const response_;     // gRPC's, until Finish.
+  v1::RunsWaitResponse* const response_;  // gRPC's, until Finish.
   std::string run_id_;
   Duration due_{};
   std::shared_ptr<WaitCall> self_;
   std::atomic<bool> advanced_{false};
 
   std::mutex mutex_;
-  bool finished_ = false;                    // Guarded by mutex_.
+  bool finished_ = false;  // Guarded by mutex_.
 };
 
 }  // namespace

@@ -51,8 +51,7 @@ class ProgressQueue {
   void drop_turn(const v1::Event& ended) {
     const std::lock_guard lock(mutex_);
     std::erase_if(items_, [&](const v1::Progress& item) {
-      const bool gone =
-          item.path() == ended.path() && item.attempt() == ended.attempt() && item.turn() == ended.turn();
+      const bool gone = item.path() == ended.path() && item.attempt() == ended.attempt() && item.turn() == ended.turn();
       if (gone) bytes_ -= item.text().size() + item.reasoning().size();
       return gone;
     });
@@ -161,9 +160,9 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::RunsWatchResponse>, 
   }
 
   void cut_off() {
-    finish_resumable(
-        resource_exhausted(fmt::format("cut off: nothing was read for {}; watch again from next_seq", to_text(stall_max_)))
-            .with("limit", "watch_stall_max"));
+    finish_resumable(resource_exhausted(fmt::format("cut off: nothing was read for {}; watch again from next_seq",
+                                                    to_text(stall_max_)))
+                         .with("limit", "watch_stall_max"));
   }
 
   void finish_resumable(Error error) {
@@ -219,9 +218,9 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::RunsWatchResponse>, 
 
   // Guarded by mutex_.
   std::mutex mutex_;
-  std::deque<v1::Event> page_;               // Read and not yet sent.
-  std::uint64_t next_seq_ = 1;               // The first event that is not on its way to the client.
-  v1::RunsWatchResponse message_;            // gRPC's while writing_.
+  std::deque<v1::Event> page_;     // Read and not yet sent.
+  std::uint64_t next_seq_ = 1;     // The first event that is not on its way to the client.
+  v1::RunsWatchResponse message_;  // gRPC's while writing_.
   bool writing_ = false;
   bool last_ = false;
   Duration write_started_{};

@@ -26,8 +26,8 @@ Answer answer(const std::vector<const char*>& arguments) {
 }  // namespace
 
 TEST_CASE("run takes inputs, labels and a request id, in any order") {
-  const auto options = command<RunOptions>(
-      {"run", "-i", "a=1", "flow.yaml", "--input", "b=x y", "--label", "team=a", "--request-id", "r1", "--root", "/src"});
+  const auto options = command<RunOptions>({"run", "-i", "a=1", "flow.yaml", "--input", "b=x y", "--label", "team=a",
+                                            "--request-id", "r1", "--root", "/src"});
   CHECK(options.file == "flow.yaml");
   CHECK(options.start.inputs == std::vector<std::string>{"a=1", "b=x y"});
   CHECK(options.start.labels == std::vector<std::string>{"team=a"});

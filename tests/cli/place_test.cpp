@@ -44,7 +44,8 @@ TEST_CASE("an option wins over its variable, a server over a store") {
   const Folder folder;
   Global global;
   CHECK(found(global, variables({{"WEFT_STORE", "x.db"}}), folder.path()).store == (folder / "x.db"));
-  CHECK(found(global, variables({{"WEFT_SERVER", "unix:/s"}, {"WEFT_STORE", "x.db"}}), folder.path()).server == "unix:/s");
+  CHECK(found(global, variables({{"WEFT_SERVER", "unix:/s"}, {"WEFT_STORE", "x.db"}}), folder.path()).server ==
+        "unix:/s");
   global.store = "y.db";
   const Place named = found(global, variables({{"WEFT_SERVER", "unix:/s"}, {"WEFT_STORE", "x.db"}}), folder.path());
   CHECK(named.server.empty());

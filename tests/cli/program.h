@@ -10,7 +10,7 @@
 namespace weft::cli {
 
 struct Outcome {
-  int exit = -1;             // 128 + N where signal N ended it.
+  int exit = -1;  // 128 + N where signal N ended it.
   std::string out;
   std::string err;
 };
@@ -28,11 +28,11 @@ class Program {
   std::string wait_for_out(const std::string& part);
   std::string wait_for_err(const std::string& part);
   void signal(int number);
-  Outcome wait();            // Until it ends; fails the test after kPatience.
+  Outcome wait();  // Until it ends; fails the test after kPatience.
   pid_t pid() const { return pid_; }
 
  private:
-  bool read_some();          // False where both streams have ended.
+  bool read_some();  // False where both streams have ended.
 
   pid_t pid_ = -1;
   int out_ = -1;

@@ -90,7 +90,8 @@ TEST_CASE("graph draws a file as a tree, and for Mermaid and Graphviz") {
   const Outcome tree = run_program(folder.path(), {"graph", "hello.yaml"});
   CHECK(tree.exit == 0);
   CHECK(tree.out.starts_with("hello\n└─ greet  prompt"));
-  CHECK(run_program(folder.path(), {"graph", "hello.yaml"}, {{"LC_ALL", "C"}}).out.find("`- greet") != std::string::npos);
+  CHECK(run_program(folder.path(), {"graph", "hello.yaml"}, {{"LC_ALL", "C"}}).out.find("`- greet") !=
+        std::string::npos);
   CHECK(run_program(folder.path(), {"graph", "hello.yaml", "--format", "mermaid"}).out.starts_with("graph TD\n"));
   CHECK(run_program(folder.path(), {"graph", "hello.yaml", "--format", "dot"}).out.starts_with("digraph "));
   CHECK(json_of(run_program(folder.path(), {"graph", "hello.yaml", "-o", "json"}).out)["steps"][0]["path"] == "greet");

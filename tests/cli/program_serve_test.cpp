@@ -90,8 +90,8 @@ TEST_CASE("serve refuses addresses that others could reach, and a port that is t
   Program first(folder.path(), kServe);
   const std::string ready = first.wait_for_out("\n");
   const Folder other;
-  const Outcome taken =
-      run_program(other.path(), {"serve", "--http", "127.0.0.1:0", "--listen", "127.0.0.1:" + word(ready, " grpc=127.0.0.1:")});
+  const Outcome taken = run_program(
+      other.path(), {"serve", "--http", "127.0.0.1:0", "--listen", "127.0.0.1:" + word(ready, " grpc=127.0.0.1:")});
   CHECK(taken.exit == 1);
   CHECK(taken.err.find("is taken") != std::string::npos);
 }

@@ -28,7 +28,8 @@ class Story {
     next(path).mutable_fan_out_started()->set_count(count);
     tell();
   }
-  void model_started(const std::string& path, std::uint32_t turn, std::uint32_t sending = 1, std::uint32_t attempt = 1) {
+  void model_started(const std::string& path, std::uint32_t turn, std::uint32_t sending = 1,
+                     std::uint32_t attempt = 1) {
     auto& started = *next(path, attempt, turn, sending).mutable_model_call_started();
     started.set_provider("deepseek");
     started.set_model("deepseek-flash");

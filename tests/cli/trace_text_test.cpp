@@ -90,7 +90,7 @@ TEST_CASE("what failed, was retried, lost or is in doubt says so") {
   CHECK(has(text, "failed: rate_limit (HTTP 429): the server said no  hit - / miss - / out -  -"));
   CHECK(has(text, "lost, cost unknown"));
   CHECK(has(text, "in doubt: weft crashed meanwhile"));
-  CHECK(has(text, "fine"));
+  CHECK(has(text, "✓ fine  set"));
   CHECK_FALSE(has(text, "\x1b"));
   const std::string failed = shown(story, {.full = false, .failed = true});
   CHECK(has(failed, "in doubt"));

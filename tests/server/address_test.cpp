@@ -5,7 +5,8 @@
 namespace weft::server {
 
 TEST_CASE("only addresses that no other machine reaches are taken") {
-  for (const char* text : {"0.0.0.0:7460", "192.168.1.4:80", "[::]:1", "example.com:80", ":7460", "127.0.0.1.nip.io:1"}) {
+  for (const char* text :
+       {"0.0.0.0:7460", "192.168.1.4:80", "[::]:1", "example.com:80", ":7460", "127.0.0.1.nip.io:1"}) {
     INFO(text);
     const auto address = parse_address(text);
     REQUIRE_FALSE(address);
@@ -26,7 +27,8 @@ TEST_CASE("an address reads back as it was written") {
 }
 
 TEST_CASE("a port that is none, and a path too long for the kernel, are refused in words") {
-  for (const char* text : {"127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:1x", "unix:", ""}) {
+  for (const char* text :
+       {"127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:1x", "unix:", ""}) {
     INFO(text);
     CHECK_FALSE(parse_address(text));
   }

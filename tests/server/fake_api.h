@@ -21,8 +21,8 @@ class FakeApi final : public engine::Api {
   void end(const std::string& id, v1::RunStatus status = v1::RUN_STATUS_SUCCEEDED);
   void set_status(const std::string& id, v1::RunStatus status);
   void progress(const std::string& id, const v1::Progress& progress);
-  std::string add_content(std::string bytes);   // Its SHA-256.
-  void wait_for_watchers(const std::string& id, std::size_t count);   // That still live.
+  std::string add_content(std::string bytes);                        // Its SHA-256.
+  void wait_for_watchers(const std::string& id, std::size_t count);  // That still live.
   v1::RunsSubmitRequest last_submission() const;
 
   // What the server asks.

@@ -274,7 +274,7 @@ TEST_CASE("a unix socket is the owner's alone, and goes with the server") {
   ServerOptions options;
   options.grpc.push_back({"unix:" + path});
   auto server = started(api, options);
-  struct stat found {};
+  struct stat found{};
   REQUIRE(::stat(path.c_str(), &found) == 0);
   CHECK((found.st_mode & 0777) == 0600);
   grpc::ClientContext context;

@@ -36,9 +36,9 @@ TEST_CASE("an error keeps its code, sentence and facts over the wire") {
 }
 
 TEST_CASE("every error names its reason and whose it is") {
-  const auto info = detail<google::rpc::ErrorInfo>(to_grpc(aborted("stale")));
-  CHECK(info.reason() == "ABORTED");
-  CHECK(info.domain() == "weft");
+  const auto facts = detail<google::rpc::ErrorInfo>(to_grpc(aborted("stale")));
+  CHECK(facts.reason() == "ABORTED");
+  CHECK(facts.domain() == "weft");
   CHECK(detail<google::rpc::ErrorInfo>(to_grpc(aborted("stale").with("reason", "STALE_EPOCH"))).reason() ==
         "STALE_EPOCH");
 }
@@ -54,8 +54,8 @@ TEST_CASE("places in a file become field violations, in their order, and come ba
 }
 
 TEST_CASE("a reached limit says which, and when to try again") {
-  const grpc::Status status =
-      to_grpc(resource_exhausted("20000 runs are active").with("limit", "runs_active_max").with("retry_after_ms", "1500"));
+  const grpc::Status status = to_grpc(
+      resource_exhausted("20000 runs are active").with("limit", "runs_active_max").with("retry_after_ms", "1500"));
   CHECK(detail<google::rpc::QuotaFailure>(status).violations(0).subject() == "runs_active_max");
   CHECK(detail<google::rpc::QuotaFailure>(status).violations(0).description() == "20000 runs are active");
   CHECK(detail<google::rpc::RetryInfo>(status).retry_delay().seconds() == 1);
@@ -68,9 +68,9 @@ TEST_CASE("what would not fit into a client's metadata is left out and counted")
   const grpc::Status status = to_grpc(error);
   CHECK(status.error_message().size() <= kErrorMessageBytesMax);
   CHECK(status.error_details().size() < 6'000);
-  const auto info = detail<google::rpc::ErrorInfo>(status);
+  const auto facts = detail<google::rpc::ErrorInfo>(status);
   const int kept = detail<google::rpc::BadRequest>(status).field_violations_size();
-  CHECK(info.metadata().at("details_left_out") == std::to_string(200 - kept));
+  CHECK(facts.metadata().at("details_left_out") == std::to_string(200 - kept));
 }
 
 TEST_CASE("a status without details is still an error with its code") {

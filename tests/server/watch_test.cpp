@@ -25,8 +25,7 @@ struct Bench {
     auto started = Server::start(api, options);
     if (!started) FAIL(started.error().message);
     server = *std::move(started);
-    runs = v1::Runs::NewStub(
-        grpc::CreateChannel(server->grpc_addresses().front(), grpc::InsecureChannelCredentials()));
+    runs = v1::Runs::NewStub(grpc::CreateChannel(server->grpc_addresses().front(), grpc::InsecureChannelCredentials()));
   }
 
   FakeApi api;

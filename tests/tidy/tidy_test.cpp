@@ -150,7 +150,8 @@ TEST_CASE("banned words are absent, each with what to write instead") {
   };
   std::vector<std::string> faults;
   for (const Source& source : sources()) {
-    if (source.path.starts_with("tests/tidy/")) continue;
+    // Here the words are named, and there they are what a scripted review looks for.
+    if (source.path.starts_with("tests/tidy/") || source.path == "tests/sim/script_test.cpp") continue;
     for (std::size_t i = 0; i < source.lines.size(); ++i) {
       for (const auto& [word, instead] : banned) {
         const bool test_only = source.path.starts_with("tests/") && instead == "RE2: linear time on hostile input";

@@ -5,7 +5,7 @@
 // GET /stats -> {calls, stream, maxInflight}; GET /reset
 import http from 'node:http';
 const port = +(process.argv[2] ?? process.env.PORT ?? 18181);
-let calls = 0, streamed = 0, inflight = 0, maxInflight = 0, id = 0;
+let calls = 0, streamed = 0, inflight = 0, maxInflight = 0, id = 0, waits = 0, lateMs = 0;
 const usage = { prompt_tokens: 120, completion_tokens: 12, total_tokens: 132, prompt_tokens_details: { cached_tokens: 64 } };
 const srv = http.createServer((req, res) => {
   if (req.method === 'GET') {
@@ -20,7 +20,8 @@ const srv = http.createServer((req, res) => {
   req.on('data', d => body += d);
   req.on('end', () => {
     inflight++; if (inflight > maxInflight) maxInflight = inflight;
-    const go = () => { inflight--; calls++; reply(JSON.parse(body), res); };
+    const from = performance.now();
+    const go = () => { waits++; lateMs += performance.now() - from - lat; inflight--; calls++; reply(JSON.parse(body), res); };
     lat > 0 ? setTimeout(go, lat) : go();
   });
 });
@@ -46,3 +47,5 @@ function reply(b, res) {
 }
 srv.keepAliveTimeout = 60000;
 srv.listen(port, '127.0.0.1', 4096, () => console.log('fake-llm on ' + srv.address().port));
+// SIGUSR2: says how much later than asked the answers since the last time left, on average. Timers of Node are late by up to 1 ms.
+process.on('SIGUSR2', () => { console.log('fake-llm late ' + (waits ? lateMs / waits : 0).toFixed(3)); waits = lateMs = 0; });
