@@ -20,7 +20,7 @@ class Sha256 {
  public:
   Sha256();
   ~Sha256();
-  Sha256(const Sha256& other);             // Goes on from where the other is.
+  Sha256(const Sha256& other);  // Goes on from where the other is.
   Sha256& operator=(const Sha256& other);
 
   void update(std::string_view bytes);

@@ -14,8 +14,8 @@ std::uint64_t SystemEntropy::next() {
 
 std::string new_id(Time now, Entropy& entropy) {
   constexpr char kAlphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
-  auto milliseconds = static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count());
+  auto milliseconds =
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count());
   std::string id(26, '0');
   for (int i = 9; i >= 0; --i, milliseconds >>= 5) id[static_cast<std::size_t>(i)] = kAlphabet[milliseconds & 31];
   std::uint64_t high = entropy.next();

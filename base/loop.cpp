@@ -56,6 +56,8 @@ struct Loop::State {
   }
 
   void on_wake() {
+    // Read before the queue: what was posted before stop() is then in it, and still runs.
+    const bool stop = stopping.exchange(false);
     std::vector<Task> tasks;
     {
       const std::lock_guard lock(mutex);
@@ -66,7 +68,7 @@ struct Loop::State {
       task = nullptr;  // What a task holds goes before the next one runs.
     }
     if (!timers.empty() && timers.begin()->first.first <= uv_hrtime()) run_timers();
-    if (stopping.exchange(false)) uv_stop(&loop);
+    if (stop) uv_stop(&loop);
   }
 
   void arm() {

@@ -32,7 +32,8 @@ Result<Duration> parse_duration(std::string_view text) {
   if (unit == "h") factor = 3'600'000'000;
   if (unit == "d") factor = 86'400'000'000;
   if (error != std::errc{} || factor == 0 || number < 0) {
-    return invalid_argument(fmt::format("\"{}\" is no duration; write a number and a unit: 250ms, 30s, 5m, 24h, 7d", text));
+    return invalid_argument(
+        fmt::format("\"{}\" is no duration; write a number and a unit: 250ms, 30s, 5m, 24h, 7d", text));
   }
   if (number > kMax / factor) return out_of_range(fmt::format("the duration {} is longer than 366d", text));
   return Duration(number * factor);

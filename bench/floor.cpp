@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -105,7 +106,7 @@ Status run(const Arguments& arguments) {
   const auto steps = static_cast<double>(runs * kSteps);
   Json row = Json::object();
   row["engine"] = "floor: bare SQLite";
-  row["variant"] = sync;
+  row["variant"] = std::getenv("LD_PRELOAD") == nullptr ? sync : sync + ", sync + 2 ms";
   row["n"] = runs;
   row["c"] = in_flight;
   row["runs_s"] = std::round(static_cast<double>(runs) / seconds * 10) / 10;

@@ -36,13 +36,13 @@ double file_bytes(const std::string& path) {
 
 double syncs_per_second(const std::string& path) {
   constexpr std::chrono::milliseconds kLasts{300};
-  const int file = ::open(path.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+  const int file = ::open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
   if (file < 0) return 0;
   const std::array<char, 4096> page{};
   std::size_t syncs = 0;
   const auto begun = std::chrono::steady_clock::now();
   while (std::chrono::steady_clock::now() - begun < kLasts) {
-    if (::write(file, page.data(), page.size()) < 0 || ::fdatasync(file) != 0) break;
+    if (::pwrite(file, page.data(), page.size(), 0) < 0 || ::fdatasync(file) != 0) break;
     ++syncs;
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();

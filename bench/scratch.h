@@ -23,8 +23,8 @@ class Scratch {
 };
 
 double file_bytes(const std::string& path);  // 0 where there is none.
-// How many times a second 4 KiB can be appended to a file and synced, one after the other: what one durable commit of
-// one row costs at least.
+// How many times a second 4 KiB within a file can be overwritten and synced, one after the other: what one durable
+// commit costs at least.
 double syncs_per_second(const std::string& path);
 
 // One more line of a file, for the table.

@@ -44,7 +44,8 @@ std::vector<Row> read_rows(std::istream& in) {
     if (!json || !json->is_object()) continue;
     const auto text = [&](const char* key) { return json->contains(key) ? json->at(key).get<std::string>() : ""; };
     const std::string variant = text("variant");
-    const std::string engine = text("engine") + (variant.empty() ? "" : ", " + variant);
+    std::string engine = text("engine") + (variant.empty() ? "" : ", " + variant);
+    if (!engine.starts_with("weft") && !engine.starts_with("floor")) engine = "foreign: " + engine;
     const std::string latency = json->contains("latMs") ? to_text(json->at("latMs")) : "";
     const double in_flight = json->value("c", 0.0);
     auto row = std::ranges::find_if(rows, [&](const Row& known) {
@@ -72,6 +73,8 @@ void print(const std::vector<Row>& rows, const std::vector<std::string>& columns
   }
 }
 
+bool is_slowed(const std::string& engine) { return engine.find("sync + 2 ms") != std::string::npos; }
+
 void print_ratios(const std::vector<Row>& rows, const std::string& column) {
   const auto number = [&](const Row& row) {
     const auto found = row.numbers.find(column);
@@ -80,7 +83,8 @@ void print_ratios(const std::vector<Row>& rows, const std::string& column) {
   for (const Row& weft : rows) {
     if (!weft.engine.starts_with("weft")) continue;
     for (const Row& other : rows) {
-      const bool same = other.in_flight == weft.in_flight && other.latency == weft.latency;
+      const bool same = other.in_flight == weft.in_flight && other.latency == weft.latency &&
+                        is_slowed(other.engine) == is_slowed(weft.engine);
       if (!same || other.engine.starts_with("weft") || number(other) == 0) continue;
       fmt::print("- {} at {}{}: {:.2f} of the {} of {}\n", weft.engine, weft.in_flight,
                  weft.latency.empty() ? "" : ", model " + weft.latency + " ms", number(weft) / number(other), column,

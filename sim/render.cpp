@@ -25,14 +25,9 @@ Rendered render(const Request& request) {
 
   for (const Message& message : request.messages) {
     switch (message.role) {
-      case Role::kSystem:
-        continue;
-      case Role::kUser:
-        text.append("<|user|>").append(message.text).append("<|end|>");
-        break;
-      case Role::kTool:
-        text.append("<|tool|>").append(message.text).append("<|end|>");
-        break;
+      case Role::kSystem: continue;
+      case Role::kUser: text.append("<|user|>").append(message.text).append("<|end|>"); break;
+      case Role::kTool: text.append("<|tool|>").append(message.text).append("<|end|>"); break;
       case Role::kAssistant:
         // Without tools the provider drops what the model thought in earlier turns.
         text +=

@@ -152,8 +152,7 @@ class TypeChecker {
         check_cases(draft_, id, value);
         return Type::of(Type::Kind::kString);
       }
-      case StepKind::kGroup:
-        return check_group(std::get<GroupBody>(step.body).scope, inside);
+      case StepKind::kGroup: return check_group(std::get<GroupBody>(step.body).scope, inside);
     }
     return Type();
   }

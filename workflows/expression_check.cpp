@@ -111,48 +111,29 @@ Type Checker::visit(Node& node) {
   switch (node.kind) {
     case NodeKind::kLiteral:
       switch (node.value.kind) {
-        case Value::Kind::kNull:
-          return Type::of(Kind::kNull);
-        case Value::Kind::kBool:
-          return Type::of(Kind::kBoolean);
-        case Value::Kind::kInt:
-          return Type::of(Kind::kInteger);
-        case Value::Kind::kDouble:
-          return Type::of(Kind::kNumber);
-        default:
-          return Type::of(Kind::kString);
+        case Value::Kind::kNull: return Type::of(Kind::kNull);
+        case Value::Kind::kBool: return Type::of(Kind::kBoolean);
+        case Value::Kind::kInt: return Type::of(Kind::kInteger);
+        case Value::Kind::kDouble: return Type::of(Kind::kNumber);
+        default: return Type::of(Kind::kString);
       }
     case NodeKind::kRoot:
     case NodeKind::kLocal:
     case NodeKind::kStep:
     case NodeKind::kSelect:
-    case NodeKind::kIndex:
-      return path(node);
-    case NodeKind::kList:
-      return list(node);
-    case NodeKind::kMap:
-      return map(node);
-    case NodeKind::kNot:
-      need_boolean(*node.children[0], visit(*node.children[0]));
-      return Type::of(Kind::kBoolean);
-    case NodeKind::kNegate:
-      return negate(node);
-    case NodeKind::kBinary:
-      return binary(node);
+    case NodeKind::kIndex: return path(node);
+    case NodeKind::kList: return list(node);
+    case NodeKind::kMap: return map(node);
+    case NodeKind::kNot: need_boolean(*node.children[0], visit(*node.children[0])); return Type::of(Kind::kBoolean);
+    case NodeKind::kNegate: return negate(node);
+    case NodeKind::kBinary: return binary(node);
     case NodeKind::kAnd:
-    case NodeKind::kOr:
-      return connective(node);
-    case NodeKind::kCoalesce:
-      return coalesce(node);
-    case NodeKind::kConditional:
-      return conditional(node);
-    case NodeKind::kHas:
-      visit(*node.children[0]);
-      return Type::of(Kind::kBoolean);
-    case NodeKind::kCall:
-      return call(node);
-    case NodeKind::kMacro:
-      return macro(node);
+    case NodeKind::kOr: return connective(node);
+    case NodeKind::kCoalesce: return coalesce(node);
+    case NodeKind::kConditional: return conditional(node);
+    case NodeKind::kHas: visit(*node.children[0]); return Type::of(Kind::kBoolean);
+    case NodeKind::kCall: return call(node);
+    case NodeKind::kMacro: return macro(node);
   }
   return {};
 }
@@ -160,20 +141,11 @@ Type Checker::visit(Node& node) {
 Type Checker::path(Node& node) {
   Type type;
   switch (node.kind) {
-    case NodeKind::kRoot:
-      type = root(node);
-      break;
-    case NodeKind::kLocal:
-      type = locals_[node.slot];
-      break;
-    case NodeKind::kStep:
-      type = step(node);
-      break;
-    case NodeKind::kSelect:
-      type = select(node);
-      break;
-    default:
-      type = index(node);
+    case NodeKind::kRoot: type = root(node); break;
+    case NodeKind::kLocal: type = locals_[node.slot]; break;
+    case NodeKind::kStep: type = step(node); break;
+    case NodeKind::kSelect: type = select(node); break;
+    default: type = index(node);
   }
   if (type.optional() && is_known(path_of(node))) type = type.without_optional();
   node.convert = Value::Kind::kNull;
@@ -204,11 +176,8 @@ Type Checker::field(Node& node, const Type& base, const std::string& name) {
   node.may_be_missing = false;
   Type type;
   switch (base.kind()) {
-    case Kind::kAny:
-      break;
-    case Kind::kMap:
-      type = base.element();
-      break;
+    case Kind::kAny: break;
+    case Kind::kMap: type = base.element(); break;
     case Kind::kObject: {
       const Type::Field* known = base.field(name);
       if (!known) {
@@ -303,17 +272,13 @@ Type Checker::binary(Node& node) {
   const Type b = visit(*node.children[1]);
   switch (node.op) {
     case Operator::kEqual:
-    case Operator::kNotEqual:
-      return equality(node, a, b);
+    case Operator::kNotEqual: return equality(node, a, b);
     case Operator::kLess:
     case Operator::kLessEqual:
     case Operator::kGreater:
-    case Operator::kGreaterEqual:
-      return relation(node, a, b);
-    case Operator::kIn:
-      return within(node, a, b);
-    default:
-      return arithmetic(node, a, b);
+    case Operator::kGreaterEqual: return relation(node, a, b);
+    case Operator::kIn: return within(node, a, b);
+    default: return arithmetic(node, a, b);
   }
 }
 
@@ -501,22 +466,16 @@ void Checker::compile(Node& node) {
 Type Checker::result(Node& node, const std::vector<Type>& given) {
   const Type& first = given.front();
   switch (node.function->gives) {
-    case 's':
-      return Type::of(Kind::kString);
-    case 'b':
-      return Type::of(Kind::kBoolean);
-    case 'i':
-      return Type::of(Kind::kInteger);
-    case 'n':
-      return Type::of(Kind::kNumber);
+    case 's': return Type::of(Kind::kString);
+    case 'b': return Type::of(Kind::kBoolean);
+    case 'i': return Type::of(Kind::kInteger);
+    case 'n': return Type::of(Kind::kNumber);
     case 'S': {
       const bool joined = first.kind() == Kind::kList;
       return joined ? Type() : Type::list(Type::of(Kind::kString));
     }
-    case 'D':
-      return Type::of(Kind::kDuration);
-    case 'T':
-      return Type::of(Kind::kTimestamp);
+    case 'D': return Type::of(Kind::kDuration);
+    case 'T': return Type::of(Kind::kTimestamp);
     case '=':
       if (is_any(first) && node.function->takes == "n") return Type::of(Kind::kNumber);
       return is_any(first) && node.function->takes[0] == 'l' ? Type::list({}) : first;
@@ -543,8 +502,7 @@ Type Checker::result(Node& node, const std::vector<Type>& given) {
       }
       return element;
     }
-    default:
-      return {};
+    default: return {};
   }
 }
 

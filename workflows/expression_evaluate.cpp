@@ -34,24 +34,15 @@ bool same_text(std::string_view a, std::string_view b) {
 
 bool fits_letter(char letter, const Value& value) {
   switch (letter) {
-    case 's':
-      return value.is_text();
-    case 'l':
-      return value.is_list();
-    case 'm':
-      return value.is_object();
-    case 'c':
-      return value.is_text() || value.is_list() || value.is_object();
-    case 'n':
-      return value.is_number();
-    case 'v':
-      return !value.is_null();
-    case 't':
-      return value.is_text() || value.is(Kind::kInt) || value.is(Kind::kTimestamp);
-    case 'p':
-      return value.is_text() || value.is(Kind::kDuration);
-    default:
-      return true;
+    case 's': return value.is_text();
+    case 'l': return value.is_list();
+    case 'm': return value.is_object();
+    case 'c': return value.is_text() || value.is_list() || value.is_object();
+    case 'n': return value.is_number();
+    case 'v': return !value.is_null();
+    case 't': return value.is_text() || value.is(Kind::kInt) || value.is(Kind::kTimestamp);
+    case 'p': return value.is_text() || value.is(Kind::kDuration);
+    default: return true;
   }
 }
 
@@ -59,12 +50,9 @@ bool fits_letter(char letter, const Value& value) {
 
 std::size_t size_of(const Value& container) {
   switch (container.kind) {
-    case Kind::kList:
-      return container.list->items.size();
-    case Kind::kObject:
-      return container.object->members.size();
-    default:
-      return container.json->size();
+    case Kind::kList: return container.list->items.size();
+    case Kind::kObject: return container.object->members.size();
+    default: return container.json->size();
   }
 }
 
@@ -169,21 +157,14 @@ Value Evaluation::eval(const Node& node, Path path) {
     return Value::of_error();
   }
   switch (node.kind) {
-    case NodeKind::kLiteral:
-      return node.value;
+    case NodeKind::kLiteral: return node.value;
     case NodeKind::kRoot:
-    case NodeKind::kStep:
-      return root(node);
-    case NodeKind::kLocal:
-      return converted(node, locals_[node.slot]);
-    case NodeKind::kSelect:
-      return select(node, path);
-    case NodeKind::kIndex:
-      return index(node, path);
-    case NodeKind::kList:
-      return list(node);
-    case NodeKind::kMap:
-      return map(node);
+    case NodeKind::kStep: return root(node);
+    case NodeKind::kLocal: return converted(node, locals_[node.slot]);
+    case NodeKind::kSelect: return select(node, path);
+    case NodeKind::kIndex: return index(node, path);
+    case NodeKind::kList: return list(node);
+    case NodeKind::kMap: return map(node);
     case NodeKind::kNot: {
       const Value value = eval(node.child(0));
       if (value.is_error()) return value;
@@ -191,14 +172,10 @@ Value Evaluation::eval(const Node& node, Path path) {
         return fail(node, fmt::format("`!` needs true or false and is given {}", kind_name(value.kind)));
       return Value::of(!value.truth());
     }
-    case NodeKind::kNegate:
-      return negate(node);
-    case NodeKind::kBinary:
-      return binary(node);
-    case NodeKind::kAnd:
-      return connective(node, false);
-    case NodeKind::kOr:
-      return connective(node, true);
+    case NodeKind::kNegate: return negate(node);
+    case NodeKind::kBinary: return binary(node);
+    case NodeKind::kAnd: return connective(node, false);
+    case NodeKind::kOr: return connective(node, true);
     case NodeKind::kCoalesce: {
       const Value value = eval(node.child(0), Path::kLenient);
       return value.is_null() ? eval(node.child(1), path) : value;
@@ -216,10 +193,8 @@ Value Evaluation::eval(const Node& node, Path path) {
       const Value value = eval(node.child(0), Path::kLenient);
       return value.is_error() ? value : Value::of(!value.is_null());
     }
-    case NodeKind::kCall:
-      return call(node);
-    case NodeKind::kMacro:
-      return macro(node);
+    case NodeKind::kCall: return call(node);
+    case NodeKind::kMacro: return macro(node);
   }
   return fail(node, "this has no meaning");
 }
@@ -457,30 +432,17 @@ bool Evaluation::write(const Value& value, Json& out, std::size_t depth) {
 
 bool Evaluation::write_at(const Value& value, Json& out, Budget budget, std::size_t depth) {
   switch (value.kind) {
-    case Kind::kError:
-      return false;
-    case Kind::kNull:
-      out = nullptr;
-      break;
-    case Kind::kBool:
-      out = value.truth();
-      break;
-    case Kind::kInt:
-      out = value.integer;
-      break;
-    case Kind::kDouble:
-      out = value.number;
-      break;
+    case Kind::kError: return false;
+    case Kind::kNull: out = nullptr; break;
+    case Kind::kBool: out = value.truth(); break;
+    case Kind::kInt: out = value.integer; break;
+    case Kind::kDouble: out = value.number; break;
     case Kind::kText:
       if (!count(budget, value.length + 2)) return false;
       out = std::string(value.view());
       return true;
-    case Kind::kDuration:
-      out = span_text(value.integer);
-      break;
-    case Kind::kTimestamp:
-      out = instant_text(value.integer);
-      break;
+    case Kind::kDuration: out = span_text(value.integer); break;
+    case Kind::kTimestamp: out = instant_text(value.integer); break;
     case Kind::kJsonList:
     case Kind::kJsonObject:
       if (!measure(*value.json, budget, depth)) return false;

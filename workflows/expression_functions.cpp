@@ -343,10 +343,8 @@ Value to_integer(Evaluation& e, const Node& node, Arguments a) {
   std::int64_t result = 0;
   const Value& value = a[0];
   switch (value.kind) {
-    case Kind::kInt:
-      return value;
-    case Kind::kBool:
-      return Value::of(value.integer);
+    case Kind::kInt: return value;
+    case Kind::kBool: return Value::of(value.integer);
     case Kind::kDouble:
       if (value.number >= kTwoTo63 || value.number < -kTwoTo63)
         return e.fail(node, "the number does not fit into 64 bits");
@@ -361,8 +359,7 @@ Value to_integer(Evaluation& e, const Node& node, Arguments a) {
       if (read.ec == std::errc{} && read.ptr == text.data() + text.size()) return Value::of(result);
       return e.fail(node, "the text is no integer of 64 bits");
     }
-    default:
-      return e.fail(node, fmt::format("{} has no integer", kind_name(value.kind)));
+    default: return e.fail(node, fmt::format("{} has no integer", kind_name(value.kind)));
   }
 }
 
@@ -467,24 +464,15 @@ const std::vector<std::string>& function_names() {
 
 std::string_view letter_name(char letter) {
   switch (letter) {
-    case 's':
-      return "a string";
-    case 'l':
-      return "a list";
-    case 'm':
-      return "an object";
-    case 'c':
-      return "a string, a list or an object";
-    case 'n':
-      return "a number";
-    case 'i':
-      return "an integer";
-    case 't':
-      return "a string, an integer or a timestamp";
-    case 'p':
-      return "a string or a duration";
-    default:
-      return "a value";
+    case 's': return "a string";
+    case 'l': return "a list";
+    case 'm': return "an object";
+    case 'c': return "a string, a list or an object";
+    case 'n': return "a number";
+    case 'i': return "an integer";
+    case 't': return "a string, an integer or a timestamp";
+    case 'p': return "a string or a duration";
+    default: return "a value";
   }
 }
 

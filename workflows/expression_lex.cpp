@@ -195,18 +195,13 @@ bool Lexer::escape(std::string& out) {
   }
   switch (c) {
     case 'x':
-    case 'X':
-      return code_point(2, 16, out);
-    case 'u':
-      return code_point(4, 16, out);
-    case 'U':
-      return code_point(8, 16, out);
+    case 'X': return code_point(2, 16, out);
+    case 'u': return code_point(4, 16, out);
+    case 'U': return code_point(8, 16, out);
     case '0':
     case '1':
     case '2':
-    case '3':
-      --at_;
-      return code_point(3, 8, out);
+    case '3': --at_; return code_point(3, 8, out);
     default:
       refuse(begin, "an unknown escape in a text", "a backslash is written \\\\, or in a raw text r\"…\" as it is");
       return false;

@@ -31,17 +31,13 @@ class MentionCollector {
 
   void visit(Node& node, Context context) {
     switch (node.kind) {
-      case NodeKind::kCoalesce:
-        chain(node, context);
-        return;
+      case NodeKind::kCoalesce: chain(node, context); return;
       case NodeKind::kConditional:
         visit(*node.children[0], {context.in_has, true});
         visit(*node.children[1], context);
         visit(*node.children[2], context);
         return;
-      case NodeKind::kHas:
-        visit(*node.children[0], {true, true});
-        return;
+      case NodeKind::kHas: visit(*node.children[0], {true, true}); return;
       case NodeKind::kRoot:
       case NodeKind::kStep:
       case NodeKind::kSelect:
@@ -148,27 +144,18 @@ bool is_null_literal(const Node& node) { return node.kind == NodeKind::kLiteral 
 Value Value::from(const Json& json) {
   Value value;
   switch (json.type()) {
-    case Json::value_t::boolean:
-      return of(*json.get_ptr<const Json::boolean_t*>());
-    case Json::value_t::number_integer:
-      return of(std::int64_t{*json.get_ptr<const Json::number_integer_t*>()});
+    case Json::value_t::boolean: return of(*json.get_ptr<const Json::boolean_t*>());
+    case Json::value_t::number_integer: return of(std::int64_t{*json.get_ptr<const Json::number_integer_t*>()});
     case Json::value_t::number_unsigned: {
       const std::uint64_t number = *json.get_ptr<const Json::number_unsigned_t*>();
       return number > static_cast<std::uint64_t>(INT64_MAX) ? of(static_cast<double>(number))
                                                             : of(static_cast<std::int64_t>(number));
     }
-    case Json::value_t::number_float:
-      return of(*json.get_ptr<const Json::number_float_t*>());
-    case Json::value_t::string:
-      return of(std::string_view(*json.get_ptr<const std::string*>()));
-    case Json::value_t::array:
-      value.kind = Kind::kJsonList;
-      break;
-    case Json::value_t::object:
-      value.kind = Kind::kJsonObject;
-      break;
-    default:
-      return value;
+    case Json::value_t::number_float: return of(*json.get_ptr<const Json::number_float_t*>());
+    case Json::value_t::string: return of(std::string_view(*json.get_ptr<const std::string*>()));
+    case Json::value_t::array: value.kind = Kind::kJsonList; break;
+    case Json::value_t::object: value.kind = Kind::kJsonObject; break;
+    default: return value;
   }
   value.json = &json;
   return value;
@@ -176,28 +163,18 @@ Value Value::from(const Json& json) {
 
 std::string_view kind_name(Value::Kind kind) {
   switch (kind) {
-    case Value::Kind::kError:
-      return "error";
-    case Value::Kind::kNull:
-      return "null";
-    case Value::Kind::kBool:
-      return "boolean";
-    case Value::Kind::kInt:
-      return "integer";
-    case Value::Kind::kDouble:
-      return "number";
-    case Value::Kind::kText:
-      return "string";
+    case Value::Kind::kError: return "error";
+    case Value::Kind::kNull: return "null";
+    case Value::Kind::kBool: return "boolean";
+    case Value::Kind::kInt: return "integer";
+    case Value::Kind::kDouble: return "number";
+    case Value::Kind::kText: return "string";
     case Value::Kind::kJsonList:
-    case Value::Kind::kList:
-      return "list";
+    case Value::Kind::kList: return "list";
     case Value::Kind::kJsonObject:
-    case Value::Kind::kObject:
-      return "object";
-    case Value::Kind::kDuration:
-      return "duration";
-    case Value::Kind::kTimestamp:
-      return "timestamp";
+    case Value::Kind::kObject: return "object";
+    case Value::Kind::kDuration: return "duration";
+    case Value::Kind::kTimestamp: return "timestamp";
   }
   return "value";
 }
@@ -228,12 +205,9 @@ const std::vector<std::string>& step_fields() {
 
 std::string path_of(const Node& node) {
   switch (node.kind) {
-    case NodeKind::kRoot:
-      return node.text;
-    case NodeKind::kLocal:
-      return fmt::format("#{}", node.slot);
-    case NodeKind::kStep:
-      return fmt::format("steps.{}.{}", node.text, node.field);
+    case NodeKind::kRoot: return node.text;
+    case NodeKind::kLocal: return fmt::format("#{}", node.slot);
+    case NodeKind::kStep: return fmt::format("steps.{}.{}", node.text, node.field);
     case NodeKind::kSelect: {
       const std::string base = path_of(node.child(0));
       return base.empty() ? base : base + "." + node.text;
@@ -245,8 +219,7 @@ std::string path_of(const Node& node) {
       if (index.value.is_text()) return base + "." + index.text;
       return index.value.is(Value::Kind::kInt) ? fmt::format("{}[{}]", base, index.value.integer) : std::string();
     }
-    default:
-      return {};
+    default: return {};
   }
 }
 
@@ -260,9 +233,7 @@ void collect_facts(const Node& node, bool truth, std::vector<std::string>& facts
       if (truth != (node.kind == NodeKind::kAnd)) return;
       for (const Node* child : node.children) collect_facts(*child, truth, facts);
       return;
-    case NodeKind::kNot:
-      collect_facts(node.child(0), !truth, facts);
-      return;
+    case NodeKind::kNot: collect_facts(node.child(0), !truth, facts); return;
     case NodeKind::kHas:
       if (truth) add(node.child(0));
       return;
@@ -271,8 +242,7 @@ void collect_facts(const Node& node, bool truth, std::vector<std::string>& facts
       if (is_null_literal(node.child(1))) add(node.child(0));
       if (is_null_literal(node.child(0))) add(node.child(1));
       return;
-    default:
-      return;
+    default: return;
   }
 }
 

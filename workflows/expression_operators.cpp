@@ -39,18 +39,12 @@ int compare_numbers(const Value& a, const Value& b) {
 
 std::string_view sign_of(Operator op) {
   switch (op) {
-    case Operator::kAdd:
-      return "+";
-    case Operator::kSubtract:
-      return "-";
-    case Operator::kMultiply:
-      return "*";
-    case Operator::kDivide:
-      return "/";
-    case Operator::kRemainder:
-      return "%";
-    default:
-      return "<";
+    case Operator::kAdd: return "+";
+    case Operator::kSubtract: return "-";
+    case Operator::kMultiply: return "*";
+    case Operator::kDivide: return "/";
+    case Operator::kRemainder: return "%";
+    default: return "<";
   }
 }
 
@@ -82,12 +76,9 @@ Value Evaluation::binary(const Node& node) {
     case Operator::kLess:
     case Operator::kLessEqual:
     case Operator::kGreater:
-    case Operator::kGreaterEqual:
-      return relation(node, a, b);
-    case Operator::kIn:
-      return within(node, a, b);
-    default:
-      break;
+    case Operator::kGreaterEqual: return relation(node, a, b);
+    case Operator::kIn: return within(node, a, b);
+    default: break;
   }
   std::int64_t left = 0;
   std::int64_t right = 0;
@@ -99,15 +90,9 @@ Value Evaluation::integers(const Node& node, std::int64_t a, std::int64_t b) {
   std::int64_t result = 0;
   bool overflow = false;
   switch (node.op) {
-    case Operator::kAdd:
-      overflow = __builtin_add_overflow(a, b, &result);
-      break;
-    case Operator::kSubtract:
-      overflow = __builtin_sub_overflow(a, b, &result);
-      break;
-    case Operator::kMultiply:
-      overflow = __builtin_mul_overflow(a, b, &result);
-      break;
+    case Operator::kAdd: overflow = __builtin_add_overflow(a, b, &result); break;
+    case Operator::kSubtract: overflow = __builtin_sub_overflow(a, b, &result); break;
+    case Operator::kMultiply: overflow = __builtin_mul_overflow(a, b, &result); break;
     default:
       if (b == 0) return fail(node, "division by zero");
       overflow = a == INT64_MIN && b == -1;
@@ -119,21 +104,14 @@ Value Evaluation::integers(const Node& node, std::int64_t a, std::int64_t b) {
 Value Evaluation::doubles(const Node& node, double a, double b) {
   double result = 0;
   switch (node.op) {
-    case Operator::kAdd:
-      result = a + b;
-      break;
-    case Operator::kSubtract:
-      result = a - b;
-      break;
-    case Operator::kMultiply:
-      result = a * b;
-      break;
+    case Operator::kAdd: result = a + b; break;
+    case Operator::kSubtract: result = a - b; break;
+    case Operator::kMultiply: result = a * b; break;
     case Operator::kDivide:
       if (b == 0) return fail(node, "division by zero");
       result = a / b;
       break;
-    default:
-      return fail(node, "`%` needs two integers; int(…) makes one");
+    default: return fail(node, "`%` needs two integers; int(…) makes one");
   }
   return std::isfinite(result) ? Value::of(result) : fail(node, "the number is out of range of a double");
 }
@@ -196,14 +174,10 @@ Value Evaluation::relation(const Node& node, const Value& a, const Value& b) {
     return fail(node, fmt::format("{} and {} have no order", kind_name(a.kind), kind_name(b.kind)));
   }
   switch (node.op) {
-    case Operator::kLess:
-      return Value::of(*order_of < 0);
-    case Operator::kLessEqual:
-      return Value::of(*order_of <= 0);
-    case Operator::kGreater:
-      return Value::of(*order_of > 0);
-    default:
-      return Value::of(*order_of >= 0);
+    case Operator::kLess: return Value::of(*order_of < 0);
+    case Operator::kLessEqual: return Value::of(*order_of <= 0);
+    case Operator::kGreater: return Value::of(*order_of > 0);
+    default: return Value::of(*order_of >= 0);
   }
 }
 

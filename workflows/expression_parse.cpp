@@ -283,10 +283,8 @@ Node* Parser::selection(Node* base) {
 Node* Parser::primary() {
   const Token token = token_;
   switch (token.kind) {
-    case Token::Kind::kEnd:
-      return failed_ ? nullptr : unexpected();
-    case Token::Kind::kName:
-      return named();
+    case Token::Kind::kEnd: return failed_ ? nullptr : unexpected();
+    case Token::Kind::kName: return named();
     case Token::Kind::kSign: {
       if (token.is_sign("[")) return list();
       if (token.is_sign("{")) return map();
@@ -296,8 +294,7 @@ Node* Parser::primary() {
       expect(")");
       return failed_ ? nullptr : inner;
     }
-    default:
-      break;
+    default: break;
   }
   advance();
   Node* node = make(NodeKind::kLiteral, token.begin, {});

@@ -16,11 +16,11 @@ namespace weft::workflows {
 
 // A workflow and what it names, by content: the client reads files, the server opens none.
 struct BundleFile {
-  std::string path;            // Relative to the workflow's folder, with "/" and without "..".
+  std::string path;  // Relative to the workflow's folder, with "/" and without "..".
   std::string content;
 };
 struct Bundle {
-  std::string file;            // The workflow's own path, as diagnostics name it.
+  std::string file;  // The workflow's own path, as diagnostics name it.
   std::string text;
   std::vector<BundleFile> files;
 };
@@ -31,18 +31,18 @@ inline constexpr std::size_t kBundleBytesMax = std::size_t{64} << 20;
 // What the checker must know of the place where the workflow will run.
 struct KnownTool {
   std::string name;
-  std::string input_schema;    // JSON Schema.
+  std::string input_schema;  // JSON Schema.
   bool changes_world = true;
 };
 struct World {
   std::vector<KnownTool> tools;
   // Nothing where the model is known; else the sentence (unknown, retired: with the successor).
   std::function<std::optional<std::string>(const std::string& model)> refuse_model;
-  bool strict = false;         // Warnings are errors.
+  bool strict = false;  // Warnings are errors.
 };
 
 struct Loaded {
-  std::shared_ptr<const Workflow> workflow;    // Null where there are errors.
+  std::shared_ptr<const Workflow> workflow;  // Null where there are errors.
   std::vector<Diagnostic> diagnostics;
 };
 

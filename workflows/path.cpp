@@ -29,6 +29,16 @@ PathSegment take_segment(std::string_view& path) {
   return segment;
 }
 
+std::string without_attempts(std::string_view path) {
+  std::string out;
+  bool in_attempt = false;
+  for (const char c : path) {
+    in_attempt = c == '~' || (in_attempt && c >= '0' && c <= '9');
+    if (!in_attempt) out += c;
+  }
+  return out;
+}
+
 std::string encode_key(std::string_view key) {
   std::string out;
   for (const char c : key) {

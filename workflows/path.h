@@ -20,6 +20,9 @@ struct PathSegment {
 // Takes the first segment off `path` (and the slash behind it).
 PathSegment take_segment(std::string_view& path);
 
+// The path without `~N`: the same for every attempt.
+std::string without_attempts(std::string_view path);
+
 // A key as it stands in a path: what would be read as notation is written %XX.
 std::string encode_key(std::string_view key);
 

@@ -272,15 +272,9 @@ void Reader::keyword(const Keyword& known, const yaml::Node& node, Json& out) {
   std::string wanted;
   if (known.takes != Takes::kAnything && too_many(node)) return;
   switch (known.takes) {
-    case Takes::kType:
-      value = type(node);
-      break;
-    case Takes::kEnum:
-      value = enumeration(node);
-      break;
-    case Takes::kAnything:
-      value = node.to_json();
-      break;
+    case Takes::kType: value = type(node); break;
+    case Takes::kEnum: value = enumeration(node); break;
+    case Takes::kAnything: value = node.to_json(); break;
     case Takes::kText:
     case Takes::kPattern:
     case Takes::kReference:

@@ -269,8 +269,7 @@ bool Rules::Check::by_rule(const Rule& rule, Json& value) {
     case Json::value_t::number_float:
       if (!number(rule, value)) return false;
       break;
-    default:
-      break;
+    default: break;
   }
   return combined(rule, value);
 }
@@ -281,21 +280,11 @@ bool Rules::Check::type(const Rule& rule, Json& value) {
   if (rule.types == 0) return true;
   std::uint8_t given = 0;
   switch (value.type()) {
-    case Json::value_t::null:
-      given = Rule::kNull;
-      break;
-    case Json::value_t::boolean:
-      given = Rule::kBoolean;
-      break;
-    case Json::value_t::string:
-      given = Rule::kString;
-      break;
-    case Json::value_t::array:
-      given = Rule::kArray;
-      break;
-    case Json::value_t::object:
-      given = Rule::kObject;
-      break;
+    case Json::value_t::null: given = Rule::kNull; break;
+    case Json::value_t::boolean: given = Rule::kBoolean; break;
+    case Json::value_t::string: given = Rule::kString; break;
+    case Json::value_t::array: given = Rule::kArray; break;
+    case Json::value_t::object: given = Rule::kObject; break;
     case Json::value_t::number_unsigned:
     case Json::value_t::number_integer: {
       const bool fits =
@@ -316,8 +305,7 @@ bool Rules::Check::type(const Rule& rule, Json& value) {
       given = std::isfinite(number) ? Rule::kNumber : 0;
       break;
     }
-    default:
-      break;
+    default: break;
   }
   if (rule.types & given) return true;
   return refuse(fmt::format("expected {}, got {}", type_names(rule.types), shown(value)));

@@ -85,19 +85,13 @@ class Places {
 
 Type type_of(const Json& value) {
   switch (value.type()) {
-    case Json::value_t::null:
-      return Type::of(Type::Kind::kNull);
-    case Json::value_t::boolean:
-      return Type::of(Type::Kind::kBoolean);
-    case Json::value_t::string:
-      return Type::of(Type::Kind::kString);
-    case Json::value_t::number_float:
-      return Type::of(Type::Kind::kNumber);
+    case Json::value_t::null: return Type::of(Type::Kind::kNull);
+    case Json::value_t::boolean: return Type::of(Type::Kind::kBoolean);
+    case Json::value_t::string: return Type::of(Type::Kind::kString);
+    case Json::value_t::number_float: return Type::of(Type::Kind::kNumber);
     case Json::value_t::number_integer:
-    case Json::value_t::number_unsigned:
-      return Type::of(Type::Kind::kInteger);
-    default:
-      return {};
+    case Json::value_t::number_unsigned: return Type::of(Type::Kind::kInteger);
+    default: return {};
   }
 }
 
@@ -210,10 +204,8 @@ bool Template::Parts::read_expression(const yaml::Node& node, std::size_t begin,
 
 Type Template::Parts::check(const Part& part, const TypeScope& scope, Diagnostics& diagnostics) {
   switch (part.kind) {
-    case Part::Kind::kScalar:
-      return type_of(part.scalar);
-    case Part::Kind::kExpression:
-      return expressions[part.expression].check(scope, diagnostics);
+    case Part::Kind::kScalar: return type_of(part.scalar);
+    case Part::Kind::kExpression: return expressions[part.expression].check(scope, diagnostics);
     case Part::Kind::kText:
       for (const auto& segment : part.segments) {
         if (segment.text.empty()) expressions[segment.expression].check(scope, diagnostics);
@@ -240,11 +232,8 @@ Type Template::Parts::check(const Part& part, const TypeScope& scope, Diagnostic
 
 bool Template::Parts::write(const Part& part, expression::Evaluation& evaluation, Json& out, std::size_t depth) const {
   switch (part.kind) {
-    case Part::Kind::kScalar:
-      out = part.scalar;
-      return true;
-    case Part::Kind::kExpression:
-      return evaluation.write(evaluation.run(tree(part.expression)), out, depth);
+    case Part::Kind::kScalar: out = part.scalar; return true;
+    case Part::Kind::kExpression: return evaluation.write(evaluation.run(tree(part.expression)), out, depth);
     case Part::Kind::kText: {
       std::string text;
       if (!write_text(part, evaluation, text)) return false;

@@ -19,19 +19,13 @@ const Type kAnyType;
 
 Kind kind_of(const Json& value) {
   switch (value.type()) {
-    case Json::value_t::null:
-      return Kind::kNull;
-    case Json::value_t::boolean:
-      return Kind::kBoolean;
-    case Json::value_t::string:
-      return Kind::kString;
+    case Json::value_t::null: return Kind::kNull;
+    case Json::value_t::boolean: return Kind::kBoolean;
+    case Json::value_t::string: return Kind::kString;
     case Json::value_t::number_integer:
-    case Json::value_t::number_unsigned:
-      return Kind::kInteger;
-    case Json::value_t::number_float:
-      return Kind::kNumber;
-    default:
-      return Kind::kAny;
+    case Json::value_t::number_unsigned: return Kind::kInteger;
+    case Json::value_t::number_float: return Kind::kNumber;
+    default: return Kind::kAny;
   }
 }
 
@@ -54,22 +48,14 @@ std::string word(const std::string& text) { return is_plain(text) ? text : weft:
 
 std::string name_of(Kind kind) {
   switch (kind) {
-    case Kind::kNull:
-      return "null";
-    case Kind::kBoolean:
-      return "boolean";
-    case Kind::kInteger:
-      return "integer";
-    case Kind::kNumber:
-      return "number";
-    case Kind::kString:
-      return "string";
-    case Kind::kDuration:
-      return "duration";
-    case Kind::kTimestamp:
-      return "timestamp";
-    default:
-      return "any";
+    case Kind::kNull: return "null";
+    case Kind::kBoolean: return "boolean";
+    case Kind::kInteger: return "integer";
+    case Kind::kNumber: return "number";
+    case Kind::kString: return "string";
+    case Kind::kDuration: return "duration";
+    case Kind::kTimestamp: return "timestamp";
+    default: return "any";
   }
 }
 
@@ -195,10 +181,8 @@ bool Type::accepts(const Type& from) const {
   }
   if (from.kind_ == Kind::kEnum) return accepts(from.widened());
   switch (kind_) {
-    case Kind::kNumber:
-      return from.kind_ == Kind::kNumber || from.kind_ == Kind::kInteger;
-    case Kind::kList:
-      return from.kind_ == Kind::kList && element().accepts(from.element());
+    case Kind::kNumber: return from.kind_ == Kind::kNumber || from.kind_ == Kind::kInteger;
+    case Kind::kList: return from.kind_ == Kind::kList && element().accepts(from.element());
     case Kind::kMap:
       if (from.kind_ == Kind::kMap) return element().accepts(from.element());
       return from.kind_ == Kind::kObject && std::all_of(from.fields().begin(), from.fields().end(),
@@ -206,8 +190,7 @@ bool Type::accepts(const Type& from) const {
     case Kind::kObject:
       if (from.kind_ == Kind::kMap) return from.element().kind() == Kind::kAny;
       return from.kind_ == Kind::kObject && object_accepts(*this, from);
-    default:
-      return kind_ == from.kind_;
+    default: return kind_ == from.kind_;
   }
 }
 
@@ -253,9 +236,7 @@ std::string Type::to_text() const {
       }
       text += "]}";
       break;
-    case Kind::kList:
-      text = "[" + element().to_text() + "]";
-      break;
+    case Kind::kList: text = "[" + element().to_text() + "]"; break;
     case Kind::kMap:
       text = element().kind_ == Kind::kAny ? "object"
                                            : "{type: object, additionalProperties: " + element().to_text() + "}";
@@ -268,8 +249,7 @@ std::string Type::to_text() const {
       }
       text += "}";
       break;
-    default:
-      text = name_of(kind_);
+    default: text = name_of(kind_);
   }
   if (optional_ && kind_ != Kind::kNull) text += "?";
   return text;

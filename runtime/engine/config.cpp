@@ -35,14 +35,18 @@ bool flag_of(const Node& map, std::string_view key, Diagnostics& diagnostics) {
   return false;
 }
 
+// The map under `key`; null where there is none.
+const Node* map_of(const Node& map, std::string_view key, Diagnostics& diagnostics) {
+  const Node* node = map.get(key);
+  if (node == nullptr || node->is_map()) return node;
+  diagnostics.error(node->mark, "type", fmt::format("`{}` is a map", key));
+  return nullptr;
+}
+
 // The members of the map under `key`; none where it is absent.
 std::vector<Node::Member> entries(const Node& map, std::string_view key, Diagnostics& diagnostics) {
-  const Node* node = map.get(key);
+  const Node* node = map_of(map, key, diagnostics);
   if (node == nullptr) return {};
-  if (!node->is_map()) {
-    diagnostics.error(node->mark, "type", fmt::format("`{}` is a map of names", key));
-    return {};
-  }
   for (const Node::Member& member : node->members) member.used = true;
   return node->members;
 }
@@ -61,15 +65,13 @@ void read_provider(const std::string& name, const Node& node, Config& config, Di
   }
   if (auto url = text_of(node, "base_url", diagnostics)) provider.base_url = *std::move(url);
   if (auto variable = text_of(node, "key_env", diagnostics)) provider.key_env = *std::move(variable);
-  provider.in_flight_max = count_of(node, "in_flight_max", provider.in_flight_max, diagnostics);
   if (node.has("thinking_switch")) provider.features.thinking_switch = flag_of(node, "thinking_switch", diagnostics);
   if (node.has("reasoning_replay")) provider.features.reasoning_replay = flag_of(node, "reasoning_replay", diagnostics);
   if (node.has("user_id")) provider.features.user_id = flag_of(node, "user_id", diagnostics);
   if (provider.base_url.empty())
     diagnostics.error(node.mark, "missing-key", fmt::format("the provider {} has no `base_url`", name));
-  yaml::refuse_unused(
-      node, fmt::format("the provider {}", name),
-      {"kind", "base_url", "key_env", "in_flight_max", "thinking_switch", "reasoning_replay", "user_id"}, diagnostics);
+  yaml::refuse_unused(node, fmt::format("the provider {}", name),
+                      {"kind", "base_url", "key_env", "thinking_switch", "reasoning_replay", "user_id"}, diagnostics);
   config.catalog.put(std::move(provider));
 }
 
@@ -104,10 +106,11 @@ std::optional<Config> read_config(std::string_view text, Diagnostics& diagnostic
   if (const Node* listen = root->get("listen")) {
     if (listen->is_scalar()) config.listen.push_back(listen->text);
     for (const auto& address : listen->items) config.listen.push_back(address->text);
+    if (config.listen.empty()) diagnostics.error(listen->mark, "type", "`listen` is an address or a list of addresses");
   }
   config.http = text_of(*root, "http", diagnostics);
-  if (const Node* tools = root->get("tools"); tools != nullptr && tools->is_map()) {
-    if (const Node* files = tools->get("fs"); files != nullptr && files->is_map()) {
+  if (const Node* tools = map_of(*root, "tools", diagnostics)) {
+    if (const Node* files = map_of(*tools, "fs", diagnostics)) {
       config.tools_root = text_of(*files, "root", diagnostics).value_or("");
       yaml::refuse_unused(*files, "`tools.fs`", {"root"}, diagnostics);
     }

@@ -66,10 +66,10 @@ class LiveEngine final : public Engine {
         reading_(*parts_.journal) {}
 
   ~LiveEngine() override {
-    // Writers' callbacks post to the shards, so the queue is empty before they go.
+    // The journal calls back into the shards, so they stop, then its queue empties, and then they go.
+    for (auto& shard : shards_) shard->stop();
     parts_.journal->drain();
     shards_.clear();
-    parts_.journal->drain();
   }
 
   Status recover() {
@@ -140,14 +140,14 @@ class LiveEngine final : public Engine {
   }
 
   Status watch(std::string_view run_id, std::weak_ptr<Watcher> watcher) override {
-    hub_.add(run_id, watcher);
-    WEFT_TRY(const memory::RunRow row, parts_.journal->run(run_id));
-    if (const auto alive = watcher.lock()) {
-      v1::RunsGetRequest get;
-      get.set_run_id(row.id);
-      WEFT_TRY(const auto run, reading_.get_run(get));
-      alive->on_advance(run.run().last_seq(), run.run().ended_at_us() != 0);
-    }
+    hub_.add(run_id, watcher);  // First, so that no advance is missed.
+    v1::RunsGetRequest get;
+    get.set_run_id(std::string(run_id));
+    const auto run = reading_.get_run(get);
+    const bool ended = run && run->run().ended_at_us() != 0;
+    if (!run || ended) hub_.remove(run_id, watcher);
+    if (!run) return run.error();
+    if (const auto alive = watcher.lock()) alive->on_advance(run->run().last_seq(), ended);
     return {};
   }
 

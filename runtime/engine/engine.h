@@ -18,10 +18,9 @@ namespace weft::engine {
 
 struct EngineLimits {
   std::size_t runs_active_max = 20'000;  // Submit is refused over it: RESOURCE_EXHAUSTED.
-  std::size_t model_calls_max = 11'000;  // In flight, over all routes; more wait in a queue.
-  std::size_t tool_calls_max = 256;      // In flight; more wait in a queue.
+  std::size_t model_calls_max = 11'000;  // In flight on one shard; more wait in a queue.
+  std::size_t tool_calls_max = 256;      // In flight on one shard; more wait in a queue.
   std::size_t input_bytes_max = std::size_t{16} << 20;
-  Duration cancel_grace{30'000'000};
 };
 
 struct EngineOptions {

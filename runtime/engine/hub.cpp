@@ -8,6 +8,17 @@ void Hub::add(std::string_view run_id, std::weak_ptr<Watcher> watcher) {
   watched_ = watchers_.size();
 }
 
+void Hub::remove(std::string_view run_id, const std::weak_ptr<Watcher>& watcher) {
+  const std::lock_guard lock(mutex_);
+  const auto found = watchers_.find(run_id);
+  if (found == watchers_.end()) return;
+  std::erase_if(found->second, [&](const std::weak_ptr<Watcher>& other) {
+    return !other.owner_before(watcher) && !watcher.owner_before(other);
+  });
+  if (found->second.empty()) watchers_.erase(found);
+  watched_ = watchers_.size();
+}
+
 std::vector<std::shared_ptr<Watcher>> Hub::watchers_of(const std::string& run_id) {
   std::vector<std::shared_ptr<Watcher>> live;
   const std::lock_guard lock(mutex_);
@@ -27,6 +38,10 @@ std::vector<std::shared_ptr<Watcher>> Hub::watchers_of(const std::string& run_id
 void Hub::advanced(const std::string& run_id, std::uint64_t durable_seq, bool ended) {
   if (!watched()) return;
   for (const auto& watcher : watchers_of(run_id)) watcher->on_advance(durable_seq, ended);
+  if (!ended) return;
+  const std::lock_guard lock(mutex_);
+  watchers_.erase(run_id);
+  watched_ = watchers_.size();
 }
 
 void Hub::progressed(const std::string& run_id, const v1::Progress& progress) {

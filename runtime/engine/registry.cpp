@@ -101,7 +101,8 @@ void Registry::apply(const v1::WorkflowsApplyRequest& request, Done<v1::Workflow
     Error error =
         invalid_argument(fmt::format("{} has mistakes; `weft check` shows them", printable(request.bundle().file())));
     for (const workflows::Diagnostic& diagnostic : loaded->diagnostics) {
-      error.details.push_back({"diagnostic", workflows::to_text(diagnostic)});
+      error.details.push_back(
+          {fmt::format("{}:{}:{}", diagnostic.file, diagnostic.mark.line, diagnostic.mark.column), diagnostic.message});
     }
     return done(std::move(error));
   }

@@ -10,12 +10,20 @@
 #include "runtime/engine/tally.h"
 
 namespace weft::engine {
+namespace {
+
+constexpr std::size_t kBatchBytes = std::size_t{1} << 20;  // One append holds about so much.
+
+}  // namespace
 
 Shard::Shard(ShardWorld world) : world_(world), http_(loop_), client_(http_), contents_(world.journal) {}
 
-Shard::~Shard() {
+Shard::~Shard() { stop(); }
+
+void Shard::stop() {
+  if (!thread_.joinable()) return;
   loop_.stop();
-  if (thread_.joinable()) thread_.join();
+  thread_.join();
 }
 
 void Shard::start() {
@@ -31,7 +39,7 @@ void Shard::start() {
 
 Shard::Active* Shard::find(const std::string& run_id) {
   const auto found = runs_.find(run_id);
-  return found == runs_.end() || found->second->frozen ? nullptr : found->second.get();
+  return found == runs_.end() ? nullptr : found->second.get();
 }
 
 Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows::Workflow> workflow) {
@@ -158,6 +166,8 @@ void Shard::advance(Active& active) {
     while (auto decision = active.run->decide()) {
       admit(active, *std::move(decision));
       moved = true;
+      // A cut between two decisions is harmless: a restart takes the next one from the same state.
+      if (active.batch.size() > kBatchBytes) flush(active);
     }
     while (auto command = active.run->next()) {
       carry_out(active, *command);
@@ -216,14 +226,14 @@ void Shard::flush(Active& active) {
 
 void Shard::durable(const std::string& run_id, std::uint64_t seq, Result<memory::Appended> appended) {
   const auto found = runs_.find(run_id);
-  if (found == runs_.end() || found->second->frozen) return;
+  if (found == runs_.end()) return;
   Active& active = *found->second;
   if (!appended && active.durable_seq == 0 && active.submitted) {
     // It was never written, so it does not exist: whoever submitted it learns why.
     std::exchange(active.submitted, nullptr)(std::move(appended).error());
     return forget(run_id);
   }
-  if (!appended) return freeze(active, appended.error());
+  if (!appended) return give_up(active, appended.error());
   if (!appended->existing_run.empty()) {
     v1::RunsSubmitResponse response;
     response.set_run_id(appended->existing_run);
@@ -254,24 +264,20 @@ void Shard::durable(const std::string& run_id, std::uint64_t seq, Result<memory:
   if (over) forget(run_id);
 }
 
-void Shard::freeze(Active& active, const Error& error) {
-  spdlog::error("run {} is frozen, since its events could not be written: {}", active.id, error.message);
-  active.frozen = true;
+// Nothing more happens to a run whose events could not be written; the next start goes on from what is durable.
+void Shard::give_up(Active& active, const Error& error) {
+  spdlog::error("run {} stands still, since its events could not be written: {}", active.id, error.message);
+  active.given_up = true;
   active.gate.clear();
-  for (const auto& [key, flight] : active.models) {
-    if (flight.call != 0) client_.cancel(flight.call);
-    --models_in_flight_;
-  }
-  active.models.clear();
-  for (const auto& [key, timer] : active.timers) loop_.cancel(timer);
-  active.timers.clear();
   for (auto& [seq, done] : active.cancels) done(error);
   active.cancels.clear();
+  forget(active.id);
 }
 
 void Shard::forget(const std::string& run_id) {
   const auto found = runs_.find(run_id);
   if (found == runs_.end()) return;
+  found->second->given_up = true;  // What drop() closes is not recorded any more.
   drop(*found->second, run::CallKey{});
   runs_.erase(found);
   --world_.active_runs;

@@ -62,6 +62,7 @@ class Shard {
   // Before start(): folds a run from its journal.
   Status recover(const memory::RunRow& row, std::shared_ptr<const workflows::Workflow> workflow);
   void start();  // Begins to serve; recovered runs go on.
+  void stop();   // Ends the thread; the journal may call back until it is drained.
 
   // Thread-safe; they post to the shard.
   void submit(Submission submission);
@@ -95,8 +96,8 @@ class Shard {
     std::string batch;  // Events that were applied and not yet handed to the journal.
     std::uint64_t batch_first = 0;
     std::uint64_t durable_seq = 0;
-    bool created = false;  // Its row exists, or is on its way.
-    bool frozen = false;   // An append failed: nothing more happens to it here.
+    bool created = false;   // Its row exists, or is on its way.
+    bool given_up = false;  // Its events are not recorded any more.
     std::deque<Gated> gate;
     std::map<run::CallKey, ModelFlight> models;
     std::map<run::CallKey, ToolFlight> tools;
@@ -111,7 +112,7 @@ class Shard {
   void advance(Active& active);
   void flush(Active& active);
   void durable(const std::string& run_id, std::uint64_t seq, Result<memory::Appended> appended);
-  void freeze(Active& active, const Error& error);
+  void give_up(Active& active, const Error& error);
   void forget(const std::string& run_id);
   void resume(Active& active);
   Active* find(const std::string& run_id);

@@ -228,6 +228,11 @@ void Shard::model_outcome(const std::string& run_id, const run::CallKey& key, mo
       if (failure.usage) {
         *failed.mutable_usage() = to_wire(*failure.usage);
         if (const auto paid = cost(flight, *failure.usage)) *failed.mutable_cost() = *paid;
+      } else if (flight.streamed_bytes > 0) {
+        // It had begun to answer, so it is paid for: by estimate.
+        const v1::Event estimate = lost_call(key, flight, "", "");
+        *failed.mutable_usage() = estimate.model_call_failed().usage();
+        if (estimate.model_call_failed().has_cost()) *failed.mutable_cost() = estimate.model_call_failed().cost();
       }
       if (!failure.partial_text.empty()) {
         if (auto put = contents_.put(std::move(failure.partial_text))) *failed.mutable_partial_text() = *std::move(put);
@@ -290,10 +295,12 @@ void Shard::run_tool(const std::string& run_id, const run::CallKey& key, tools::
              [this, run_id, key, reply] {
                --tools_in_flight_;
                tool_outcome(run_id, key, std::move(*reply));
-               if (waiting_tools_.empty()) return;
-               Task next = std::move(waiting_tools_.front());
-               waiting_tools_.pop_front();
-               next();
+               // A call that nobody waits for any more takes no place, so the next one is tried.
+               while (!waiting_tools_.empty() && tools_in_flight_ < world_.limits.tool_calls_max) {
+                 Task next = std::move(waiting_tools_.front());
+                 waiting_tools_.pop_front();
+                 next();
+               }
              });
 }
 
@@ -373,7 +380,7 @@ void Shard::model_closed(Active& active, const run::CallKey& key, const ModelFli
     event.mutable_model_call_failed()->clear_usage();
     event.mutable_model_call_failed()->clear_cost();
   }
-  if (active.run->expects(event)) admit(active, std::move(event));
+  if (!active.given_up && active.run->expects(event)) admit(active, std::move(event));
   if (!waiting_models_.empty()) loop_.post([this] { next_waiting_model(); });
 }
 

@@ -17,10 +17,15 @@ template <class Call>
 void book(const Call& call, v1::Run& run) {
   if (!call.has_usage()) return;
   add(*run.mutable_usage(), call.usage());
-  v1::Cost& sum = *run.mutable_cost();
-  sum.set_pico_usd(sum.pico_usd() + call.cost().pico_usd());
-  sum.set_partial(sum.partial() || !call.has_cost() || call.cost().partial());
-  sum.set_simulated(sum.simulated() || call.cost().simulated());
+  if (call.has_cost()) {
+    v1::Cost& sum = *run.mutable_cost();
+    sum.set_pico_usd(sum.pico_usd() + call.cost().pico_usd());
+    sum.set_simulated(sum.simulated() || call.cost().simulated());
+  } else {
+    run.set_calls_without_price(run.calls_without_price() + 1);
+  }
+  // Absent where nothing is known: never 0 for unknown.
+  if (run.has_cost()) run.mutable_cost()->set_partial(run.calls_without_price() > 0);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "runtime/run/state.h"
+#include "workflows/path.h"
 
 namespace weft::run {
 
@@ -91,7 +92,7 @@ ToolCallState Run::State::plan_call(const Execution& execution, const std::vecto
     call.refusal = fmt::format("{}: {}", tool, canonical.error().message);
     return call;
   }
-  call.key = idempotency_key(identity.lineage(), execution.path, tool, to_text(*value), 0);
+  call.key = idempotency_key(identity.lineage(), workflows::without_attempts(execution.path), tool, to_text(*value), 0);
   call.arguments = *std::move(canonical);
   return call;
 }

@@ -92,7 +92,9 @@ v1::Event Run::State::end_step(const At& at, v1::StepResult result) {
   const Step& step = definition(*this, at);
   if (result.status() == v1::STEP_STATUS_FAILED && step.on_error.kind == workflows::OnError::Kind::kUse) {
     StateEnvironment environment(*this, at.scope, at.position);
-    const auto put = store(step.on_error.use->evaluate(environment));
+    auto value = step.on_error.use->evaluate(environment);
+    if (Status fault = environment.take_fault(); !fault) value = std::move(fault).error();
+    const auto put = store(value);
     if (put) *result.mutable_output_json() = *put;
     if (!put) result = failed(v1::ERROR_KIND_EXPRESSION, put.error().message);
   }

@@ -248,6 +248,22 @@ TEST_CASE("Ctrl-C once pauses a run, and the next engine takes it to its end") {
   CHECK(run_program(folder.path(), {"wait", id}).exit == 0);
 }
 
+TEST_CASE("a second signal leaves at once") {
+  const Folder folder;
+  folder.write("slow.yaml", kSlow);
+  folder.write("slow-script.yaml", kSlowScript);
+  Program run(folder.path(), {"run", "slow.yaml", "--sim=slow-script.yaml"});
+  run.wait_for_err("new store");
+  for (int i = 0; i < 300; ++i) {
+    const Outcome runs = run_program(folder.path(), {"runs", "-o", "json"});
+    if (runs.exit == 0 && !json_of(runs.out)["runs"].empty()) break;
+  }
+  // Two different ones: the kernel keeps one of a kind until it is taken.
+  run.signal(SIGINT);
+  run.signal(SIGTERM);
+  CHECK(run.wait().exit == 130);
+}
+
 TEST_CASE("the same request id gives the same run, and another payload under it is refused") {
   const Folder folder;
   folder.write("hello.yaml", kHello);

@@ -60,17 +60,12 @@ void mutate_bytes(std::string& text, Random& random) {
     const std::size_t at = random.below(text.size() + 1);
     const char byte = kBytes[random.below(kBytes.size())];
     switch (random.below(4)) {
-      case 0:
-        text.insert(at, 1, byte);
-        break;
-      case 1:
-        text.erase(at, 1 + random.below(6));
-        break;
+      case 0: text.insert(at, 1, byte); break;
+      case 1: text.erase(at, 1 + random.below(6)); break;
       case 2:
         if (at < text.size()) text[at] = byte;
         break;
-      default:
-        text.insert(at, text.substr(random.below(text.size() + 1), random.below(40)));
+      default: text.insert(at, text.substr(random.below(text.size() + 1), random.below(40)));
     }
   }
 }
@@ -80,23 +75,12 @@ void mutate_lines(std::string& text, Random& random) {
   if (lines.empty()) return;
   const std::size_t at = random.below(lines.size()), other = random.below(lines.size());
   switch (random.below(6)) {
-    case 0:
-      lines.erase(lines.begin() + static_cast<std::ptrdiff_t>(at));
-      break;
-    case 1:
-      lines.insert(lines.begin() + static_cast<std::ptrdiff_t>(at), lines[other]);
-      break;
-    case 2:
-      std::swap(lines[at], lines[other]);
-      break;
-    case 3:
-      lines[at] = "  " + lines[at];
-      break;
-    case 4:
-      lines[at].erase(0, std::min<std::size_t>(2, lines[at].size()));
-      break;
-    default:
-      lines.resize(at + 1);
+    case 0: lines.erase(lines.begin() + static_cast<std::ptrdiff_t>(at)); break;
+    case 1: lines.insert(lines.begin() + static_cast<std::ptrdiff_t>(at), lines[other]); break;
+    case 2: std::swap(lines[at], lines[other]); break;
+    case 3: lines[at] = "  " + lines[at]; break;
+    case 4: lines[at].erase(0, std::min<std::size_t>(2, lines[at].size())); break;
+    default: lines.resize(at + 1);
   }
   text = joined(lines);
 }
@@ -188,14 +172,9 @@ TEST_CASE("two thousand mutated workflows give a workflow or placed diagnostics"
     const std::size_t rounds = 1 + random.below(3);
     for (std::size_t i = 0; i < rounds; ++i) {
       switch (random.below(3)) {
-        case 0:
-          mutate_bytes(text, random);
-          break;
-        case 1:
-          mutate_lines(text, random);
-          break;
-        default:
-          mutate_words(text, random);
+        case 0: mutate_bytes(text, random); break;
+        case 1: mutate_lines(text, random); break;
+        default: mutate_words(text, random);
       }
     }
     INFO("seed " << seed);

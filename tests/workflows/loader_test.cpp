@@ -314,22 +314,15 @@ std::string generated_workflow(std::uint64_t seed) {
   for (std::uint64_t i = 0; i < count; ++i) {
     Json step = Json::object();
     switch (next(5)) {
-      case 0:
-        step["prompt"] = "Say\n" + reading() + "\t\"!\"";
-        break;
-      case 1:
-        step["set"] = {{"v", reading()}, {"list", {1, 2.5, true, nullptr, "yes", reading()}}};
-        break;
-      case 2:
-        step = {{"tool", "fs.read"}, {"args", {{"path", "p/" + reading()}}}};
-        break;
+      case 0: step["prompt"] = "Say\n" + reading() + "\t\"!\""; break;
+      case 1: step["set"] = {{"v", reading()}, {"list", {1, 2.5, true, nullptr, "yes", reading()}}}; break;
+      case 2: step = {{"tool", "fs.read"}, {"args", {{"path", "p/" + reading()}}}}; break;
       case 3:
         step["steps"] = {{fmt::format("x{}", i), {{"set", reading()}}},
                          {fmt::format("y{}", i), {{"prompt", reading()}}}};
         step["returns"] = {{"r", fmt::format("{{{{ steps.x{}.output }}}}", i)}};
         break;
-      default:
-        step["set"] = reading();
+      default: step["set"] = reading();
     }
     if (next(3) == 0) step["when"] = next(2) == 0 ? "input.n > 1" : "true";
     if (next(4) == 0) step["for_each"] = next(2) == 0 ? Json("[1, 2]") : Json({{"in", "[1, 2]"}, {"as", "one"}});

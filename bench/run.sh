@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Measures weft, the bare-SQLite floor and LangGraph.js in turn in one call, and prints medians and ratios as tables.
+# Called by `./dev bench`. usage: bench/run.sh BUILD_FOLDER [--reps N] [--quick] [--no-foreign]
+#   --reps N       repetitions; the table shows their median (5)
+#   --quick        fewer runs and one repetition: whether it works, not how fast
+#   --no-foreign   without LangGraph.js
+# WEFT_BENCH_SCRATCH: where stores are made, on the disk to be measured (the system's folder for temporary files).
+# WEFT_BENCH_PEERS: a copy of bench/peers whose packages are installed already; otherwise one is made and removed.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+build=$(cd "${1:?the build folder is missing}" && pwd)
+shift
+reps=5 scale=1 foreign=yes
+while [ $# -gt 0 ]; do
+  case $1 in
+    --reps) reps=$2 && shift 2 ;;
+    --quick) reps=1 scale=10 && shift ;;
+    --no-foreign) foreign=no && shift ;;
+    *) printf 'error: bench/run.sh knows no %s\n' "$1" >&2 && exit 2 ;;
+  esac
+done
+
+scratch=$(mktemp -d "${WEFT_BENCH_SCRATCH:-${TMPDIR:-/tmp}}/weft-bench-XXXXXX")
+model=
+cleanup() {
+  [ -z "$model" ] || kill "$model" 2>/dev/null || true
+  rm -rf "$scratch"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
+
+peers=$scratch/peers
+mkdir -p "$peers"
+[ -n "${WEFT_BENCH_PEERS:-}" ] && ln -s "$WEFT_BENCH_PEERS"/langgraph/node_modules "$scratch/node_modules"
+cp -r "$here/peers/." "$peers/"
+mkdir -p "$peers/results" "$peers/data"
+w1=$peers/results/w1.jsonl w2=$peers/results/w2.jsonl streams=$peers/results/streams.jsonl
+touch "$w1" "$w2" "$streams"
+
+node=no
+command -v node >/dev/null && [ "$(node -p 'parseInt(process.versions.node) >= 20')" = true ] && node=yes
+[ $node = yes ] || say "Node 20 is not here: no W2 (its model server) and no LangGraph.js"
+if [ $node = no ]; then
+  foreign=no
+elif [ $foreign = yes ] && [ -e "$scratch/node_modules" ]; then
+  mv "$scratch/node_modules" "$peers/langgraph/node_modules"
+elif [ $foreign = yes ]; then
+  say "foreign: npm install for LangGraph.js, in a scratch folder (about two minutes: better-sqlite3 is compiled)"
+  (cd "$peers/langgraph" && npm install --no-audit --no-fund >"$scratch/npm" 2>&1) ||
+    { say "foreign: LangGraph.js cannot be installed here, so it is not measured" && tail -n 3 "$scratch/npm" >&2; foreign=no; }
+fi
+if [ $foreign = yes ]; then
+  PORT=0 node "$peers/common/fake-llm.mjs" 0 >"$scratch/model" &
+  model=$!
+  for _ in $(seq 100); do grep -q 'fake-llm on' "$scratch/model" && break; sleep 0.05; done
+  FAKE_LLM_PORT=$(sed -n 's/fake-llm on //p' "$scratch/model")
+  export FAKE_LLM_PORT LANGSMITH_TRACING=false
+fi
+
+# A peer that fails or takes too long is a row that is missing, said on stderr.
+peer() { (cd "$peers/$1" && shift && timeout 120 node --expose-gc "$@" >/dev/null) || say "foreign: $* failed"; }
+at() { case $1 in 1) echo "$2" ;; 16) echo "$3" ;; *) echo "$4" ;; esac; }
+weft=(--server "$build/bench_server" --scratch "$scratch")
+
+for rep in $(seq "$reps"); do
+  say "repetition $rep of $reps"
+  for c in 1 16 256; do
+    for sync in FULL NORMAL; do
+      "$build/bench_floor" --scratch "$scratch" --sync $sync --in-flight $c --runs $((3000 / scale)) --results "$w1" >/dev/null
+    done
+    for form in gate pure; do
+      "$build/bench_w1" "${weft[@]}" --form $form --in-flight $c --runs $(($(at $c 500 3000 10000) / scale)) --results "$w1" >/dev/null
+    done
+    [ $foreign = no ] || peer langgraph w1.mjs W1 sqlite-full sync $c $(($(at $c 60 160 400) / scale))
+    [ $foreign = no ] || peer langgraph w1.mjs W1 sqlite sync $c $(($(at $c 60 160 400) / scale))
+  done
+  for latency in 0 50; do
+    for c in 1 64 512; do
+      [ $node = no ] && continue
+      "$build/bench_w2" "${weft[@]}" --model "$peers/common/fake-llm.mjs" --latency $latency --in-flight $c \
+        --runs $(($([ $c = 1 ] && echo 100 || echo 3000) / scale)) --results "$w2" >/dev/null
+      [ $foreign = no ] && continue
+      n=$(($([ $c = 1 ] && echo 40 || echo 500) / scale))
+      peer langgraph w2.mjs sqlite $latency $c "$n"
+    done
+  done
+  for n in 1000 10000; do
+    "$build/bench_streams" --server "$build/bench_server" --source "$build/bench_sse_source" --scratch "$scratch" \
+      --streams $((n / scale)) --results "$streams" >/dev/null
+  done
+done
+say "the same with every sync 2 ms longer, once"
+LD_PRELOAD="$build/bench_slow_sync.so" "$build/bench_floor" --scratch "$scratch" --sync FULL --in-flight 256 --runs 300 --results "$w1" >/dev/null
+for form in gate pure; do
+  "$build/bench_w1" "${weft[@]}" --form $form --in-flight 256 --runs $((5000 / scale)) --preload "$build/bench_slow_sync.so" --results "$w1" >/dev/null
+done
+
+printf '%s, %s, %s cores, load %s\n' "$(date -u +%F)" "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)" "$(nproc)" "$(cut -d' ' -f1-3 /proc/loadavg)"
+printf '\n## W1, durable chain of ten steps\n\n'
+"$build/bench_table" steps_s p50 p99 cpu_per_1000_steps rss_mb disk_b_per_step written_b_per_step fsync_s <"$w1"
+printf '\n## W2, agent loop: p50 and p99 in ms without the two waits of the model\n\n'
+"$build/bench_table" p50 p99 p50_per_call p99_per_call model_late_ms runs_s cpu_per_1000_runs rss_mb <"$w2"
+printf '\n## Open model streams\n\n'
+"$build/bench_table" above_idle_mb idle_mb open_mb kb_per_stream open_s open_cpu_s <"$streams"
