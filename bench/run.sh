@@ -40,7 +40,7 @@ touch "$w1" "$w2" "$streams"
 
 node=no
 command -v node >/dev/null && [ "$(node -p 'parseInt(process.versions.node) >= 20')" = true ] && node=yes
-[ $node = yes ] || say "Node 20 is not here: no W2 (its model server) and no LangGraph.js"
+[ $node = yes ] || say "Node 20 is not here: no W2 (its model server) and nothing foreign"
 if [ $node = no ]; then
   foreign=no
 elif [ $foreign = yes ] && [ -e "$scratch/node_modules" ]; then
@@ -50,8 +50,8 @@ elif [ $foreign = yes ]; then
   (cd "$peers/langgraph" && npm install --no-audit --no-fund >"$scratch/npm" 2>&1) ||
     { say "foreign: LangGraph.js cannot be installed here, so it is not measured" && tail -n 3 "$scratch/npm" >&2; foreign=no; }
 fi
-if [ $foreign = yes ]; then
-  PORT=0 node "$peers/common/fake-llm.mjs" 0 >"$scratch/model" &
+if [ $node = yes ]; then
+  node "$peers/common/fake-llm.mjs" 0 >"$scratch/model" &
   model=$!
   for _ in $(seq 100); do grep -q 'fake-llm on' "$scratch/model" && break; sleep 0.05; done
   FAKE_LLM_PORT=$(sed -n 's/fake-llm on //p' "$scratch/model")
@@ -72,6 +72,9 @@ for rep in $(seq "$reps"); do
     for form in gate pure; do
       "$build/bench_w1" "${weft[@]}" --form $form --in-flight $c --runs $(($(at $c 500 3000 10000) / scale)) --results "$w1" >/dev/null
     done
+    for sync in FULL NORMAL; do
+      [ $foreign = no ] || peer baseline w1.mjs W1 $sync $c $((2000 / scale))
+    done
     [ $foreign = no ] || peer langgraph w1.mjs W1 sqlite-full sync $c $(($(at $c 60 160 400) / scale))
     [ $foreign = no ] || peer langgraph w1.mjs W1 sqlite sync $c $(($(at $c 60 160 400) / scale))
   done
@@ -80,9 +83,9 @@ for rep in $(seq "$reps"); do
       [ $node = no ] && continue
       "$build/bench_w2" "${weft[@]}" --model "$peers/common/fake-llm.mjs" --latency $latency --in-flight $c \
         --runs $(($([ $c = 1 ] && echo 100 || echo 3000) / scale)) --results "$w2" >/dev/null
-      [ $foreign = no ] && continue
-      n=$(($([ $c = 1 ] && echo 40 || echo 500) / scale))
-      peer langgraph w2.mjs sqlite $latency $c "$n"
+      n=$(($([ $c = 1 ] && echo 40 || echo 1000) / scale))
+      peer baseline w2.mjs $latency $c "$n"
+      [ $foreign = no ] || peer langgraph w2.mjs sqlite $latency $c "$n"
     done
   done
   for n in 1000 10000; do
