@@ -1,5 +1,6 @@
 option(WEFT_TESTS "Build the tests" ON)
 option(WEFT_BENCH "Build the benches" OFF)
+option(WEFT_FUZZ "Build the fuzz target (clang)" OFF)
 # Debian's gRPC is not instrumented, so the ThreadSanitizer build leaves out what links it.
 option(WEFT_GRPC "Build the server and the command line" ON)
 option(WEFT_WERROR "Warnings are errors" OFF)
