@@ -293,7 +293,7 @@ std::size_t Driver::count(v1::Event::KindCase kind) const {
       std::ranges::count_if(events_, [&](const v1::Event& event) { return event.kind_case() == kind; }));
 }
 
-std::unique_ptr<Driver> Driver::restarted() const {
+std::unique_ptr<Driver> Driver::restarted(std::size_t durable) const {
   auto again = std::make_unique<Driver>(workflow_, random_);
   again->contents_ = contents_;
   again->run_ = std::make_unique<Run>(workflow_, tool_table(), *contents_);
@@ -301,7 +301,8 @@ std::unique_ptr<Driver> Driver::restarted() const {
   again->tool = tool;
   again->rewrite = rewrite;
   again->now_us_ = now_us_;
-  for (const v1::Event& event : events_) {
+  for (std::size_t i = 0; i < std::min(durable, events_.size()); ++i) {
+    const v1::Event& event = events_[i];
     const Status applied = again->run_->apply(event);
     if (!applied) FAIL(applied.error().message);
     again->events_.push_back(event);

@@ -67,8 +67,8 @@ class Driver {
   std::string status(const std::string& path) const;
   std::size_t count(v1::Event::KindCase kind) const;
 
-  // A new run folded from the events so far: what a restart makes of it.
-  std::unique_ptr<Driver> restarted() const;
+  // A new run folded from the first `durable` of the events so far: what a restart makes of it.
+  std::unique_ptr<Driver> restarted(std::size_t durable = SIZE_MAX) const;
 
  private:
   void admit(v1::Event event);

@@ -200,7 +200,8 @@ TEST_CASE("random graphs end, each step once a round, with values that no order 
       driver->submit();
       if (order == 2) {
         for (std::uint64_t i = 0; i < seed % 5; ++i) driver->step();
-        driver = driver->restarted();
+        // Any prefix may be what was durable, also one that ends between two decisions.
+        driver = driver->restarted(1 + seed % driver->events().size());
       }
       driver->finish();
       REQUIRE(driver->run().ended());
