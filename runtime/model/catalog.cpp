@@ -124,18 +124,27 @@ void Catalog::put(Provider provider) {
       std::find_if(providers_.begin(), providers_.end(), [&](const Provider& p) { return p.name == provider.name; });
   if (found == providers_.end()) {
     providers_.push_back(std::move(provider));
-  } else {
-    *found = std::move(provider);
+    return;
   }
+  if (found->base_url != provider.base_url) {
+    // Prices are an endpoint's: what another server of that name costs is not known.
+    std::erase_if(prices_, [&](const PriceRow& row) {
+      return std::any_of(models_.begin(), models_.end(),
+                         [&](const Model& m) { return m.name == row.model && m.provider == provider.name; });
+    });
+  }
+  *found = std::move(provider);
 }
 
 void Catalog::put(Model model) {
   const auto found = std::find_if(models_.begin(), models_.end(), [&](const Model& m) { return m.name == model.name; });
   if (found == models_.end()) {
     models_.push_back(std::move(model));
-  } else {
-    *found = std::move(model);
+    return;
   }
+  if (found->provider != model.provider)
+    std::erase_if(prices_, [&](const PriceRow& row) { return row.model == model.name; });
+  *found = std::move(model);
 }
 
 std::optional<Price> Catalog::price(std::string_view model, Time at) const {

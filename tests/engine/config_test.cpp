@@ -83,3 +83,27 @@ TEST_CASE("a simulated provider is priced as the model it stands for") {
   CHECK(route->simulated);
   CHECK(routes.price(*route, SystemClock().now()));
 }
+
+TEST_CASE("a known model at another server has no known price") {
+  workflows::Diagnostics diagnostics("weft.yaml");
+  const auto moved =
+      read_config("providers: {farm: {base_url: http://127.0.0.1:9/v1}}\nmodels: {deepseek-flash: {provider: farm}}\n",
+                  diagnostics);
+  const auto replaced = read_config("providers: {deepseek: {base_url: http://127.0.0.1:9/v1}}\n", diagnostics);
+  for (const auto& config : {moved, replaced}) {
+    REQUIRE(config);
+    const Routes routes(*config, environment({{"DEEPSEEK_API_KEY", "k"}}));
+    const auto route = routes.find("deepseek-flash");
+    REQUIRE(route);
+    CHECK(route->endpoint.base_url == "http://127.0.0.1:9/v1");
+    CHECK_FALSE(routes.price(*route, SystemClock().now()));
+  }
+}
+
+TEST_CASE("a setting of the wrong kind is an error that names it") {
+  for (const char* text : {"tools: 3\n", "tools: {fs: 3}\n", "listen: {a: b}\n", "providers: [a]\n"}) {
+    workflows::Diagnostics diagnostics("weft.yaml");
+    INFO(text);
+    CHECK_FALSE(read_config(text, diagnostics));
+  }
+}
