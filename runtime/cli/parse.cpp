@@ -36,7 +36,7 @@ weft COMMAND --help says more. RUN is an id, a unique beginning of one, or @late
 class Grammar {
  public:
   Grammar() : app_("weft") {
-    app_.set_help_flag("-h,--help", "This");
+    app_.set_help_flag("-h,--help", "This text");
     app_.add_flag("--version", version_flag_);
     app_.require_subcommand(0, 1);
     app_.fallthrough();
@@ -73,7 +73,7 @@ class Grammar {
 
   std::string help_of_named() {
     const auto named = app_.get_subcommands();
-    return named.empty() ? std::string(kHelp) : named.front()->help();
+    return named.empty() ? std::string(kHelp) : named.front()->help("weft");
   }
 
   // CLI11 would take a mistyped command for a value that nobody asked for.
@@ -109,6 +109,7 @@ class Grammar {
   CLI::App* command(const std::string& name, const std::string& does) {
     CLI::App* added = app_.add_subcommand(name, does);
     added->fallthrough();
+    added->footer("Everywhere: -o text|json|ndjson, --server ADDR, --store FILE, --config FILE, --no-color");
     return added;
   }
 

@@ -106,7 +106,6 @@ void Registry::apply(const v1::WorkflowsApplyRequest& request, Done<v1::Workflow
     }
     return done(std::move(error));
   }
-  keep(loaded->workflow);
   *response.mutable_workflow() = describe(*loaded->workflow);
   memory::WorkflowRow row;
   row.hash = loaded->workflow->hash;
@@ -114,9 +113,10 @@ void Registry::apply(const v1::WorkflowsApplyRequest& request, Done<v1::Workflow
   row.applied_at = clock_.now();
   row.bundle = request.bundle().SerializeAsString();
   row.summary = response.workflow().SerializeAsString();
-  journal_.put_workflow(std::move(row), [response = std::move(response),
+  journal_.put_workflow(std::move(row), [this, workflow = loaded->workflow, response = std::move(response),
                                          done = std::move(done)](Result<memory::WorkflowRow> put) mutable {
     if (!put) return done(std::move(put).error());
+    keep(workflow);
     response.mutable_workflow()->set_version(put->version);
     response.mutable_workflow()->set_applied_at_us(put->applied_at.time_since_epoch().count());
     done(std::move(response));
@@ -146,6 +146,10 @@ Result<std::shared_ptr<const workflows::Workflow>> Registry::by_hash(const std::
 
 Result<std::string> Registry::resolve(const std::string& name, const std::string& hash) const {
   if (!hash.empty()) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (kept_.contains(hash)) return hash;
+    }
     WEFT_TRY(const memory::WorkflowRow row, journal_.workflow_by_hash(hash));
     return row.hash;
   }

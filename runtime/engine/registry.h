@@ -41,12 +41,12 @@ class Registry {
   const tools::Toolbox& tools_;
   const Routes& routes_;
   const Clock& clock_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   struct Kept {
     std::shared_ptr<const workflows::Workflow> workflow;
     std::uint64_t used = 0;
   };
-  std::map<std::string, Kept> kept_;  // Guarded by mutex_, as `uses_` is.
+  std::map<std::string, Kept> kept_;  // Durable ones. Guarded by mutex_, as `uses_` is.
   std::uint64_t uses_ = 0;
 };
 

@@ -269,10 +269,12 @@ void Shard::call_tool(Active& active, const run::ToolCall& command) {
   active.tools[command.key] = {std::make_shared<tools::Cancelled>(false),
                                world_.clock.now().time_since_epoch().count()};
   tools::ToolRequest request{command.tool, **arguments, command.idempotency_key};
-  when_durable(active, command.key,
-               [this, run_id = active.id, key = command.key, request = std::move(request)]() mutable {
-                 run_tool(run_id, key, std::move(request));
-               });
+  Task leave = [this, run_id = active.id, key = command.key, request = std::move(request)]() mutable {
+    run_tool(run_id, key, std::move(request));
+  };
+  // A read changes nothing, so it need not wait for the disk; but a run that does not exist yet reads nothing either.
+  const bool harmless = !tools::changes_world(command.effect) && active.durable_seq > 0;
+  harmless ? loop_.post(std::move(leave)) : when_durable(active, command.key, std::move(leave));
 }
 
 void Shard::run_tool(const std::string& run_id, const run::CallKey& key, tools::ToolRequest request) {

@@ -37,13 +37,16 @@ class WaitCall final : public grpc::ServerUnaryReactor, public Follower {
       patience = std::chrono::milliseconds(request.timeout_ms());
     }
     due_ = SystemClock().monotonic() + patience;
+    advanced_ = true;  // Looked at once, whatever its state is.
     if (auto status = follow(request); !status) {
       const std::lock_guard lock(mutex_);
       finish(to_grpc(status.error()));
     }
   }
 
-  void on_advance(std::uint64_t, bool) override {
+  void on_advance(std::uint64_t, bool ended) override {
+    if (!ended)
+      return;  // A run that has begun rests only when it has ended; reading it at each step would cost more than it.
     advanced_ = true;
     followers_.wake(this);
   }

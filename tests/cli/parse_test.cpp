@@ -66,7 +66,10 @@ TEST_CASE("weft alone is a short help, and so are --help and help") {
   CHECK(std::count(alone.out.begin(), alone.out.end(), '\n') < 30);
   CHECK(answer({"--help"}).out == alone.out);
   CHECK(answer({"help"}).out == alone.out);
-  CHECK(answer({"run", "--help"}).out.find("--request-id") != std::string::npos);
+  const std::string run = answer({"run", "--help"}).out;
+  CHECK(run.find("Usage: weft run [OPTIONS] FILE") != std::string::npos);
+  CHECK(run.find("--request-id") != std::string::npos);
+  CHECK(run.find("-o text|json|ndjson") != std::string::npos);
 }
 
 TEST_CASE("a mistyped command names the nearest") {
