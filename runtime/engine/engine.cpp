@@ -187,6 +187,12 @@ class LiveEngine final : public Engine {
     WEFT_TRY(const std::string hash, registry_.resolve(request.workflow(), request.workflow_hash()));
     Submission submission;
     WEFT_TRY(submission.workflow, registry_.by_hash(hash));
+    for (const workflows::Step& step : submission.workflow->steps) {
+      const auto* prompt = std::get_if<workflows::PromptBody>(&step.body);
+      if (prompt == nullptr) continue;
+      // A run whose first call must fail is not begun.
+      if (auto route = routes_.find(prompt->agent.model); !route) return std::move(route).error();
+    }
     WEFT_TRY(const Json given, parse_untrusted(request.input_json().empty() ? "{}" : request.input_json()));
     WEFT_TRY(const Json inputs, workflows::check_inputs(*submission.workflow, given));
     submission.input = to_text(inputs);

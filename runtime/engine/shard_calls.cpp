@@ -1,5 +1,6 @@
 // Commands into effects: model calls, tool calls, timers, and how their answers become events.
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 
@@ -82,6 +83,12 @@ void Shard::call_model(Active& active, const run::ModelCall& command) {
   const workflows::Agent& agent = std::get<workflows::PromptBody>(active.run->workflow().step(command.step).body).agent;
   auto route = world_.routes.find(agent.model);
   if (!route) return refuse(route.error());
+  if (active.summary.model_calls() > 0 && active.summary.simulated() != route->simulated) {
+    // Made-up answers are not mixed with paid ones: the call is parked until a fitting server owns the store.
+    spdlog::warn("run {} waits: it was begun with {} model, and this server has {} one", active.id,
+                 active.summary.simulated() ? "a simulated" : "a real", route->simulated ? "a simulated" : "a real");
+    return;
+  }
   auto face = prefix(active, command.step, *route);
   if (!face) return refuse(face.error());
   auto conversation = active.conversations.at(command.key.path, *face, contents_);

@@ -166,6 +166,27 @@ TEST_CASE("a stopped engine's runs go on in the next one, and a lost model call 
   CHECK(bodies.size() == 1);  // The same bytes again.
 }
 
+TEST_CASE("a simulated run is not taken up by a real model: it waits for a server that simulates") {
+  World world;
+  world.script(
+      "sim: 1\nrules:\n  - {when: {times: 1}, reply: {text: never, stall_after: 0}}\n  - {reply: {echo: true}}\n");
+  world.start();
+  world.apply(kGreet);
+  const std::string id = world.submit("greet", R"({"name": "Ada"})");
+  REQUIRE(eventually([&] { return world.provider().requests() == 1; }));
+  world.stop();
+  world.simulated = false;
+  world.start();
+  // Time enough for a call that is not held back.
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  CHECK(world.provider().requests() == 1);
+  CHECK(world.get(id).ended_at_us() == 0);
+  world.stop();
+  world.simulated = true;
+  world.start();
+  CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
+}
+
 TEST_CASE("a write that was under way when the engine stopped is in doubt and not repeated") {
   std::atomic<int> acted = 0;
   std::atomic<bool> go_on = false;

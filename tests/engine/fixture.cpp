@@ -84,7 +84,7 @@ void World::script(const std::string& yaml) {
 void World::start() {
   EngineOptions options;
   options.config.model_url = provider_->base_url();
-  options.config.simulated = true;
+  options.config.simulated = simulated;
   options.environment = [](const std::string&) { return std::optional<std::string>(); };
   options.limits = limits;
   auto held = std::make_unique<HeldJournal>(store_);

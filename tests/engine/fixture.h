@@ -85,6 +85,7 @@ class World {
   std::vector<std::shared_ptr<tools::Tool>> tools;
   void script(const std::string& yaml);
   EngineLimits limits;
+  bool simulated = true;  // What the engine takes the provider for.
 
   void start();
   void stop();  // As a crash would leave it: nothing is said to the runs.
