@@ -115,6 +115,7 @@ struct HttpClient::State {
     Duration first_byte{};
     Duration last_byte{};
     Loop::TimerId deadline = 0;
+    bool whole = false;  // It came to its right end, so that its handle may be used again.
     char message[CURL_ERROR_SIZE] = {};
   };
 
@@ -289,6 +290,7 @@ void HttpClient::State::collect() {
 void HttpClient::State::end(Call& call, CURLcode code) {
   const HttpEnd end = describe(call, code);
   if (end.ok && !call.multiplexable && idle.size() < limits.calls_max) ++idle[origin(call.request.url)];
+  call.whole = end.ok;
   auto node = calls.extract(call.id);
   const std::unique_ptr<HttpSink> sink = std::move(call.sink);
   release(std::move(node.mapped()));
@@ -356,7 +358,9 @@ void HttpClient::State::release(std::unique_ptr<Call> call) {
   loop.cancel(call->deadline);
   if (call->added) curl_multi_remove_handle(multi, call->easy);
   curl_easy_reset(call->easy);
-  if (spare.size() < kSpareHandlesMax) {
+  // A transfer that broke early (no such host) leaves its buffer behind in libcurl 7.88, and the handle then refuses
+  // another size of buffer.
+  if (call->whole && spare.size() < kSpareHandlesMax) {
     spare.push_back(call->easy);
   } else {
     curl_easy_cleanup(call->easy);

@@ -34,11 +34,17 @@ int main_command(int count, const char* const* arguments) {
   Terminal terminal(invocation.global.format, colours, environment);
   std::error_code fault;
   // Results are stdout's alone.
+  const bool serves = std::holds_alternative<ServeOptions>(invocation.command) ||
+                      std::holds_alternative<RunOptions>(invocation.command);
   auto log = spdlog::stderr_logger_mt("weft");
-  log->set_level(std::holds_alternative<ServeOptions>(invocation.command) ? spdlog::level::info : spdlog::level::warn);
+  log->set_level(serves ? spdlog::level::info : spdlog::level::warn);
   spdlog::set_default_logger(std::move(log));
   const Context context{terminal, environment, invocation.global, std::filesystem::current_path(fault).string()};
   const Exit exit = std::visit([&](const auto& options) { return execute(context, options); }, invocation.command);
+  if (exit == Exit::kOk && terminal.output_lost()) {
+    terminal.error(resource_exhausted("the output could not be written whole; what stands in the store is complete"));
+    return static_cast<int>(Exit::kFailed);
+  }
   return static_cast<int>(exit);
 }
 

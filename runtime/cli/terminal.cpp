@@ -69,6 +69,8 @@ void Terminal::write(int descriptor, std::string_view text) {
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) {
       if (descriptor == STDOUT_FILENO) out_closed_ = true;
+      // A pipe that its reader closed is silent; anything else is a loss.
+      if (descriptor == STDOUT_FILENO && errno != EPIPE) output_lost_ = true;
       return;
     }
     text.remove_prefix(static_cast<std::size_t>(written));

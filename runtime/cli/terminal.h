@@ -32,6 +32,8 @@ class Terminal {
   bool is_text() const { return format_ == Format::kText; }
   bool err_is_tty() const { return err_is_tty_; }
   bool out_closed() const { return out_closed_; }
+  // Something of the results could not be written, for another reason than a reader that left.
+  bool output_lost() const { return output_lost_; }
   const Look& out_look() const { return out_look_; }
   const Look& err_look() const { return err_look_; }
 
@@ -57,6 +59,7 @@ class Terminal {
   Look err_look_;
   bool transient_shown_ = false;
   bool out_closed_ = false;
+  bool output_lost_ = false;
 };
 
 // `text` in at most `columns` characters, on one line, without anything that a terminal would obey.

@@ -86,7 +86,10 @@ class LiveEngine final : public Engine {
       // One run that cannot be read keeps no other from going on; its events stay as they are.
       if (!recovered) spdlog::error("run {} is parked: {}", row.id, recovered.error().message);
     }
-    if (active_runs_ > 0) spdlog::info("{} unfinished runs go on", active_runs_.load());
+    if (active_runs_ > 0)
+      spdlog::info("{} of this store {} on",
+                   active_runs_ == 1 ? "one unfinished run" : fmt::format("{} unfinished runs", active_runs_.load()),
+                   active_runs_ == 1 ? "goes" : "go");
     for (auto& shard : shards_) shard->start();
     return {};
   }

@@ -31,6 +31,10 @@ Result<Route> Routes::find(const std::string& name) const {
   Route route;
   auto known = config_.catalog.find(name);
   if (!config_.model_url.empty()) {
+    if (!config_.model_url.starts_with("http://") && !config_.model_url.starts_with("https://")) {
+      return failed_precondition(fmt::format(
+          "WEFT_MODEL_URL is {}; it is the base URL of a server, such as http://127.0.0.1:8080/v1", config_.model_url));
+    }
     // One server answers for every model; what it is called there, the workflow says unless WEFT_MODEL does.
     if (!known && known.error().code == Code::kFailedPrecondition) return std::move(known).error();
     route.provider = config_.simulated ? "sim" : "WEFT_MODEL_URL";
@@ -81,6 +85,10 @@ std::optional<model::Price> Routes::price(const Route& route, Time at) const {
   // What a server of one's own costs is not known, whatever the model is called there.
   if (!config_.model_url.empty() && !route.simulated) return std::nullopt;
   return config_.catalog.price(route.model, at);
+}
+
+std::optional<model::Price> Routes::list_price(const std::string& model, Time at) const {
+  return config_.catalog.price(model, at);
 }
 
 }  // namespace weft::engine

@@ -31,6 +31,8 @@ class Routes {
   // The sentence for the checker where find() would fail for another reason than a missing key.
   std::optional<std::string> refuse(const std::string& model) const;
   std::optional<model::Price> price(const Route& route, Time at) const;
+  // What the catalog says of a model, wherever calls go now.
+  std::optional<model::Price> list_price(const std::string& model, Time at) const;
 
  private:
   Config config_;

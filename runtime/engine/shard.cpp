@@ -77,11 +77,11 @@ void Shard::resume(Active& active) {
     if (model_call != nullptr && model_call->started) {
       ModelFlight flight;
       if (const v1::ModelCallStarted* started = active.conversations.started(model_call->key.path)) {
+        // Priced as it was when it left, whatever this server's own routes are.
         flight.request_bytes = started->request_bytes();
-        if (auto route = world_.routes.find(started->model())) {
-          flight.route = *std::move(route);
-          flight.price = world_.routes.price(flight.route, world_.clock.now());
-        }
+        flight.route.simulated = started->simulated();
+        if (!started->price_row().empty())
+          flight.price = world_.routes.list_price(started->model(), world_.clock.now());
       }
       admit(active, lost_call(model_call->key, flight, "lost", "weft stopped before the answer came"));
     } else if (tool_call != nullptr && tool_call->started && tools::changes_world(tool_call->effect)) {

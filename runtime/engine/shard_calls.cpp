@@ -385,6 +385,8 @@ void Shard::model_closed(Active& active, const run::CallKey& key, const ModelFli
   if (sent) client_.cancel(flight.call);
   if (!sent) std::erase_if(active.gate, [&](const Gated& gated) { return gated.key == key; });
   v1::Event event = lost_call(key, flight, "cancelled", sent ? "nobody waits for it any more" : "it had not left yet");
+  event.mutable_model_call_failed()->set_total_us(sent ? world_.clock.now().time_since_epoch().count() - flight.sent_us
+                                                       : 0);
   if (!sent) {
     event.mutable_model_call_failed()->clear_usage();
     event.mutable_model_call_failed()->clear_cost();

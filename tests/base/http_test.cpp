@@ -70,6 +70,16 @@ std::string reply(std::string_view body) {
   return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
 }
 
+TEST_CASE("a name that does not resolve is kConnect, the second time as well") {
+  Loop loop;
+  HttpClient http(loop);
+  for (int i = 0; i < 3; ++i) {
+    const Seen seen = fetch(loop, http, post("http://nosuch.invalid/v1"));
+    CHECK_FALSE(seen.end->ok);
+    CHECK(seen.end->fault == HttpFault::kConnect);
+  }
+}
+
 TEST_CASE("a response arrives whole, with its final status and headers, and the request as it was given") {
   std::string request;
   RawServer server([&](RawConnection& c, int) {
