@@ -34,8 +34,14 @@ Exit execute(const Context& context, const CheckOptions& options) {
   WEFT_COMMAND_TRY(context, const Place place, find_place(context.global, context.environment, context.folder));
   std::vector<v1::Diagnostic> all;
   bool valid = true;
+  Exit unread = Exit::kOk;
   for (const std::string& file : options.files) {
-    WEFT_COMMAND_TRY(context, const v1::WorkflowsCheckResponse checked, check(context, place, file, options));
+    const auto result = check(context, place, file, options);
+    if (!result) {
+      unread = fail(context, result.error());  // The other files are checked all the same.
+      continue;
+    }
+    const v1::WorkflowsCheckResponse& checked = *result;
     all.insert(all.end(), checked.diagnostics().begin(), checked.diagnostics().end());
     valid = valid && !checked.hash().empty();
     if (context.terminal.is_text() && !checked.hash().empty()) {
@@ -43,7 +49,7 @@ Exit execute(const Context& context, const CheckOptions& options) {
     }
   }
   print_diagnostics(all, context.terminal);
-  return valid && !has_errors(all) ? Exit::kOk : Exit::kUsage;
+  return valid && !has_errors(all) ? unread : Exit::kUsage;
 }
 
 }  // namespace weft::cli

@@ -44,6 +44,18 @@ TEST_CASE("check says valid and the hash, or every mistake with its place and ex
   CHECK_FALSE(std::filesystem::exists(folder / ".weft"));
 }
 
+TEST_CASE("check goes on after a file that is not there, and a file that a workflow names has its line") {
+  const Folder folder;
+  folder.write("names.yaml", "weft: 1\nname: names\ncontext:\n  - file: nowhere.md\nsteps:\n  a: {prompt: Hi}\n");
+  const Outcome outcome = run_program(folder.path(), {"check", "nobody.yaml", "names.yaml"});
+  CHECK(outcome.exit == 2);
+  CHECK(outcome.err.find("nobody.yaml") != std::string::npos);
+  CHECK(outcome.err.find("names.yaml:4:") != std::string::npos);
+  CHECK(outcome.err.find("[file]") != std::string::npos);
+  folder.write("hello.yaml", kHello);
+  CHECK(run_program(folder.path(), {"check", "nobody.yaml", "hello.yaml"}).exit == 6);
+}
+
 TEST_CASE("check -o json prints the diagnostics with stable keys") {
   const Folder folder;
   folder.write("broken.yaml", kBroken);
