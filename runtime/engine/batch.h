@@ -10,8 +10,6 @@
 
 namespace weft::engine {
 
-inline constexpr std::size_t kEventBytesMax = std::size_t{1} << 20;
-
 void append_event(const v1::Event& event, std::string& batch);
 // DATA_LOSS where the bytes are not a batch.
 Result<std::vector<v1::Event>> read_batch(std::string_view batch);

@@ -151,31 +151,15 @@ Result<std::shared_ptr<const std::string>> StoreReading::content(std::string_vie
 
 namespace {
 
-// Owns its reader.
-class Archive final : public Reading {
- public:
-  explicit Archive(std::unique_ptr<memory::Reader> reader) : reader_(std::move(reader)), reading_(*reader_) {}
-  Result<v1::WorkflowsGetResponse> get_workflow(const v1::WorkflowsGetRequest& r) const override {
-    return reading_.get_workflow(r);
-  }
-  Result<v1::WorkflowsListResponse> list_workflows(const v1::WorkflowsListRequest& r) const override {
-    return reading_.list_workflows(r);
-  }
-  Result<v1::RunsGetResponse> get_run(const v1::RunsGetRequest& r) const override { return reading_.get_run(r); }
-  Result<v1::RunsListResponse> list_runs(const v1::RunsListRequest& r) const override { return reading_.list_runs(r); }
-  Result<v1::TracesGetResponse> get_trace(const v1::TracesGetRequest& r) const override {
-    return reading_.get_trace(r);
-  }
-  Result<std::vector<v1::Event>> events(std::string_view run, std::uint64_t from, std::size_t bytes) const override {
-    return reading_.events(run, from, bytes);
-  }
-  Result<std::shared_ptr<const std::string>> content(std::string_view sha256) const override {
-    return reading_.content(sha256);
-  }
+struct OwnedReader {
+  std::unique_ptr<memory::Reader> reader;
+};
 
- private:
-  std::unique_ptr<memory::Reader> reader_;
-  StoreReading reading_;
+// A reading that owns its reader, which is therefore its first base.
+class Archive final : private OwnedReader, public StoreReading {
+ public:
+  explicit Archive(std::unique_ptr<memory::Reader> reader_in)
+      : OwnedReader{std::move(reader_in)}, StoreReading(*reader) {}
 };
 
 }  // namespace

@@ -10,7 +10,7 @@
 namespace weft::engine {
 
 // Thread-safe. The reader outlives it.
-class StoreReading final : public Reading {
+class StoreReading : public Reading {
  public:
   static constexpr std::uint32_t kPageSize = 50;
   static constexpr std::uint32_t kPageSizeMax = 1'000;
