@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <mutex>
 
 #include "base/bytes.h"
 #include "tools/file_work.h"
@@ -32,6 +33,11 @@ Appending append_line(const Root& root, const std::string& path, const std::stri
   if (line.size() > limits.append_bytes_max) {
     return failed(fmt::format("a line has at most {} bytes, this one {}", limits.append_bytes_max, line.size()));
   }
+
+  // A file's size is seen growing while a write still runs, and its last byte is then not the last of a line: between
+  // looking at the end and writing behind it there is no other call of this process.
+  static std::mutex one_at_a_time;
+  const std::lock_guard lock(one_at_a_time);
   if (time.cancelled()) return failed("the call was cancelled before anything was written");
   const auto opened = root.file_to_append(path);
   if (!opened) return failed(opened.error().message);
