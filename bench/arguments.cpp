@@ -4,6 +4,8 @@
 
 #include <charconv>
 #include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
 #include <string_view>
 
 namespace weft::bench {
@@ -33,9 +35,22 @@ std::size_t Arguments::number(const std::string& name, std::size_t otherwise) co
   return value;
 }
 
-int fail(const Error& error) {
-  fmt::print(stderr, "error: {}\n", error.message);
+int bench_main(int count, const char* const* arguments, Status (*run)(const Arguments&)) {
+  const auto read = Arguments::read(count, arguments);
+  const Status status = read ? run(*read) : Status(read.error());
+  if (status) return 0;
+  fmt::print(stderr, "error: {}\n", status.error().message);
   return 1;
+}
+
+Status report(const Json& row, const Arguments& arguments) {
+  const std::string line = to_text(row) + "\n";
+  fmt::print("{}", line);
+  const std::string results = arguments.text("results");
+  if (results.empty()) return {};
+  std::ofstream file(results, std::ios::app);
+  file << line << std::flush;
+  return file ? Status() : internal("cannot write " + results);
 }
 
 }  // namespace weft::bench

@@ -1,10 +1,12 @@
-// The options of a bench program: `--name value`, as bench/run.sh gives them.
+// What bench programs have in common: options `--name value` as bench/run.sh gives them, and a row as the result.
 #pragma once
 
 #include <cstddef>
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "base/json.h"
 #include "base/result.h"
 
 namespace weft::bench {
@@ -19,7 +21,10 @@ class Arguments {
   std::map<std::string, std::string> values_;
 };
 
-// Says on stderr what was wrong. The exit code of a program that failed.
-int fail(const Error& error);
+// A bench program's main: reads the options, runs it, says on stderr what was wrong. The exit code.
+int bench_main(int count, const char* const* arguments, Status (*run)(const Arguments&));
+
+// Prints a measurement as a line of JSON, and adds it to the file that --results names.
+Status report(const Json& row, const Arguments& arguments);
 
 }  // namespace weft::bench

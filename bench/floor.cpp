@@ -5,11 +5,9 @@
 //
 // In flight means that the steps of so many runs interleave; one thread commits, so no two share a commit.
 #include <fmt/format.h>
-#include <sqlite3.h>
 
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -19,6 +17,7 @@
 #include "bench/load.h"
 #include "bench/process.h"
 #include "bench/scratch.h"
+#include "bench/step_table.h"
 
 namespace weft::bench {
 namespace {
@@ -33,42 +32,6 @@ struct Chain {
   SteadyClock::time_point begun;
 };
 
-class Table {
- public:
-  Status open(const std::string& path, const std::string& sync) {
-    if (sqlite3_open(path.c_str(), &database_) != SQLITE_OK) return internal("cannot open " + path);
-    const std::string sql = fmt::format(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous={}; "
-        "CREATE TABLE step (run TEXT, i INTEGER, out TEXT, PRIMARY KEY (run, i)) WITHOUT ROWID",
-        sync);
-    if (sqlite3_exec(database_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) return failed();
-    if (sqlite3_prepare_v2(database_, "INSERT INTO step VALUES (?, ?, ?)", -1, &insert_, nullptr) != SQLITE_OK) {
-      return failed();
-    }
-    return {};
-  }
-  ~Table() {
-    sqlite3_finalize(insert_);
-    sqlite3_close(database_);
-  }
-
-  // Durable when it returns.
-  Status keep(const Chain& chain) {
-    const std::string out = fmt::format(R"({{"i":{},"v":{}}})", chain.i, chain.v);
-    sqlite3_bind_text(insert_, 1, chain.id.data(), static_cast<int>(chain.id.size()), SQLITE_STATIC);
-    sqlite3_bind_int64(insert_, 2, chain.i);
-    sqlite3_bind_text(insert_, 3, out.data(), static_cast<int>(out.size()), SQLITE_STATIC);
-    const bool done = sqlite3_step(insert_) == SQLITE_DONE;
-    sqlite3_reset(insert_);
-    return done ? Status() : failed();
-  }
-
- private:
-  Status failed() const { return internal(sqlite3_errmsg(database_)); }
-  sqlite3* database_ = nullptr;
-  sqlite3_stmt* insert_ = nullptr;
-};
-
 Status run(const Arguments& arguments) {
   const std::size_t runs = arguments.number("runs", 1000);
   const std::size_t in_flight = std::min(arguments.number("in-flight", 256), runs);
@@ -79,7 +42,7 @@ Status run(const Arguments& arguments) {
   double seconds = 0;
   const double cpu_before = own_cpu_seconds();
   {
-    Table table;
+    StepTable table;
     WEFT_RETURN_IF_ERROR(table.open(scratch.file("floor.db"), sync));
     std::size_t next = 0;
     const auto begin = [&] {
@@ -94,7 +57,7 @@ Status run(const Arguments& arguments) {
       for (Chain& chain : chains) {
         if (chain.i == kSteps) continue;
         chain.v = (chain.v * 31 + chain.i) % 1'000'003;
-        WEFT_RETURN_IF_ERROR(table.keep(chain));
+        WEFT_RETURN_IF_ERROR(table.keep(chain.id, chain.i, fmt::format(R"({{"i":{},"v":{}}})", chain.i, chain.v)));
         if (++chain.i < kSteps) continue;
         latencies_ms.push_back(std::chrono::duration<double, std::milli>(SteadyClock::now() - chain.begun).count());
         if (next < runs) chain = begin();
@@ -116,18 +79,10 @@ Status run(const Arguments& arguments) {
   row["cpu_per_1000_steps"] = std::round(cpu / steps * 1e6) / 1e3;
   row["disk_b_per_step"] = std::round(file_bytes(scratch.file("floor.db")) / steps);
   row["fsync_s"] = std::round(syncs);
-  const std::string line = to_text(row);
-  fmt::print("{}\n", line);
-  const std::string results = arguments.text("results");
-  return results.empty() ? Status() : append_line(results, line);
+  return report(row, arguments);
 }
 
 }  // namespace
 }  // namespace weft::bench
 
-int main(int count, char** arguments) {
-  const auto read = weft::bench::Arguments::read(count, arguments);
-  if (!read) return weft::bench::fail(read.error());
-  const weft::Status status = weft::bench::run(*read);
-  return status ? 0 : weft::bench::fail(status.error());
-}
+int main(int count, char** arguments) { return weft::bench::bench_main(count, arguments, weft::bench::run); }

@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <optional>
+#include <thread>
 
 #include "weft/v1/runs.grpc.pb.h"
 #include "weft/v1/workflows.grpc.pb.h"
@@ -43,7 +44,11 @@ class Driver {
     std::vector<std::unique_ptr<Slot>> all;
     for (std::size_t i = 0; i < slots; ++i) all.push_back(std::make_unique<Slot>(*this));
     const auto begun = SteadyClock::now();
-    for (const auto& slot : all) slot->next();
+    for (std::size_t i = 0; i < slots; ++i) {
+      const double after_ms = load_.begin_over_ms * static_cast<double>(i) / static_cast<double>(slots);
+      std::this_thread::sleep_until(begun + std::chrono::duration<double, std::milli>(after_ms));
+      all[i]->next();
+    }
     std::unique_lock lock(mutex_);
     ended_.wait(lock, [this] { return open_ == 0; });
     seconds_ = std::chrono::duration<double>(SteadyClock::now() - begun).count();

@@ -17,6 +17,7 @@ struct Load {
   std::size_t in_flight = 1;
   std::function<std::string(std::size_t index)> input;                      // JSON.
   std::function<bool(std::size_t index, const std::string& output)> right;  // Whether the run's output is what it is.
+  double begin_over_ms = 0;  // The first runs begin spread over so long; 0: all at once.
 };
 
 struct Loaded {

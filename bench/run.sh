@@ -40,7 +40,7 @@ touch "$w1" "$w2" "$streams"
 
 node=no
 command -v node >/dev/null && [ "$(node -p 'parseInt(process.versions.node) >= 20')" = true ] && node=yes
-[ $node = yes ] || say "Node 20 is not here: no W2 (its model server) and nothing foreign"
+[ $node = yes ] || say "Node 20 is not here: nothing foreign is measured"
 if [ $node = no ]; then
   foreign=no
 elif [ $foreign = yes ] && [ -e "$scratch/node_modules" ]; then
@@ -50,13 +50,12 @@ elif [ $foreign = yes ]; then
   (cd "$peers/langgraph" && npm install --no-audit --no-fund >"$scratch/npm" 2>&1) ||
     { say "foreign: LangGraph.js cannot be installed here, so it is not measured" && tail -n 3 "$scratch/npm" >&2; foreign=no; }
 fi
-if [ $node = yes ]; then
-  node "$peers/common/fake-llm.mjs" 0 >"$scratch/model" &
-  model=$!
-  for _ in $(seq 100); do grep -q 'fake-llm on' "$scratch/model" && break; sleep 0.05; done
-  FAKE_LLM_PORT=$(sed -n 's/fake-llm on //p' "$scratch/model")
-  export FAKE_LLM_PORT LANGSMITH_TRACING=false
-fi
+# The foreign loops' model; weft's and the floor's start one of their own, the same program.
+"$build/bench_agent_model" >"$scratch/model" &
+model=$!
+for _ in $(seq 100); do grep -q 'agent_model: port' "$scratch/model" && break; sleep 0.05; done
+FAKE_LLM_PORT=$(sed -n 's/agent_model: port //p' "$scratch/model")
+export FAKE_LLM_PORT LANGSMITH_TRACING=false
 
 # A peer that fails or takes too long is a row that is missing, said on stderr.
 peer() { (cd "$peers/$1" && shift && timeout 120 node --expose-gc "$@" >/dev/null) || say "foreign: $* failed"; }
@@ -80,11 +79,13 @@ for rep in $(seq "$reps"); do
   done
   for latency in 0 50; do
     for c in 1 64 512; do
-      [ $node = no ] && continue
-      "$build/bench_w2" "${weft[@]}" --model "$peers/common/fake-llm.mjs" --latency $latency --in-flight $c \
-        --runs $(($([ $c = 1 ] && echo 100 || echo 3000) / scale)) --results "$w2" >/dev/null
-      n=$(($([ $c = 1 ] && echo 40 || echo 1000) / scale))
-      peer baseline w2.mjs $latency $c "$n"
+      w2_load=(--model "$build/bench_agent_model" --latency $latency --in-flight $c
+        --runs $(($(at $c 100 3000 3000) / scale)) --results "$w2")
+      "$build/bench_loop_floor" --scratch "$scratch" "${w2_load[@]}" >/dev/null
+      "$build/bench_w2" "${weft[@]}" "${w2_load[@]}" >/dev/null
+      [ $c$latency != 6450 ] || "$build/bench_w2" "${weft[@]}" "${w2_load[@]}" --begin at-once >/dev/null
+      n=$(($(at $c 40 1000 1000) / scale))
+      [ $node = no ] || peer baseline w2.mjs $latency $c "$n"
       [ $foreign = no ] || peer langgraph w2.mjs sqlite $latency $c "$n"
     done
   done
@@ -103,6 +104,6 @@ printf '%s, %s, %s cores, load %s\n' "$(date -u +%F)" "$(sed -n 's/^model name[^
 printf '\n## W1, durable chain of ten steps\n\n'
 "$build/bench_table" steps_s p50 p99 cpu_per_1000_steps rss_mb disk_b_per_step written_b_per_step fsync_s <"$w1"
 printf '\n## W2, agent loop: p50 and p99 in ms without the two waits of the model\n\n'
-"$build/bench_table" p50 p99 p50_per_call p99_per_call model_late_ms runs_s cpu_per_1000_runs rss_mb <"$w2"
+"$build/bench_table" p50 p99 p50_per_call p99_per_call turn_p50 turn_p99 model_late_ms runs_s cpu_per_1000_runs rss_mb <"$w2"
 printf '\n## Open model streams\n\n'
 "$build/bench_table" above_idle_mb idle_mb open_mb kb_per_stream open_s open_cpu_s <"$streams"

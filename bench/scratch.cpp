@@ -51,11 +51,4 @@ double syncs_per_second(const std::string& path) {
   return static_cast<double>(syncs) / seconds;
 }
 
-Status append_line(const std::string& path, const std::string& line) {
-  std::ofstream out(path, std::ios::app);
-  out << line << '\n';
-  out.flush();
-  return out ? Status() : Status(internal("cannot write " + path));
-}
-
 }  // namespace weft::bench

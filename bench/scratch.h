@@ -27,7 +27,4 @@ double file_bytes(const std::string& path);  // 0 where there is none.
 // commit costs at least.
 double syncs_per_second(const std::string& path);
 
-// One more line of a file, for the table.
-Status append_line(const std::string& path, const std::string& line);
-
 }  // namespace weft::bench

@@ -7,7 +7,6 @@
 
 #include <cmath>
 #include <csignal>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -69,18 +68,10 @@ Status run(const Arguments& arguments) {
   row["open_cpu_s"] = std::round(cpu_open * 100) / 100;
   row["peak_mb"] = server.process.resident_peak_mb();
   server.process.stop();
-  const std::string line = to_text(row);
-  fmt::print("{}\n", line);
-  const std::string results = arguments.text("results");
-  return results.empty() ? Status() : append_line(results, line);
+  return report(row, arguments);
 }
 
 }  // namespace
 }  // namespace weft::bench
 
-int main(int count, char** arguments) {
-  const auto read = weft::bench::Arguments::read(count, arguments);
-  if (!read) return weft::bench::fail(read.error());
-  const weft::Status status = weft::bench::run(*read);
-  return status ? 0 : weft::bench::fail(status.error());
-}
+int main(int count, char** arguments) { return weft::bench::bench_main(count, arguments, weft::bench::run); }

@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "bench/measured_server.h"
@@ -80,18 +79,10 @@ Status run(const Arguments& arguments) {
   whole["disk_b_per_step"] = std::round((file_bytes(store) - bytes_before) / stored_steps);
   whole["written_b_per_step"] = std::round(row["written_b"].get<double>() / steps);
   whole["fsync_s"] = std::round(syncs);
-  const std::string line = to_text(whole);
-  fmt::print("{}\n", line);
-  const std::string results = arguments.text("results");
-  return results.empty() ? Status() : append_line(results, line);
+  return report(whole, arguments);
 }
 
 }  // namespace
 }  // namespace weft::bench
 
-int main(int count, char** arguments) {
-  const auto read = weft::bench::Arguments::read(count, arguments);
-  if (!read) return weft::bench::fail(read.error());
-  const weft::Status status = weft::bench::run(*read);
-  return status ? 0 : weft::bench::fail(status.error());
-}
+int main(int count, char** arguments) { return weft::bench::bench_main(count, arguments, weft::bench::run); }

@@ -44,7 +44,8 @@ class Reading {
 class Watcher {
  public:
   virtual ~Watcher() = default;
-  virtual void on_advance(std::uint64_t durable_seq, bool ended) = 0;
+  // `ended`: the run as its row has it, once it has ended; null before.
+  virtual void on_advance(std::uint64_t durable_seq, std::shared_ptr<const v1::Run> ended) = 0;
   virtual void on_progress(const v1::Progress& progress) = 0;
 };
 

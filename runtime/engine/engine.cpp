@@ -150,7 +150,9 @@ class LiveEngine final : public Engine {
     const bool ended = run && run->run().ended_at_us() != 0;
     if (!run || ended) hub_.remove(run_id, watcher);
     if (!run) return run.error();
-    if (const auto alive = watcher.lock()) alive->on_advance(run->run().last_seq(), ended);
+    if (const auto alive = watcher.lock()) {
+      alive->on_advance(run->run().last_seq(), ended ? std::make_shared<v1::Run>(run->run()) : nullptr);
+    }
     return {};
   }
 

@@ -35,7 +35,7 @@ std::vector<std::shared_ptr<Watcher>> Hub::watchers_of(const std::string& run_id
   return live;
 }
 
-void Hub::advanced(const std::string& run_id, std::uint64_t durable_seq, bool ended) {
+void Hub::advanced(const std::string& run_id, std::uint64_t durable_seq, const std::shared_ptr<const v1::Run>& ended) {
   if (!watched()) return;
   for (const auto& watcher : watchers_of(run_id)) watcher->on_advance(durable_seq, ended);
   if (!ended) return;

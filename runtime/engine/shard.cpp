@@ -184,7 +184,7 @@ void Shard::advance(Active& active) {
         "the run waits for nothing and has not ended; this is a defect of weft");
     admit(active, std::move(event));
   }
-  flush(active);
+  if (active.at_once == 0) flush(active);
 }
 
 void Shard::flush(Active& active) {
@@ -260,7 +260,7 @@ void Shard::durable(const std::string& run_id, std::uint64_t seq, Result<memory:
     return true;
   });
   const bool over = active.run->ended() && active.durable_seq == active.run->last_seq();
-  world_.hub.advanced(run_id, active.durable_seq, over);
+  world_.hub.advanced(run_id, active.durable_seq, over ? std::make_shared<v1::Run>(active.summary) : nullptr);
   if (over) forget(run_id);
 }
 

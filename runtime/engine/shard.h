@@ -96,8 +96,9 @@ class Shard {
     std::string batch;  // Events that were applied and not yet handed to the journal.
     std::uint64_t batch_first = 0;
     std::uint64_t durable_seq = 0;
-    bool created = false;   // Its row exists, or is on its way.
-    bool given_up = false;  // Its events are not recorded any more.
+    std::size_t at_once = 0;  // Tool calls whose results come before the loop turns again; the batch waits for them.
+    bool created = false;     // Its row exists, or is on its way.
+    bool given_up = false;    // Its events are not recorded any more.
     std::deque<Gated> gate;
     std::map<run::CallKey, ModelFlight> models;
     std::map<run::CallKey, ToolFlight> tools;
@@ -128,8 +129,8 @@ class Shard {
   void next_waiting_model();
   void call_tool(Active& active, const run::ToolCall& command);
   void run_tool(const std::string& run_id, const run::CallKey& key, tools::ToolRequest request);
+  void run_at_once(const std::string& run_id, Task tool);
   void tool_outcome(const std::string& run_id, const run::CallKey& key, tools::ToolReply reply);
-  void next_waiting_tool();
   void start_timer(Active& active, const run::StartTimer& command);
   void drop(Active& active, const run::CallKey& key);
   void when_durable(Active& active, const run::CallKey& key, Task leave);

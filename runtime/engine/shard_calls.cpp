@@ -281,7 +281,22 @@ void Shard::call_tool(Active& active, const run::ToolCall& command) {
   };
   // A read changes nothing, so it need not wait for the disk; but a run that does not exist yet reads nothing either.
   const bool harmless = !tools::changes_world(command.effect) && active.durable_seq > 0;
-  harmless ? loop_.post(std::move(leave)) : when_durable(active, command.key, std::move(leave));
+  if (!harmless) return when_durable(active, command.key, std::move(leave));
+  const tools::Tool* tool = world_.tools.find(command.tool);
+  if (tool == nullptr || !tool->is_instant()) return loop_.post(std::move(leave));
+  ++active.at_once;
+  loop_.post([this, run_id = active.id, leave = std::move(leave)]() mutable { run_at_once(run_id, std::move(leave)); });
+}
+
+// The result, and the intent of what follows from it, ride in the batch of the call that was asked for: one sync less.
+void Shard::run_at_once(const std::string& run_id, Task tool) {
+  Active* active = find(run_id);
+  if (active == nullptr) return;
+  --active->at_once;
+  tool();
+  // Where nobody waited for the result any more, nothing advanced the run.
+  active = find(run_id);
+  if (active != nullptr && active->at_once == 0) flush(*active);
 }
 
 void Shard::run_tool(const std::string& run_id, const run::CallKey& key, tools::ToolRequest request) {

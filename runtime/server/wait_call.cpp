@@ -44,9 +44,13 @@ class WaitCall final : public grpc::ServerUnaryReactor, public Follower {
     }
   }
 
-  void on_advance(std::uint64_t, bool ended) override {
+  void on_advance(std::uint64_t, std::shared_ptr<const v1::Run> ended) override {
     if (!ended)
       return;  // A run that has begun rests only when it has ended; reading it at each step would cost more than it.
+    {
+      const std::lock_guard lock(ended_mutex_);
+      ended_ = std::move(ended);
+    }
     advanced_ = true;
     followers_.wake(this);
   }
@@ -55,13 +59,17 @@ class WaitCall final : public grpc::ServerUnaryReactor, public Follower {
   void attend(Duration now) override {
     const std::lock_guard lock(mutex_);
     if (finished_ || (!advanced_.exchange(false) && now < due_)) return;
-    v1::RunsGetRequest get;
-    get.set_run_id(run_id_);
-    auto run = api_.get_run(get);
-    if (!run) return finish(to_grpc(run.error()));
-    if (!is_at_rest(run->run().status()) && now < due_) return;
     v1::RunsWaitResponse answer;
-    *answer.mutable_run() = std::move(*run->mutable_run());
+    if (const auto over = ended()) {
+      *answer.mutable_run() = *over;
+    } else {
+      v1::RunsGetRequest get;
+      get.set_run_id(run_id_);
+      auto run = api_.get_run(get);
+      if (!run) return finish(to_grpc(run.error()));
+      if (!is_at_rest(run->run().status()) && now < due_) return;
+      *answer.mutable_run() = std::move(*run->mutable_run());
+    }
     finish(reply(Result<v1::RunsWaitResponse>(std::move(answer)), response_));
   }
 
@@ -81,6 +89,11 @@ class WaitCall final : public grpc::ServerUnaryReactor, public Follower {
     run_id_ = found.run().id();
     WEFT_RETURN_IF_ERROR(followers_.add(self_));
     return api_.watch(run_id_, self_);
+  }
+
+  std::shared_ptr<const v1::Run> ended() {
+    const std::lock_guard lock(ended_mutex_);
+    return ended_;
   }
 
   void finish(const grpc::Status& status) {
@@ -105,6 +118,10 @@ class WaitCall final : public grpc::ServerUnaryReactor, public Follower {
   Duration due_{};
   std::shared_ptr<WaitCall> self_;
   std::atomic<bool> advanced_{false};
+
+  // Of its own, since mutex_ is held while the store is read, and who tells must not wait.
+  std::mutex ended_mutex_;
+  std::shared_ptr<const v1::Run> ended_;  // Guarded by ended_mutex_.
 
   std::mutex mutex_;
   bool finished_ = false;  // Guarded by mutex_.

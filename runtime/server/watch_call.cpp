@@ -78,11 +78,11 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::RunsWatchResponse>, 
     }
   }
 
-  void on_advance(std::uint64_t durable_seq, bool ended) override {
+  void on_advance(std::uint64_t durable_seq, std::shared_ptr<const v1::Run> ended) override {
     std::uint64_t known = durable_seq_.load();
     while (known < durable_seq && !durable_seq_.compare_exchange_weak(known, durable_seq)) {
     }
-    if (ended) ended_ = true;
+    if (ended != nullptr) ended_ = true;
     followers_.wake(this);
   }
 

@@ -18,9 +18,12 @@ constexpr const char* kAct = "weft: 1\nname: act\nsteps:\n  act: {tool: t.write,
 
 class Seen final : public Watcher {
  public:
-  void on_advance(std::uint64_t seq, bool over) override {
+  void on_advance(std::uint64_t seq, std::shared_ptr<const v1::Run> over) override {
     last = seq;
-    ended = over;
+    if (over == nullptr) return;
+    CHECK(over->ended_at_us() != 0);
+    CHECK(over->last_seq() == seq);
+    ended = true;
   }
   void on_progress(const v1::Progress& progress) override {
     const std::lock_guard lock(mutex);
@@ -77,6 +80,26 @@ TEST_CASE("no model call and no write leaves before its intent is durable") {
   CHECK(acknowledged == 0);
   world.journal().release();
   CHECK(eventually([&] { return acted == 1 && world.provider().requests() == 1 && acknowledged == 2; }));
+}
+
+TEST_CASE("what instant reads answer rides in one append with what asked for it and what follows from it") {
+  World world;
+  const auto add = std::make_shared<RecordingTool>("t.add", tools::Effect::kPure, [&](const tools::ToolRequest&) {
+    return tools::ToolReply{tools::ToolStatus::kDone, "5"};
+  });
+  add->instant = true;
+  world.tools.push_back(add);
+  world.script(
+      "sim: 1\ncache: {delay: 0s}\nrules:\n"
+      "  - {when: {turn: 1}, reply: {calls: [{tool: t.add, args: {x: 1}}, {tool: t.add, args: {x: 2}}]}}\n"
+      "  - {reply: {text: done}}\n");
+  world.start();
+  world.apply("weft: 1\nname: sums\nsteps:\n  sum: {prompt: Add, tools: [t.add]}\n");
+  const std::size_t before = world.journal().appends();
+  const v1::Run run = world.wait(world.submit("sums"));
+  CHECK(run.status() == v1::RUN_STATUS_SUCCEEDED);
+  // The run and its first call; the answer, both results and the next call; the answer and the end.
+  CHECK(world.journal().appends() - before == 3);
 }
 
 TEST_CASE("the same request id gives the same run; another payload under it is refused") {

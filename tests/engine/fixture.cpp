@@ -29,9 +29,15 @@ std::size_t HeldJournal::waiting() const {
   return waiting_.size();
 }
 
+std::size_t HeldJournal::appends() const {
+  const std::lock_guard lock(mutex_);
+  return appends_;
+}
+
 void HeldJournal::append(memory::Append append, memory::OnDurable on_durable) {
   {
     const std::lock_guard lock(mutex_);
+    ++appends_;
     if (held_) {
       waiting_.emplace_back(std::move(append), std::move(on_durable));
       return;
@@ -47,6 +53,7 @@ class Borrowed final : public tools::Tool {
  public:
   explicit Borrowed(std::shared_ptr<tools::Tool> tool) : tool_(std::move(tool)) {}
   const tools::ToolSpec& spec() const override { return tool_->spec(); }
+  bool is_instant() const override { return tool_->is_instant(); }
   tools::ToolReply run(const tools::ToolRequest& request, const tools::Cancelled& cancelled) override {
     return tool_->run(request, cancelled);
   }

@@ -23,6 +23,7 @@ class HeldJournal final : public memory::Journal {
   void hold();
   void release();
   std::size_t waiting() const;
+  std::size_t appends() const;  // Handed in so far.
 
   Result<memory::RunRow> run(std::string_view key) const override { return inner_->run(key); }
   Result<memory::RunPage> runs(const memory::RunFilter& filter, std::size_t limit,
@@ -55,6 +56,7 @@ class HeldJournal final : public memory::Journal {
   std::shared_ptr<memory::Journal> inner_;
   mutable std::mutex mutex_;
   bool held_ = false;  // Guarded by mutex_, as below.
+  std::size_t appends_ = 0;
   std::vector<std::pair<memory::Append, memory::OnDurable>> waiting_;
 };
 
@@ -67,7 +69,9 @@ class RecordingTool final : public tools::Tool {
     spec_ = {std::move(name), "Records its calls.",
              R"({"type":"object","properties":{"x":{}},"additionalProperties":false})", effect};
   }
+  bool instant = false;
   const tools::ToolSpec& spec() const override { return spec_; }
+  bool is_instant() const override { return instant; }
   tools::ToolReply run(const tools::ToolRequest& request, const tools::Cancelled&) override { return on_run_(request); }
 
  private:

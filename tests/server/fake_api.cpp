@@ -85,13 +85,13 @@ v1::RunsSubmitRequest FakeApi::last_submission() const {
 void FakeApi::tell(const std::string& id) {
   std::vector<std::weak_ptr<engine::Watcher>> watchers;
   std::uint64_t seq = 0;
-  bool ended = false;
+  std::shared_ptr<const v1::Run> ended;
   {
     const std::lock_guard lock(mutex_);
     const auto& run = runs_.at(id);
     watchers = run.watchers;
     seq = run.events.size();
-    ended = run.run.status() >= v1::RUN_STATUS_SUCCEEDED;
+    if (run.run.status() >= v1::RUN_STATUS_SUCCEEDED) ended = std::make_shared<v1::Run>(run.run);
   }
   for (const auto& weak : watchers) {
     if (const auto watcher = weak.lock()) watcher->on_advance(seq, ended);
