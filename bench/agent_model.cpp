@@ -1,5 +1,6 @@
 // The model of W2: a call of the first tool with {"a":2,"b":3} where no tool has answered yet, else "The answer is 5.",
-// streaming where the request says so, after the wait that its path asks for. What bench/peers/common/w2lib.mjs expects.
+// streaming where the request says so, after the wait that its path asks for. What bench/peers/common/w2lib.mjs
+// expects.
 //
 // agent_model. Prints "agent_model: port N". POST /lat/MS/v1/chat/completions. SIGUSR2: prints, of the calls since the
 // last time, "agent_model: late MS turn P50 P99": how much later than asked its answers left on average, and how long a
@@ -71,8 +72,8 @@ class Model {
     }
     const std::uint64_t id = ++requests_;
     waiting_[connection] = id;
-    const auto due = now + std::chrono::duration_cast<steady_clock::duration>(
-                               std::chrono::duration<double, std::milli>(wait_ms));
+    const auto due =
+        now + std::chrono::duration_cast<steady_clock::duration>(std::chrono::duration<double, std::milli>(wait_ms));
     // Parsed while it waits, as a model reads while it thinks.
     auto request = parse_untrusted(body);
     if (!request || !request->contains("messages")) return host_.close(connection);

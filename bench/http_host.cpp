@@ -29,7 +29,8 @@ std::size_t length_of(std::string_view head) {
   std::size_t length = 0;
   for (const std::string_view name : {"content-length: ", "Content-Length: "}) {
     const std::size_t at = head.find(name);
-    if (at != std::string_view::npos) std::from_chars(head.data() + at + name.size(), head.data() + head.size(), length);
+    if (at != std::string_view::npos)
+      std::from_chars(head.data() + at + name.size(), head.data() + head.size(), length);
   }
   return length;
 }

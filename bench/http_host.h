@@ -1,6 +1,6 @@
-// HTTP/1.1 with kept connections for the bench's model servers: one thread, epoll, a few kilobytes a connection, so that
-// what is measured is the client. cpp-httplib would need a thread each. For requests on loopback by a client that is
-// ours: heads are not checked, and a write that a socket does not take whole is lost.
+// HTTP/1.1 with kept connections for the bench's model servers: one thread, epoll, a few kilobytes a connection, so
+// that what is measured is the client. cpp-httplib would need a thread each. For requests on loopback by a client that
+// is ours: heads are not checked, and a write that a socket does not take whole is lost.
 #pragma once
 
 #include <chrono>

@@ -1,6 +1,6 @@
-// The floor of W2: the same two model calls as a bare loop makes them, with one row of bare SQLite kept before each call
-// and one at the end, as weft keeps them. A thread and a connection for each run in flight; no engine, no server, no
-// HTTP library, answers are searched and not parsed. What it takes more than the model's waits is what this machine
+// The floor of W2: the same two model calls as a bare loop makes them, with one row of bare SQLite kept before each
+// call and one at the end, as weft keeps them. A thread and a connection for each run in flight; no engine, no server,
+// no HTTP library, answers are searched and not parsed. What it takes more than the model's waits is what this machine
 // takes to wake up, to sync and to move bytes.
 //
 // loop_floor --scratch FOLDER --model PROGRAM --latency MS --in-flight N --runs N [--results FILE]
@@ -56,9 +56,8 @@ class Connection {
 
   // The whole answer, head included; empty where the connection broke.
   std::string ask(std::size_t latency_ms, std::string_view body) {
-    const std::string request =
-        fmt::format("POST /lat/{}/v1/chat/completions HTTP/1.1\r\ncontent-length: {}\r\n\r\n{}", latency_ms,
-                    body.size(), body);
+    const std::string request = fmt::format("POST /lat/{}/v1/chat/completions HTTP/1.1\r\ncontent-length: {}\r\n\r\n{}",
+                                            latency_ms, body.size(), body);
     if (!open_ || ::send(file_, request.data(), request.size(), MSG_NOSIGNAL) < 0) return "";
     std::string answer;
     while (answer.find("data: [DONE]\n\n") == std::string::npos) {

@@ -1,6 +1,5 @@
 // A store at rest as a Target.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "memory/journal.h"
 #include "runtime/cli/target.h"
@@ -92,12 +91,10 @@ class Archive final : public Target {
 }  // namespace
 
 Result<std::unique_ptr<Target>> open_archive(const std::string& store) {
-  // Asked here, so that the sentence names what a person can do about it.
-  if (::access(store.c_str(), F_OK) != 0) {
-    return not_found(fmt::format("there is no store {}; `weft run FILE` makes one", store));
-  }
-  WEFT_TRY(auto reader, memory::open_sqlite_reader(store));
-  return std::make_unique<Archive>(store, engine::make_archive(std::move(reader)));
+  auto reader = memory::open_sqlite_reader(store);
+  if (!reader && reader.error().code == Code::kNotFound) return no_store(store);
+  if (!reader) return std::move(reader).error();
+  return std::make_unique<Archive>(store, engine::make_archive(*std::move(reader)));
 }
 
 }  // namespace weft::cli

@@ -32,6 +32,10 @@ std::vector<v1::Diagnostic> to_messages(const std::vector<workflows::Diagnostic>
 }
 
 void print_diagnostics(const std::vector<v1::Diagnostic>& diagnostics, Terminal& terminal) {
+  if (terminal.format() == Format::kNdjson) {
+    for (const auto& diagnostic : diagnostics) terminal.out_line(to_text(diagnostic_json(diagnostic)));
+    return;
+  }
   if (!terminal.is_text()) {
     Json json = Json::object();
     json["diagnostics"] = Json::array();

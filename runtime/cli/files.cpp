@@ -34,7 +34,7 @@ Result<std::string> read_all(int descriptor, const std::string& path, std::size_
     if (count == 0) return text;
     text.append(buffer.data(), static_cast<std::size_t>(count));
     if (text.size() > bytes_max) {
-      return resource_exhausted(fmt::format("{} has more than {} bytes", path, bytes_max))
+      return invalid_argument(fmt::format("{} has more than {} bytes", path, bytes_max))
           .with("limit", "file_bytes_max");
     }
   }

@@ -33,6 +33,8 @@ Exit draw(const Context& context, const std::string& format, const workflows::Wo
     context.terminal.out(graph_mermaid(workflow, status_of));
   } else if (format == "dot") {
     context.terminal.out(graph_dot(workflow, status_of));
+  } else if (format == "svg") {
+    context.terminal.out(graph_svg(workflow, status_of));
   } else {
     context.terminal.out(graph_tree(workflow, status_of, context.terminal.out_look()));
   }

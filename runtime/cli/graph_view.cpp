@@ -17,22 +17,6 @@ using workflows::Workflow;
 
 constexpr std::size_t kExpressionColumns = 60;
 
-std::string_view kind_text(workflows::StepKind kind) {
-  switch (kind) {
-    case workflows::StepKind::kPrompt: return "prompt";
-    case workflows::StepKind::kTool: return "tool";
-    case workflows::StepKind::kSet: return "set";
-    case workflows::StepKind::kSwitch: return "switch";
-    case workflows::StepKind::kGroup: return "group";
-  }
-  return "";
-}
-
-const workflows::Scope* inner_scope(const Workflow& workflow, const Step& step) {
-  const auto* group = std::get_if<workflows::GroupBody>(&step.body);
-  return group == nullptr ? nullptr : &workflow.scopes[group->scope];
-}
-
 std::vector<std::string> names_of(const Workflow& workflow, const std::vector<StepId>& steps) {
   std::vector<std::string> names;
   for (const StepId id : steps) names.push_back(workflow.step(id).name);
@@ -86,34 +70,6 @@ void draw_scope(const Workflow& workflow, const workflows::Scope& scope, const S
   }
 }
 
-// One arrow of the picture; `label` is the case of a switch.
-struct Edge {
-  StepId from = 0;
-  StepId to = 0;
-  std::string label;
-};
-
-std::vector<Edge> edges_of(const Workflow& workflow) {
-  std::vector<Edge> edges;
-  for (const Step& step : workflow.steps) {
-    for (const StepId from : step.waits_for) {
-      const auto* choice = std::get_if<workflows::SwitchBody>(&workflow.step(from).body);
-      if (choice == nullptr || std::ranges::find(step.switches, from) == step.switches.end()) {
-        edges.push_back({from, step.id, ""});
-        continue;
-      }
-      for (const auto& item : choice->cases) {
-        if (std::ranges::find(item.targets, step.id) != item.targets.end())
-          edges.push_back({from, step.id, item.match});
-      }
-      if (choice->otherwise && std::ranges::find(*choice->otherwise, step.id) != choice->otherwise->end()) {
-        edges.push_back({from, step.id, "default"});
-      }
-    }
-  }
-  return edges;
-}
-
 std::string quoted(const std::string& text, std::string_view quote) {
   std::string result;
   for (const char c : printable(text)) {
@@ -124,15 +80,6 @@ std::string quoted(const std::string& text, std::string_view quote) {
     }
   }
   return result;
-}
-
-std::string_view colour_of(v1::StepStatus status) {
-  switch (status) {
-    case v1::STEP_STATUS_SUCCEEDED: return "#c8e6c9";
-    case v1::STEP_STATUS_FAILED: return "#ffcdd2";
-    case v1::STEP_STATUS_SKIPPED: return "#eeeeee";
-    default: return "#fff9c4";
-  }
 }
 
 void mermaid_scope(const Workflow& workflow, const workflows::Scope& scope, const std::string& indent,
@@ -172,6 +119,52 @@ void dot_scope(const Workflow& workflow, const workflows::Scope& scope, const St
 
 }  // namespace
 
+std::string_view kind_text(workflows::StepKind kind) {
+  switch (kind) {
+    case workflows::StepKind::kPrompt: return "prompt";
+    case workflows::StepKind::kTool: return "tool";
+    case workflows::StepKind::kSet: return "set";
+    case workflows::StepKind::kSwitch: return "switch";
+    case workflows::StepKind::kGroup: return "group";
+  }
+  return "";
+}
+
+const workflows::Scope* inner_scope(const Workflow& workflow, const Step& step) {
+  const auto* group = std::get_if<workflows::GroupBody>(&step.body);
+  return group == nullptr ? nullptr : &workflow.scopes[group->scope];
+}
+
+std::vector<GraphEdge> edges_of(const Workflow& workflow) {
+  std::vector<GraphEdge> edges;
+  for (const Step& step : workflow.steps) {
+    for (const StepId from : step.waits_for) {
+      const auto* choice = std::get_if<workflows::SwitchBody>(&workflow.step(from).body);
+      if (choice == nullptr || std::ranges::find(step.switches, from) == step.switches.end()) {
+        edges.push_back({from, step.id, ""});
+        continue;
+      }
+      for (const auto& item : choice->cases) {
+        if (std::ranges::find(item.targets, step.id) != item.targets.end())
+          edges.push_back({from, step.id, item.match});
+      }
+      if (choice->otherwise && std::ranges::find(*choice->otherwise, step.id) != choice->otherwise->end()) {
+        edges.push_back({from, step.id, "default"});
+      }
+    }
+  }
+  return edges;
+}
+
+std::string_view colour_of(v1::StepStatus status) {
+  switch (status) {
+    case v1::STEP_STATUS_SUCCEEDED: return "#c8e6c9";
+    case v1::STEP_STATUS_FAILED: return "#ffcdd2";
+    case v1::STEP_STATUS_SKIPPED: return "#eeeeee";
+    default: return "#fff9c4";
+  }
+}
+
 std::string step_path(const Workflow& workflow, const Step& step) {
   const workflows::Scope& scope = workflow.scopes[step.scope];
   if (scope.owner == workflows::kNoStep) return step.name;
@@ -187,7 +180,7 @@ std::string graph_tree(const Workflow& workflow, const StatusOf& status_of, cons
 std::string graph_mermaid(const Workflow& workflow, const StatusOf& status_of) {
   std::string text = "graph TD\n";
   mermaid_scope(workflow, workflow.top(), "  ", text);
-  for (const Edge& edge : edges_of(workflow)) {
+  for (const GraphEdge& edge : edges_of(workflow)) {
     const std::string label = edge.label.empty() ? "" : fmt::format("|\"{}\"|", quoted(edge.label, "#quot;"));
     text += fmt::format("  s{} -->{} s{}\n", edge.from, label, edge.to);
   }
@@ -201,7 +194,7 @@ std::string graph_mermaid(const Workflow& workflow, const StatusOf& status_of) {
 std::string graph_dot(const Workflow& workflow, const StatusOf& status_of) {
   std::string text = fmt::format("digraph \"{}\" {{\n", quoted(workflow.name, "\\\""));
   dot_scope(workflow, workflow.top(), status_of, "  ", text);
-  for (const Edge& edge : edges_of(workflow)) {
+  for (const GraphEdge& edge : edges_of(workflow)) {
     const std::string label = edge.label.empty() ? "" : fmt::format(" [label=\"{}\"]", quoted(edge.label, "\\\""));
     text += fmt::format("  s{} -> s{}{};\n", edge.from, edge.to, label);
   }

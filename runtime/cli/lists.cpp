@@ -111,12 +111,16 @@ Exit execute(const Context& context, const RunsOptions& options) {
     print_list(context.terminal, "runs", items, listed.next_page_token());
     return Exit::kOk;
   }
+  const auto waits = [](const v1::Run& run) { return !run.waits_for().empty(); };
+  const bool any_waits = std::ranges::any_of(listed.runs(), waits);
   std::vector<std::vector<std::string>> rows{{"RUN", "WORKFLOW", "STATUS", "SUBMITTED", "TOOK", "COST"}};
+  if (any_waits) rows.front().emplace_back("WAITS FOR");
   for (const auto& run : listed.runs()) {
     rows.push_back({run.id(), printable(run.workflow()), status_name(run.status()),
                     local_date_time(run.submitted_at_us()),
                     run.ended_at_us() == 0 ? "-" : took_text(run.submitted_at_us(), run.ended_at_us()),
-                    usd_text(run.has_cost() ? &run.cost() : nullptr)});
+                    usd_text(run.has_cost() ? &run.cost() : nullptr) + (run.usage().estimated() ? " estimated" : "")});
+    if (any_waits) rows.back().push_back(printable(run.waits_for()));
   }
   context.terminal.out(table(rows));
   print_next(context.terminal, listed.next_page_token());

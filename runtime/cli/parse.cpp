@@ -67,8 +67,11 @@ class Grammar {
   }
 
  private:
-  static Answer usage(const std::string& sentence) {
-    return {"", fmt::format("error: {}\nweft --help lists the commands\n", sentence), static_cast<int>(Exit::kUsage)};
+  Answer usage(const std::string& sentence) const {
+    const auto named = app_.get_subcommands();
+    const std::string help = named.empty() ? "weft --help lists the commands"
+                                           : fmt::format("weft {} --help says more", named.front()->get_name());
+    return {"", fmt::format("error: {}\n{}\n", sentence, help), static_cast<int>(Exit::kUsage)};
   }
 
   std::string help_of_named() {
@@ -117,7 +120,8 @@ class Grammar {
     app.add_option("-i,--input", start.inputs, "NAME=VALUE, NAME=@FILE, or NAME=- for standard input")
         ->allow_extra_args(false);
     app.add_option("--label", start.labels, "NAME=VALUE")->allow_extra_args(false);
-    app.add_option("--request-id", start.request_id, "The same id gives the same run");
+    app.add_option("--request-id", start.request_id, "The same id gives the same run")
+        ->check([](const std::string& id) { return id.empty() ? "it is empty: leave it out, or say which" : ""; });
     app.add_option("--root", start.root, "The folder that fs.* tools see; the current one otherwise");
   }
 
@@ -199,8 +203,8 @@ class Grammar {
     app->add_flag("--strict", check_.strict, "Warnings are errors");
     app = command("graph", "Draw a workflow, or a run of it");
     app->add_option("WHAT", graph_.what, "A file or a run")->required();
-    app->add_option("--format", graph_.format, "tree, mermaid or dot")
-        ->check(CLI::IsMember({"tree", "mermaid", "dot"}));
+    app->add_option("--format", graph_.format, "tree, mermaid, dot or svg")
+        ->check(CLI::IsMember({"tree", "mermaid", "dot", "svg"}));
   }
 
   // What CLI11 knows only as text. The sentence where something is wrong.

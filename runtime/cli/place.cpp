@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/bytes.h"
@@ -39,6 +40,16 @@ std::string absolute(const std::string& path, const fs::path& folder) {
   if (fault) whole = (folder / path).lexically_normal();
   if (fs::is_directory(whole, fault)) whole /= kStoreName;
   return whole.string();
+}
+
+// A host may have any name, so only its form is looked at.
+Status check_server(const std::string& address) {
+  if (address.starts_with("unix:") && address.size() > 5) return {};
+  const std::size_t colon = address.rfind(':');
+  const std::string port = colon == std::string::npos ? "" : address.substr(colon + 1);
+  const bool digits = std::ranges::all_of(port, [](char c) { return c >= '0' && c <= '9'; });
+  if (colon != 0 && !port.empty() && port.size() <= 5 && digits && std::stoi(port) <= 65535) return {};
+  return invalid_argument(fmt::format("\"{}\" is no server's address: unix:PATH or HOST:PORT", address));
 }
 
 Status read_configuration(const std::string& path, Place& place) {
@@ -80,6 +91,7 @@ Result<Place> find_place(const Global& global, const engine::Getenv& environment
   } else {
     place.server = global.server;
   }
+  if (!place.server.empty()) WEFT_RETURN_IF_ERROR(check_server(place.server));
   const auto holder = store.empty() ? folder_with_store(folder) : std::nullopt;
 
   std::string config = named(environment, global.config, "WEFT_CONFIG");
@@ -100,7 +112,8 @@ Result<Place> find_place(const Global& global, const engine::Getenv& environment
     place.store = (holder.value_or(fs::path(folder)) / kFolder / kStoreName).string();
   }
   std::error_code fault;
-  place.store_exists = fs::exists(place.store, fault);
+  // What may not be looked at is there, for whoever opens it to say so.
+  place.store_exists = fs::exists(place.store, fault) || fault == std::errc::permission_denied;
   place.socket = socket_beside(place.store, environment);
   return place;
 }

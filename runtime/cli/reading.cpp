@@ -22,9 +22,7 @@ Result<v1::Run> find_run(Target& target, const std::string& key) {
 
 // For commands that act: no store is NOT_FOUND before no engine is UNAVAILABLE.
 Result<std::unique_ptr<Target>> open_existing(const Place& place) {
-  if (place.server.empty() && !place.store_exists) {
-    return not_found(fmt::format("there is no store {}; `weft run FILE` makes one", place.store));
-  }
+  if (place.server.empty() && !place.store_exists) return no_store(place.store);
   return open_engine(place);
 }
 
@@ -112,7 +110,13 @@ Exit execute(const Context& context, const OutputOptions& options) {
   WEFT_COMMAND_TRY(context, const Place place, find_place(context.global, context.environment, context.folder));
   WEFT_COMMAND_TRY(context, const auto target, open_for_reading(place));
   WEFT_COMMAND_TRY(context, const v1::Run run, find_run(*target, options.run));
-  WEFT_COMMAND_TRY(context, const std::string output, output_of(*target, run, options.step));
+  auto found = output_of(*target, run, options.step);
+  if (!found && found.error().code == Code::kFailedPrecondition) {
+    // Why it has none, its status says, also to scripts.
+    context.terminal.error(found.error());
+    return exit_for(run.status());
+  }
+  WEFT_COMMAND_TRY(context, const std::string output, std::move(found));
   if (!context.terminal.is_text()) {
     context.terminal.out_line(output);
     return Exit::kOk;

@@ -102,10 +102,10 @@ Result<Session> open_session(const Context& context, Place& place, const StartOp
     place.config.model_name.clear();
     place.config.simulated = true;
   }
-  if (!place.store_exists) context.terminal.err_line(fmt::format("new store {}", place.store));
   LocalEngineOptions local;
   local.root = options.root.empty() ? context.folder : options.root;
   WEFT_TRY(session.engine, LocalEngine::start(place, context.environment, std::move(local)));
+  if (!place.store_exists) context.terminal.err_line(fmt::format("new store {}", place.store));
   session.target = connect("unix:" + place.socket);
   return session;
 }

@@ -24,6 +24,10 @@ FetchContent Target::fetch(const std::string& run_id) {
   };
 }
 
+Error no_store(const std::string& store) {
+  return not_found(fmt::format("there is no store {}; `weft run FILE` makes one", store));
+}
+
 Result<std::unique_ptr<Target>> open_for_reading(const Place& place) {
   if (!place.server.empty()) return connect(place.server);
   if (engine_answers(place)) return connect("unix:" + place.socket);

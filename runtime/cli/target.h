@@ -47,6 +47,8 @@ class Target {
 
 // Over gRPC: "unix:PATH" or "HOST:PORT". Connects with the first call.
 std::unique_ptr<Target> connect(const std::string& address);
+// Says how a store comes to be.
+Error no_store(const std::string& store);
 // The store alone, read-only; takes no lock. NOT_FOUND where there is none.
 Result<std::unique_ptr<Target>> open_archive(const std::string& store);
 

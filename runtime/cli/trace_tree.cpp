@@ -82,9 +82,12 @@ v1::StepKind TraceNode::kind() const {
     // Elements and rounds are of the step's own kind; other children are the steps of a group.
     if (child.label.starts_with('[') || child.label.starts_with('#')) return child.kind();
   }
-  // A `set` is computed in the moment in which it ends: it leaves no attempt.
+  // A `set` is computed in the moment in which it ends: it leaves no attempt. Any step may be skipped or cancelled
+  // before it leaves one.
   const bool computed = result && attempts.empty() && children.empty() && !elements;
-  if (computed && result->status() != v1::STEP_STATUS_SKIPPED) return v1::STEP_KIND_SET;
+  if (computed && result->status() != v1::STEP_STATUS_SKIPPED && result->status() != v1::STEP_STATUS_CANCELLED) {
+    return v1::STEP_KIND_SET;
+  }
   return v1::STEP_KIND_UNSPECIFIED;
 }
 
@@ -181,7 +184,12 @@ void TraceBuilder::add_to_attempt(const v1::Event& event, TraceNode& node) {
       call.started_at_us = event.at_us();
       break;
     }
-    case v1::Event::kToolCallEnded: tool_call(attempt, event).ended = event.tool_call_ended(); break;
+    case v1::Event::kToolCallEnded: {
+      TraceToolCall& call = tool_call(attempt, event);
+      call.ended = event.tool_call_ended();
+      if (call.tool.empty()) call.tool = event.tool_call_ended().tool();
+      break;
+    }
     case v1::Event::kToolCallInDoubt: tool_call(attempt, event).in_doubt = event.tool_call_in_doubt().why(); break;
     default: break;
   }

@@ -63,7 +63,7 @@ class LiveEngine final : public Engine {
         table_(tool_table(*parts_.tools)),
         routes_(options_.config, options_.environment),
         registry_(*parts_.journal, *parts_.tools, routes_, *parts_.clock),
-        reading_(*parts_.journal) {}
+        reading_(*parts_.journal, [this](v1::Run& run) { parked_.describe(run); }) {}
 
   ~LiveEngine() override {
     // The journal calls back into the shards, so they stop, then its queue empties, and then they go.
@@ -75,8 +75,9 @@ class LiveEngine final : public Engine {
   Status recover() {
     WEFT_TRY(const memory::Epoch epoch, parts_.journal->claim_all());
     for (std::uint32_t i = 0; i < std::max<std::uint32_t>(options_.shards, 1); ++i) {
-      shards_.push_back(std::make_unique<Shard>(ShardWorld{*parts_.journal, *parts_.tools, table_, routes_, hub_,
-                                                           *parts_.clock, options_.limits, epoch, active_runs_}));
+      shards_.push_back(
+          std::make_unique<Shard>(ShardWorld{*parts_.journal, *parts_.tools, table_, routes_, hub_, parked_,
+                                             *parts_.clock, options_.limits, epoch, active_runs_}));
     }
     WEFT_TRY(const auto rows, parts_.journal->unfinished());
     for (const memory::RunRow& row : rows) {
@@ -84,7 +85,9 @@ class LiveEngine final : public Engine {
       Status recovered =
           workflow ? shard_of(row.partition).recover(row, *workflow) : Status(std::move(workflow).error());
       // One run that cannot be read keeps no other from going on; its events stay as they are.
-      if (!recovered) spdlog::error("run {} is parked: {}", row.id, recovered.error().message);
+      if (recovered) continue;
+      spdlog::error("run {} is parked: {}", row.id, recovered.error().message);
+      parked_.park(row.id, "somebody who looks at it: " + recovered.error().message);
     }
     if (active_runs_ > 0)
       spdlog::info("{} of this store {} on",
@@ -216,6 +219,7 @@ class LiveEngine final : public Engine {
   Registry registry_;
   StoreReading reading_;
   Hub hub_;
+  Parked parked_;
   std::atomic<std::size_t> active_runs_ = 0;
   std::atomic<bool> draining_ = false;
   std::vector<std::unique_ptr<Shard>> shards_;

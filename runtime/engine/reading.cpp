@@ -80,9 +80,11 @@ Result<v1::Run> StoreReading::describe(const memory::RunRow& row) const {
   }
   while (true) {
     WEFT_TRY(const std::vector<v1::Event> page, events(row.id, run.last_seq() + 1, kPageBytes));
-    if (page.empty()) return run;
+    if (page.empty()) break;
     for (const v1::Event& event : page) tally(event, run);
   }
+  standing_(run);
+  return run;
 }
 
 Result<v1::RunsGetResponse> StoreReading::get_run(const v1::RunsGetRequest& request) const {
@@ -101,13 +103,25 @@ Result<v1::RunsListResponse> StoreReading::list_runs(const v1::RunsListRequest& 
   WEFT_TRY(const std::string after, read_token(bound_to, request.page_token()));
   memory::RunFilter filter;
   filter.workflow = request.workflow();
-  for (const int status : request.statuses()) filter.statuses.push_back(status);
+  // The rows of runs that have not ended say "running"; how they stand is known when they are described.
+  bool unended = false;
+  for (const int status : request.statuses()) {
+    if (status < v1::RUN_STATUS_SUCCEEDED) {
+      unended = true;
+    } else {
+      filter.statuses.push_back(status);
+    }
+  }
+  if (unended) filter.statuses.push_back(v1::RUN_STATUS_RUNNING);
   for (const v1::Label& label : request.labels()) filter.labels.emplace_back(label.key(), label.value());
   if (request.since_us() != 0) filter.since = Time(Duration(request.since_us()));
   WEFT_TRY(const memory::RunPage page, reader_.runs(filter, limit, after));
   v1::RunsListResponse response;
   for (const memory::RunRow& row : page.rows) {
-    WEFT_TRY(*response.add_runs(), describe(row));
+    WEFT_TRY(v1::Run run, describe(row));
+    const auto& wanted = request.statuses();
+    if (wanted.empty() || std::ranges::find(wanted, run.status()) != wanted.end())
+      *response.add_runs() = std::move(run);
   }
   if (!page.next.empty()) response.set_next_page_token(make_token(bound_to, page.next));
   return response;
@@ -159,7 +173,13 @@ struct OwnedReader {
 class Archive final : private OwnedReader, public StoreReading {
  public:
   explicit Archive(std::unique_ptr<memory::Reader> reader_in)
-      : OwnedReader{std::move(reader_in)}, StoreReading(*reader) {}
+      : OwnedReader{std::move(reader_in)}, StoreReading(*reader, &Archive::stand) {}
+
+ private:
+  static void stand(v1::Run& run) {
+    run.set_status(v1::RUN_STATUS_PAUSED);
+    run.set_waits_for("an engine: none runs on this store");
+  }
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Readings of a store, the same whether an engine runs on it or not.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -9,13 +10,16 @@
 
 namespace weft::engine {
 
+// Says of a run that has not ended how it stands: sets its status and waits_for where nothing moves it. Thread-safe.
+using Standing = std::function<void(v1::Run& run)>;
+
 // Thread-safe. The reader outlives it.
 class StoreReading : public Reading {
  public:
   static constexpr std::uint32_t kPageSize = 50;
   static constexpr std::uint32_t kPageSizeMax = 1'000;
 
-  explicit StoreReading(const memory::Reader& reader) : reader_(reader) {}
+  StoreReading(const memory::Reader& reader, Standing standing) : reader_(reader), standing_(std::move(standing)) {}
 
   Result<v1::WorkflowsGetResponse> get_workflow(const v1::WorkflowsGetRequest& request) const override;
   Result<v1::WorkflowsListResponse> list_workflows(const v1::WorkflowsListRequest& request) const override;
@@ -29,6 +33,7 @@ class StoreReading : public Reading {
  private:
   Result<v1::Run> describe(const memory::RunRow& row) const;
   const memory::Reader& reader_;
+  const Standing standing_;
 };
 
 }  // namespace weft::engine

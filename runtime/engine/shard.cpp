@@ -271,6 +271,7 @@ void Shard::give_up(Active& active, const Error& error) {
   active.gate.clear();
   for (auto& [seq, done] : active.cancels) done(error);
   active.cancels.clear();
+  world_.parked.park(active.id, "a restart: its events could not be written (" + error.message + ")");
   forget(active.id);
 }
 
@@ -279,6 +280,7 @@ void Shard::forget(const std::string& run_id) {
   if (found == runs_.end()) return;
   found->second->given_up = true;  // What drop() closes is not recorded any more.
   drop(*found->second, run::CallKey{});
+  if (found->second->run->ended()) world_.parked.forget(run_id);
   runs_.erase(found);
   --world_.active_runs;
 }

@@ -22,6 +22,7 @@
 #include "runtime/engine/conversations.h"
 #include "runtime/engine/engine.h"
 #include "runtime/engine/hub.h"
+#include "runtime/engine/parked.h"
 #include "runtime/engine/registry.h"
 #include "runtime/engine/routes.h"
 #include "runtime/model/client.h"
@@ -36,6 +37,7 @@ struct ShardWorld {
   const run::ToolTable& tool_table;
   const Routes& routes;
   Hub& hub;
+  Parked& parked;
   Clock& clock;
   const EngineLimits& limits;
   memory::Epoch epoch = 0;

@@ -85,8 +85,11 @@ void Shard::call_model(Active& active, const run::ModelCall& command) {
   if (!route) return refuse(route.error());
   if (active.summary.model_calls() > 0 && active.summary.simulated() != route->simulated) {
     // Made-up answers are not mixed with paid ones: the call is parked until a fitting server owns the store.
-    spdlog::warn("run {} waits: it was begun with {} model, and this server has {} one", active.id,
-                 active.summary.simulated() ? "a simulated" : "a real", route->simulated ? "a simulated" : "a real");
+    const std::string waits_for =
+        fmt::format("a server with {} model, as it was begun with; this one has {} one",
+                    active.summary.simulated() ? "a simulated" : "a real", route->simulated ? "a simulated" : "a real");
+    spdlog::warn("run {} waits for {}", active.id, waits_for);
+    world_.parked.park(active.id, waits_for);
     return;
   }
   auto face = prefix(active, command.step, *route);

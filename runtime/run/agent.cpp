@@ -213,6 +213,7 @@ std::optional<v1::Event> Run::State::decide_tools(Execution& execution) {
     if (changes && !stop && &call != effect) continue;
     v1::Event event = draft(execution.path, execution.attempt, execution.turn, i + 1);
     v1::ToolCallEnded& over = *event.mutable_tool_call_ended();
+    over.set_tool(call.tool);
     if (sentence.empty()) {
       const auto recorded = execution.recorded.find(call.key);
       if (!changes || recorded == execution.recorded.end()) continue;

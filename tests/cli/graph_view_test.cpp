@@ -1,6 +1,7 @@
 #include "runtime/cli/graph_view.h"
 
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "workflows/loader.h"
@@ -62,6 +63,33 @@ TEST_CASE("the same graph for Mermaid and Graphviz has an arrow for each case") 
   const std::string dot = graph_dot(*workflow(), nothing);
   CHECK(dot.find("s0 -> s2 [label=\"question\"];") != std::string::npos);
   CHECK(dot.find("subgraph cluster_s2 {") != std::string::npos);
+}
+
+TEST_CASE("as SVG every step is a box within the picture, and layers follow the arrows") {
+  const auto graph = workflow();
+  const std::string svg = graph_svg(*graph, nothing);
+  REQUIRE(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""));
+  CHECK(svg.ends_with("</svg>\n"));
+  const auto number = [&](std::string_view tag, std::size_t from, std::string_view attribute) {
+    const std::size_t at = svg.find(std::string(attribute) + "=\"", svg.find(tag, from));
+    return std::strtod(svg.c_str() + at + attribute.size() + 2, nullptr);
+  };
+  const double width = number("<svg", 0, "width");
+  const double height = number("<svg", 0, "height");
+  std::vector<double> tops;
+  std::size_t at = svg.find("<rect x=");
+  for (; at != std::string::npos; at = svg.find("<rect x=", at + 1)) {
+    tops.push_back(number("<rect", at, "y"));
+    CHECK(number("<rect", at, "x") >= 0);
+    CHECK(number("<rect", at, "x") + number("<rect", at, "width") <= width);
+    CHECK(tops.back() + number("<rect", at, "height") <= height);
+  }
+  REQUIRE(tops.size() == graph->steps.size());
+  CHECK(tops[1] == tops[2]);  // fix and reply, both after route,
+  CHECK(tops[0] < tops[1]);
+  CHECK(tops[2] < tops[3]);  // draft in reply,
+  CHECK(tops[3] < tops[4]);  // polish after draft.
+  CHECK(svg.find(">question</text>") != std::string::npos);
 }
 
 TEST_CASE("a run's graph shows how its steps ended, inner ones by their path") {

@@ -86,7 +86,7 @@ TEST_CASE("what is missing, unknown or out of range is an error of usage") {
   CHECK(answer({"run", "a.yaml", "--nope"}).exit == 2);
   CHECK(answer({"runs", "--limit", "1001"}).exit == 2);
   CHECK(answer({"runs", "-o", "xml"}).exit == 2);
-  CHECK(answer({"graph", "a.yaml", "--format", "svg"}).exit == 2);
+  CHECK(answer({"graph", "a.yaml", "--format", "gif"}).exit == 2);
 }
 
 TEST_CASE("every command of the help is one that there is, and help names every command") {

@@ -29,14 +29,22 @@ TEST_CASE("help names nothing that is not there") {
 
 TEST_CASE("wrong usage is exit 2 with one sentence and what to do") {
   const Folder folder;
-  for (const auto& arguments : std::vector<std::vector<std::string>>{
-           {"rnu"}, {"run"}, {"run", "a", "b"}, {"trace"}, {"runs", "--limit", "x"}, {"--nope"}}) {
+  for (const auto& arguments : std::vector<std::vector<std::string>>{{"rnu"},
+                                                                     {"run"},
+                                                                     {"run", "a", "b"},
+                                                                     {"trace"},
+                                                                     {"runs", "--limit", "x"},
+                                                                     {"--nope"},
+                                                                     {"runs", "--server", "nobody"},
+                                                                     {"runs", "--server", "host:99999"},
+                                                                     {"run", "a.yaml", "--request-id", ""}}) {
     const Outcome outcome = run_program(folder.path(), arguments);
     INFO(outcome.err);
     CHECK(outcome.exit == 2);
     CHECK(outcome.out.empty());
     CHECK(outcome.err.starts_with("error: "));
   }
+  CHECK(last_line(run_program(folder.path(), {"trace"}).err) == "weft trace --help says more");
 }
 
 TEST_CASE("reading without a store is exit 6, acting without an engine exit 5, and both create nothing") {

@@ -1,7 +1,9 @@
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
@@ -195,6 +197,29 @@ TEST_CASE("a second terminal reads, follows and cancels while a run goes on") {
   CHECK(ended.exit == 3);
   CHECK(follow.wait().out.find("cancelled") != std::string::npos);
   CHECK(run_program(folder.path(), {"wait", id}).exit == 3);
+  const Outcome none = run_program(folder.path(), {"output", id});
+  CHECK(none.exit == 3);
+  CHECK(none.err.find("without an output") != std::string::npos);
+}
+
+TEST_CASE("a tool step whose arguments do not fit is shown with its tool and why") {
+  const Folder folder;
+  folder.write("read.yaml", "weft: 1\nname: read\nsteps:\n  look: {tool: fs.read, args: {path: \"{{ 3 }}\"}}\n");
+  CHECK(run_program(folder.path(), {"run", "read.yaml", "--sim"}).exit == 1);
+  const std::string trace = run_program(folder.path(), {"trace", "@latest"}).out;
+  INFO(trace);
+  CHECK(trace.find("tool fs.read  refused: ") != std::string::npos);
+}
+
+TEST_CASE("a store that may not be read is not taken for none") {
+  if (::geteuid() == 0) return;  // Root may read everything.
+  const Folder folder;
+  folder.write("hello.yaml", kHello);
+  REQUIRE(run_program(folder.path(), {"run", "hello.yaml", "--sim", "-i", "name=x"}).exit == 0);
+  std::filesystem::permissions(folder.path() + "/.weft", std::filesystem::perms::none);
+  const Outcome runs = run_program(folder.path(), {"runs", "--store", ".weft/weft.db"});
+  std::filesystem::permissions(folder.path() + "/.weft", std::filesystem::perms::owner_all);
+  CHECK(runs.exit == 4);
 }
 
 TEST_CASE("a second run on the same store goes into the engine that is there, which stays for it") {
@@ -242,6 +267,11 @@ TEST_CASE("Ctrl-C once pauses a run, and the next engine takes it to its end") {
   CHECK(last_line(paused.err) == "weft trace " + id);
   // Nobody runs it now.
   CHECK(run_program(folder.path(), {"wait", id}).exit == 5);
+  const Json row = json_of(run_program(folder.path(), {"runs", "--status", "paused", "-o", "json"}).out)["runs"][0];
+  CHECK(row["status"] == "paused");
+  CHECK(row["waits_for"] == "an engine: none runs on this store");
+  CHECK(json_of(run_program(folder.path(), {"runs", "--status", "running", "-o", "json"}).out)["runs"].empty());
+  CHECK(run_program(folder.path(), {"runs"}).out.find("WAITS FOR") != std::string::npos);
   const Outcome next = run_program(folder.path(), {"run", "hello.yaml", "--sim", "-i", "name=Ada"});
   INFO(next.err);
   CHECK(next.exit == 0);

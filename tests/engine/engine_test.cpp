@@ -204,6 +204,17 @@ TEST_CASE("a simulated run is not taken up by a real model: it waits for a serve
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   CHECK(world.provider().requests() == 1);
   CHECK(world.get(id).ended_at_us() == 0);
+  CHECK(world.get(id).status() == v1::RUN_STATUS_WAITING);
+  CHECK(world.get(id).waits_for() == "a server with a simulated model, as it was begun with; this one has a real one");
+  const auto listed = [&](v1::RunStatus status) {
+    v1::RunsListRequest list;
+    list.add_statuses(status);
+    const auto runs = world.engine().list_runs(list);
+    REQUIRE(runs);
+    return runs->runs_size();
+  };
+  CHECK(listed(v1::RUN_STATUS_WAITING) == 1);
+  CHECK(listed(v1::RUN_STATUS_RUNNING) == 0);
   world.stop();
   world.simulated = true;
   world.start();
