@@ -125,7 +125,11 @@ Result<Root> Root::open(const std::string& path) {
   const std::string shown = printable(path);
   Descriptor root(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (root.number() < 0) {
-    return failed_precondition(fmt::format("the tools' root '{}' cannot be opened: {}", shown, std::strerror(errno)));
+    const int fault = errno;
+    std::string sentence = fmt::format("the tools' root '{}' cannot be opened: {}", shown, std::strerror(fault));
+    if (fault == ENOENT || fault == ENOTDIR) return not_found(std::move(sentence));
+    if (fault == EACCES) return permission_denied(std::move(sentence));
+    return failed_precondition(std::move(sentence));
   }
   const Descriptor probe(open_beneath(root.number(), ".", O_RDONLY | O_DIRECTORY));
   if (probe.number() < 0 && errno == ENOSYS) {

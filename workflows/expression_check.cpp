@@ -165,10 +165,12 @@ Type Checker::step(Node& node) {
   auto type = scope_.step(node.text, node.field, node.tolerant);
   if (type) return *std::move(type);
   std::string suggestion;
+  std::string code = "unknown-name";
   for (const auto& detail : type.error().details) {
     if (detail.key == "suggestion") suggestion = detail.value;
+    if (detail.key == "code") code = detail.value;
   }
-  return fault(node, type.error().message, suggestion, "unknown-name");
+  return fault(node, type.error().message, suggestion, code);
 }
 
 Type Checker::field(Node& node, const Type& base, const std::string& name) {

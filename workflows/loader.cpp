@@ -50,7 +50,7 @@ void read_name(Draft& draft, const yaml::Node& top) {
   if (!name) return;
   draft.workflow->name = *name;
   if (is_workflow_name(*name)) return;
-  check_name(draft.diagnostics, node->mark, "a workflow", *name);
+  check_name(draft.diagnostics, node->mark, "a workflow", *name, "a-z, 0-9, _ and -");
 }
 
 void read_all(Draft& draft, const yaml::Node& top) {

@@ -40,7 +40,8 @@ bool is_name(std::string_view name) {
   return std::ranges::all_of(name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
 }
 
-bool check_name(Diagnostics& diagnostics, Mark mark, std::string_view what, const std::string& name) {
+bool check_name(Diagnostics& diagnostics, Mark mark, std::string_view what, const std::string& name,
+                std::string_view letters) {
   constexpr std::size_t kNameBytesMax = 64;
   if (name.size() > kNameBytesMax) {
     diagnostics.error(mark, "name", fmt::format("the name of {} is longer than {} bytes", what, kNameBytesMax));
@@ -53,10 +54,9 @@ bool check_name(Diagnostics& diagnostics, Mark mark, std::string_view what, cons
   }
   if (is_name(name)) return true;
   const std::string repair = repaired(name);
-  diagnostics.error(
-      mark, "name",
-      fmt::format("\"{}\" is no name of {}: names begin with a-z and go on with a-z, 0-9 and _", name, what),
-      is_name(repair) ? fmt::format("write \"{}\"", repair) : std::string(), name);
+  diagnostics.error(mark, "name",
+                    fmt::format("\"{}\" is no name of {}: names begin with a-z and go on with {}", name, what, letters),
+                    is_name(repair) ? fmt::format("write \"{}\"", repair) : std::string(), name);
   return false;
 }
 

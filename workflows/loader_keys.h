@@ -21,7 +21,8 @@ struct Between {
 void expected(Diagnostics& diagnostics, const yaml::Node& node, std::string_view what, std::string_view wanted);
 bool is_name(std::string_view name);
 // `[a-z][a-z0-9_]*` and no word of the expression language; otherwise an error that offers the repaired name.
-bool check_name(Diagnostics& diagnostics, Mark mark, std::string_view what, const std::string& name);
+bool check_name(Diagnostics& diagnostics, Mark mark, std::string_view what, const std::string& name,
+                std::string_view letters = "a-z, 0-9 and _");
 // The error for a name that `known` does not hold, with the nearest as suggestion.
 void unknown_name(Diagnostics& diagnostics, Mark mark, const char* code, std::string_view what, const std::string& name,
                   const std::vector<std::string>& known);

@@ -20,7 +20,7 @@ using workflows::Workflow;
 constexpr double kLetter = 7.5;
 constexpr double kLine = 18;
 constexpr double kPadding = 12;
-constexpr double kBetween = 24;       // Two steps of a layer.
+constexpr double kBetween = 24;        // Two steps of a layer.
 constexpr double kBetweenLayers = 46;  // Room for an arrow and its label.
 constexpr double kMargin = 16;
 constexpr double kBow = 100;
@@ -61,7 +61,8 @@ class Picture {
     for (const GraphEdge& edge : edges_) body += arrow(edge);
     for (const Step& step : workflow_.steps) body += box(step);
     return fmt::format(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\" viewBox=\"0 0 {0:.0f} {1:.0f}\" "
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\" viewBox=\"0 0 {0:.0f} "
+        "{1:.0f}\" "
         "font-family=\"sans-serif\" font-size=\"13\">\n"
         "<defs><marker id=\"head\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" "
         "orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" fill=\"#555\"/></marker></defs>\n"
@@ -154,8 +155,8 @@ class Picture {
 
   static std::string text(double x, double y, std::string_view words, std::string_view anchor,
                           std::string_view weight = "normal", std::string_view colour = "#111") {
-    return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\" font-weight=\"{}\" fill=\"{}\">{}</text>\n", x,
-                       y, anchor, weight, colour, escaped(words));
+    return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\" font-weight=\"{}\" fill=\"{}\">{}</text>\n",
+                       x, y, anchor, weight, colour, escaped(words));
   }
 
   std::string box(const Step& step) {

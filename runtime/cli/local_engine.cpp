@@ -10,6 +10,7 @@
 #include "base/id.h"
 #include "memory/journal.h"
 #include "runtime/engine/engine.h"
+#include "runtime/server/address.h"
 #include "tools/files.h"
 
 namespace weft::cli {
@@ -18,11 +19,19 @@ namespace {
 // Calls that are being answered when the server closes have this long to end.
 constexpr Duration kCallsPatience{2'000'000};
 
+Status check_address(const std::string& address) {
+  const auto parsed = server::parse_address(address);
+  return parsed ? Status() : Status(parsed.error());
+}
+
 class JournalledEngine final : public LocalEngine {
  public:
   ~JournalledEngine() override { stop(Duration::zero()); }
 
   Status open(const Place& place, const engine::Getenv& environment, LocalEngineOptions options) {
+    // What can be refused without a store is refused before one is made.
+    for (const server::Listen& listen : options.grpc) WEFT_RETURN_IF_ERROR(check_address(listen.address));
+    if (options.http) WEFT_RETURN_IF_ERROR(check_address(options.http->address));
     engine::EngineParts parts;
     parts.tools = std::make_unique<tools::Toolbox>();
     if (!options.root.empty()) WEFT_RETURN_IF_ERROR(tools::add_file_tools(*parts.tools, options.root));

@@ -104,7 +104,7 @@ TEST_CASE("names are checked, and the repaired one is offered") {
 TEST_CASE("what is not known is refused with the nearest known name") {
   check_each({
       {"steps: {read: {set: 1}, b: {set: 1, needs: [raed]}}", "3:45 unknown-step", "no step \"raed\"", "\"read\""},
-      {"steps: {read: {set: 1}, b: {set: '{{ steps.raed.output }}'}}", "3:38 unknown-name", "no step \"raed\"", "read"},
+      {"steps: {read: {set: 1}, b: {set: '{{ steps.raed.output }}'}}", "3:38 unknown-step", "no step \"raed\"", "read"},
       {"steps: {a: {set: 1}, b: {switch: 'true', cases: {true: aa, false: none}}}", "3:56 unknown-step", "\"aa\"", ""},
       {"agents: {reader: {}}\nsteps: {a: {agent: raeder, prompt: x}}", "4:20 unknown-agent", "raeder", "\"reader\""},
       {"steps: {a: {tool: fs.reed, args: {path: a}}}", "3:19 unknown-tool", "fs.reed", "\"fs.read\""},
@@ -153,7 +153,7 @@ TEST_CASE("cycles are shown as the path that they are") {
 
 TEST_CASE("inner steps are not read from outside, and switches stay in their scope") {
   check_each({
-      {"steps: {g: {steps: {inner: {set: 1}}}, b: {set: '{{ steps.inner.output }}'}}", "3:53 unknown-name",
+      {"steps: {g: {steps: {inner: {set: 1}}}, b: {set: '{{ steps.inner.output }}'}}", "3:53 scope",
        "inside the group \"g\"", "returns"},
       {"steps: {g: {steps: {inner: {set: 1}}}, b: {set: 1, needs: inner}}", "3:59 scope", "inside the group \"g\"", ""},
       {"steps: {b: {set: 1}, g: {steps: {s: {switch: 'true', cases: {true: b, false: none}}}}}", "3:68 scope",
@@ -381,7 +381,7 @@ steps:
   d: {set: 2}
 )");
   CHECK(faults == Faults{"4:15 static-text", "4:26 unknown-key", "6:15 yaml-template", "6:18 unknown-field",
-                         "6:30 later", "7:18 unknown-key", "7:35 unknown-model", "8:16 unknown-name",
+                         "6:30 later", "7:18 unknown-key", "7:35 unknown-model", "8:16 unknown-step",
                          "8:44 unknown-step", "9:24 duration", "10:3 duplicate-key"});
 }
 
