@@ -127,7 +127,8 @@ Result<Root> Root::open(const std::string& path) {
   if (root.number() < 0) {
     const int fault = errno;
     std::string sentence = fmt::format("the tools' root '{}' cannot be opened: {}", shown, std::strerror(fault));
-    if (fault == ENOENT || fault == ENOTDIR) return not_found(std::move(sentence));
+    if (fault == ENOENT) return not_found(std::move(sentence));
+    if (fault == ENOTDIR) return invalid_argument(std::move(sentence));
     if (fault == EACCES) return permission_denied(std::move(sentence));
     return failed_precondition(std::move(sentence));
   }

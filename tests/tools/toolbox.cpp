@@ -44,9 +44,9 @@ TEST_CASE("a root that is no folder is refused, and a root may be given through 
   const Files files;
   files.write("a.txt", "x");
   Toolbox box;
-  CHECK(add_file_tools(box, files.root() / "a.txt").error().code == Code::kFailedPrecondition);
-  CHECK(add_file_tools(box, files.root() / "none").error().code == Code::kFailedPrecondition);
-  CHECK(add_file_tools(box, "").error().code == Code::kFailedPrecondition);
+  CHECK(add_file_tools(box, files.root() / "a.txt").error().code == Code::kInvalidArgument);
+  CHECK(add_file_tools(box, files.root() / "none").error().code == Code::kNotFound);
+  CHECK(add_file_tools(box, "").error().code == Code::kNotFound);
   CHECK(box.specs().empty());
   std::filesystem::create_directory_symlink(files.root(), files.outside() / "link");
   REQUIRE(add_file_tools(box, files.outside() / "link"));
