@@ -304,6 +304,7 @@ HttpEnd HttpClient::State::describe(Call& call, CURLcode code) const {
   end.total = clock.monotonic() - call.started;
   end.first_byte = call.first_byte;
   end.reused_connection = call.reused;
+  end.sent = call.sent;
   if (code == CURLE_OK && call.stop == Stop::kNone) {
     end.ok = true;
     return end;

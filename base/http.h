@@ -46,6 +46,7 @@ struct HttpEnd {
   HttpFault fault{};  // Where not ok.
   std::string message;
   bool reused_connection = false;
+  bool sent = false;      // Something of the request left: whether it was acted on may be unknown.
   Duration first_byte{};  // From start; zero where none came.
   Duration total{};
 };

@@ -85,6 +85,21 @@ class RefusedEntry final : public Entry {
   OnDurable on_durable_;
 };
 
+// A call for which the queue had no room.
+template <class Value>
+class RefusedCall final : public Entry {
+ public:
+  RefusedCall(Error cause, std::move_only_function<void(Result<Value>)> done)
+      : Entry(0), cause_(std::move(cause)), done_(std::move(done)) {}
+  Status apply(SqliteWriter&) override { return {}; }
+  void fail(const Error&, SqliteWriter&) override {}
+  void answer() override { done_(std::move(cause_)); }
+
+ private:
+  Error cause_;
+  std::move_only_function<void(Result<Value>)> done_;
+};
+
 // A workflow's version, the claim of the partitions, or nothing but its place in the queue.
 template <class Value>
 class CallEntry final : public Entry {
@@ -140,11 +155,9 @@ class SqliteJournal final : public Journal {
   void append(Append append, OnDurable on_durable) override {
     const std::size_t bytes = weight_of(append);
     const std::lock_guard lock(mutex_);
-    if (weight_ + bytes > options_.queue_bytes_max) {
-      Error full = resource_exhausted(fmt::format("the journal's queue holds {} bytes (queue_bytes_max {})", weight_,
-                                                  options_.queue_bytes_max))
-                       .with("limit", "queue_bytes_max");
-      push(std::make_unique<RefusedEntry>(std::move(append.run), std::move(full), std::move(on_durable)));
+    // What begins leaves half of the room to runs that are at work, since those cannot ask again.
+    if (weight_ + bytes > (append.create ? options_.queue_bytes_max / 2 : options_.queue_bytes_max)) {
+      push(std::make_unique<RefusedEntry>(std::move(append.run), full(), std::move(on_durable)));
       return;
     }
     push(std::make_unique<AppendEntry>(bytes, std::move(append), std::move(on_durable)));
@@ -154,6 +167,10 @@ class SqliteJournal final : public Journal {
     const std::size_t bytes = kEntryBytes + row.bundle.size() + row.summary.size();
     auto put = [row = std::move(row)](SqliteWriter& writer) { return writer.put_workflow(row); };
     const std::lock_guard lock(mutex_);
+    if (weight_ + bytes > options_.queue_bytes_max / 2) {
+      push(std::make_unique<RefusedCall<WorkflowRow>>(full(), std::move(done)));
+      return;
+    }
     push(std::make_unique<CallEntry<WorkflowRow>>(bytes, std::move(put), std::move(done)));
   }
 
@@ -194,6 +211,12 @@ class SqliteJournal final : public Journal {
     return promise->get_future().get();
   }
 
+  // REQUIRES: mutex_ is held.
+  Error full() const {
+    return resource_exhausted(fmt::format("the journal's queue holds {} bytes (queue_bytes_max {})", weight_,
+                                          options_.queue_bytes_max))
+        .with("limit", "queue_bytes_max");
+  }
   // REQUIRES: mutex_ is held.
   void push(std::unique_ptr<Entry> entry) {
     weight_ += entry->weight();

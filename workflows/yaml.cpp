@@ -47,7 +47,7 @@ class Builder final : public YAML::EventHandler {
     const bool written =
         here.starts_with('~') || here.starts_with("null") || here.starts_with("Null") || here.starts_with("NULL");
     if (!written && !frames_.empty() && frames_.back().key) node->mark = frames_.back().key_mark;
-    finish(node, 1, 0);
+    finish(node, {});
   }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -55,9 +55,10 @@ class Builder final : public YAML::EventHandler {
     if (found == anchors_.end() || !found->second.node) {
       stop(place(mark), "yaml-alias", "an alias stands inside the value that it names", "write the value out instead");
     }
-    count(found->second.nodes, place(mark));
-    if (frames_.size() + found->second.depth > limits_.depth_max) too_deep(place(mark));
-    finish(copy(*found->second.node), found->second.nodes, found->second.depth);
+    const Size& size = found->second.size;
+    count(size, place(mark));
+    if (frames_.size() + size.depth > limits_.depth_max) too_deep(place(mark));
+    finish(copy(*found->second.node), size);
   }
 
   void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor, const std::string& value) override {
@@ -76,7 +77,9 @@ class Builder final : public YAML::EventHandler {
     } else if (!is_key_next()) {
       check_plain(*node);
     }
-    finish(node, 1, 0);
+    const Size size{.bytes = node->text.size()};
+    if (anchor != 0) anchors_[anchor].size = size;
+    finish(node, size);
   }
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
@@ -98,11 +101,16 @@ class Builder final : public YAML::EventHandler {
   void OnMapEnd() override { close(); }
 
  private:
+  // Of a value with all that is in it, aliases written out.
+  struct Size {
+    std::size_t nodes = 1;
+    std::size_t depth = 0;
+    std::size_t bytes = 0;  // Of its texts.
+  };
   struct Frame {
     std::shared_ptr<Node> node;
     YAML::anchor_t anchor = 0;
-    std::size_t nodes = 1;
-    std::size_t depth = 1;
+    Size size{.depth = 1};
     std::shared_ptr<const Node> key;  // Map: the key whose value comes next.
     Mark key_mark;
     std::map<std::string, Mark, std::less<>> keys;
@@ -111,8 +119,7 @@ class Builder final : public YAML::EventHandler {
   };
   struct Anchored {
     std::shared_ptr<const Node> node;  // Null while it is being read.
-    std::size_t nodes = 0;
-    std::size_t depth = 0;
+    Size size;
   };
 
   Mark place(const YAML::Mark& mark) const {
@@ -130,10 +137,14 @@ class Builder final : public YAML::EventHandler {
   [[noreturn]] void too_deep(Mark mark) {
     stop(mark, "limit", fmt::format("values are nested deeper than {} here", limits_.depth_max));
   }
-  void count(std::size_t nodes, Mark mark) {
-    nodes_ += nodes;
+  void count(const Size& size, Mark mark) {
+    nodes_ += size.nodes;
     if (nodes_ > limits_.nodes_max) {
       stop(mark, "limit", fmt::format("the file has more than {} values, aliases written out", limits_.nodes_max));
+    }
+    bytes_ += size.bytes;
+    if (bytes_ > limits_.bytes_max) {
+      stop(mark, "limit", fmt::format("aliases written out have more than {} bytes of text", limits_.bytes_max));
     }
   }
 
@@ -170,8 +181,8 @@ class Builder final : public YAML::EventHandler {
     auto node = std::make_shared<Node>();
     node->kind = kind;
     node->mark = source_.mark(std::min(head, source_.size()));
-    if (anchor != 0 && kind != Kind::kSequence && kind != Kind::kMap) anchors_[anchor] = {node, 1, 0};
-    count(1, node->mark);
+    if (anchor != 0 && kind != Kind::kSequence && kind != Kind::kMap) anchors_[anchor] = {node, {}};
+    count({}, node->mark);
     return node;
   }
 
@@ -195,22 +206,23 @@ class Builder final : public YAML::EventHandler {
   void close() {
     const Frame frame = std::move(frames_.back());
     frames_.pop_back();
-    if (frame.bare) return finish(frame.bare, frame.nodes, frame.depth);
-    if (frame.anchor != 0) anchors_[frame.anchor] = {frame.node, frame.nodes, frame.depth};
-    finish(frame.node, frame.nodes, frame.depth);
+    if (frame.bare) return finish(frame.bare, frame.size);
+    if (frame.anchor != 0) anchors_[frame.anchor] = {frame.node, frame.size};
+    finish(frame.node, frame.size);
   }
 
   bool is_key_next() const { return !frames_.empty() && frames_.back().node->is_map() && !frames_.back().key; }
 
   // Puts a value that is whole where it belongs.
-  void finish(std::shared_ptr<const Node> node, std::size_t nodes, std::size_t depth) {
+  void finish(std::shared_ptr<const Node> node, const Size& size) {
     if (frames_.empty()) {
       root_ = std::move(node);
       return;
     }
     Frame& frame = frames_.back();
-    frame.nodes += nodes;
-    frame.depth = std::max(frame.depth, depth + 1);
+    frame.size.nodes += size.nodes;
+    frame.size.depth = std::max(frame.size.depth, size.depth + 1);
+    frame.size.bytes += size.bytes;
     if (frame.node->is_sequence()) {
       frame.node->items.push_back(std::move(node));
     } else if (!frame.key) {
@@ -278,6 +290,7 @@ class Builder final : public YAML::EventHandler {
   std::map<YAML::anchor_t, Anchored> anchors_;
   std::set<std::uint32_t> fault_lines_;
   std::size_t nodes_ = 0;
+  std::size_t bytes_ = 0;  // Of aliases, written out.
   std::size_t documents_ = 0;
 };
 

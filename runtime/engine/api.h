@@ -46,6 +46,8 @@ class Watcher {
   virtual ~Watcher() = default;
   // `ended`: the run as its row has it, once it has ended; null before.
   virtual void on_advance(std::uint64_t durable_seq, std::shared_ptr<const v1::Run> ended) = 0;
+  // Nothing moves the run any more, though it has not ended: its status says so to whoever reads it.
+  virtual void on_rest() = 0;
   virtual void on_progress(const v1::Progress& progress) = 0;
 };
 

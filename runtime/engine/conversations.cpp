@@ -21,8 +21,7 @@ void Conversations::apply(const v1::Event& event) {
   switch (event.kind_case()) {
     case Kind::kModelCallStarted:
       if (found == agents_.end()) return;
-      found->second.started = event.model_call_started();
-      found->second.has_started = true;
+      found->second.started = Started{event.model_call_started(), Time(Duration(event.at_us()))};
       return;
     case Kind::kModelCallEnded: {
       if (found == agents_.end()) return;
@@ -77,9 +76,9 @@ const model::Conversation* Conversations::find(const std::string& path) const {
   return found == agents_.end() ? nullptr : found->second.conversation.get();
 }
 
-const v1::ModelCallStarted* Conversations::started(const std::string& path) const {
+const Conversations::Started* Conversations::started(const std::string& path) const {
   const auto found = agents_.find(path);
-  return found == agents_.end() || !found->second.has_started ? nullptr : &found->second.started;
+  return found == agents_.end() || !found->second.started ? nullptr : &*found->second.started;
 }
 
 Status Conversations::say(model::Conversation& conversation, const Message& message, run::Contents& contents) {

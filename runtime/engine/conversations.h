@@ -24,8 +24,12 @@ class Conversations {
                                         run::Contents& contents);
   // The same where it has begun; null where it has not.
   const model::Conversation* find(const std::string& path) const;
-  // The last sending that was recorded there; null where none was.
-  const v1::ModelCallStarted* started(const std::string& path) const;
+  // The last sending that was recorded there, and when; null where none was.
+  struct Started {
+    v1::ModelCallStarted call;
+    Time at;
+  };
+  const Started* started(const std::string& path) const;
 
  private:
   struct User {
@@ -44,8 +48,7 @@ class Conversations {
         results;  // Of the turn under way, by call; said in order once all are there.
     std::vector<std::string> call_ids;
     std::unique_ptr<model::Conversation> conversation;
-    v1::ModelCallStarted started;
-    bool has_started = false;
+    std::optional<Started> started;
   };
   static Status say(model::Conversation& conversation, const Message& message, run::Contents& contents);
   std::map<std::string, Agent> agents_;  // By path; entries end with their attempt.

@@ -19,6 +19,7 @@ namespace {
 constexpr int kLabelsMax = 64;
 constexpr std::size_t kLabelBytesMax = 256;
 constexpr std::size_t kRequestIdBytesMax = 128;
+constexpr std::size_t kTraceparentBytesMax = 256;
 
 Status check_request(const v1::RunsSubmitRequest& request, const EngineLimits& limits) {
   const std::string& id = request.request_id();
@@ -26,6 +27,10 @@ Status check_request(const v1::RunsSubmitRequest& request, const EngineLimits& l
   if (id.size() > kRequestIdBytesMax || !printable_id) {
     return invalid_argument(
         fmt::format("request_id is 1 to {} printable ASCII bytes without spaces", kRequestIdBytesMax));
+  }
+  if (request.traceparent().size() > kTraceparentBytesMax) {
+    return invalid_argument(fmt::format("traceparent has {} bytes; at most {} are one", request.traceparent().size(),
+                                        kTraceparentBytesMax));
   }
   if (request.labels_size() > kLabelsMax) {
     return resource_exhausted(fmt::format("a run has {} labels; the limit is {}", request.labels_size(), kLabelsMax))
@@ -87,7 +92,7 @@ class LiveEngine final : public Engine {
       // One run that cannot be read keeps no other from going on; its events stay as they are.
       if (recovered) continue;
       spdlog::error("run {} is parked: {}", row.id, recovered.error().message);
-      parked_.park(row.id, "somebody who looks at it: " + recovered.error().message);
+      parked_.park(row.id, "somebody who looks at it: " + recovered.error().message, Parked::Place::kNone);
     }
     if (active_runs_ > 0)
       spdlog::info("{} of this store {} on",
@@ -137,6 +142,10 @@ class LiveEngine final : public Engine {
       get.set_run_id(id);
       auto run = reading_.get_run(get);
       if (!run) return done(std::move(run).error());
+      if (run->run().ended_at_us() == 0) {
+        return done(failed_precondition(
+            fmt::format("run {} is not cancelled: it waits for {}", run->run().id(), run->run().waits_for())));
+      }
       v1::RunsCancelResponse over;
       *over.mutable_run() = run->run();
       done(std::move(over));
@@ -155,6 +164,7 @@ class LiveEngine final : public Engine {
     if (!run) return run.error();
     if (const auto alive = watcher.lock()) {
       alive->on_advance(run->run().last_seq(), ended ? std::make_shared<v1::Run>(run->run()) : nullptr);
+      if (run->run().status() == v1::RUN_STATUS_WAITING) alive->on_rest();
     }
     return {};
   }
@@ -163,7 +173,8 @@ class LiveEngine final : public Engine {
     draining_ = true;
     const auto until = std::chrono::steady_clock::now() + patience;
     constexpr std::chrono::milliseconds kPoll{10};
-    while (active_runs_ > 0 && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(kPoll);
+    while (active_runs_ > parked_.at_work() && std::chrono::steady_clock::now() < until)
+      std::this_thread::sleep_for(kPoll);
     parts_.journal->drain();
   }
 

@@ -44,6 +44,11 @@ void Hub::advanced(const std::string& run_id, std::uint64_t durable_seq, const s
   watched_ = watchers_.size();
 }
 
+void Hub::rests(const std::string& run_id) {
+  if (!watched()) return;
+  for (const auto& watcher : watchers_of(run_id)) watcher->on_rest();
+}
+
 void Hub::progressed(const std::string& run_id, const v1::Progress& progress) {
   if (!watched()) return;
   for (const auto& watcher : watchers_of(run_id)) watcher->on_progress(progress);

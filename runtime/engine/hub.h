@@ -21,6 +21,7 @@ class Hub {
   void remove(std::string_view run_id, const std::weak_ptr<Watcher>& watcher);
   bool watched() const { return watched_.load(std::memory_order_relaxed) > 0; }
   void advanced(const std::string& run_id, std::uint64_t durable_seq, const std::shared_ptr<const v1::Run>& ended);
+  void rests(const std::string& run_id);
   void progressed(const std::string& run_id, const v1::Progress& progress);
 
  private:

@@ -1,6 +1,8 @@
 // Runs that have not ended and that this engine does not move: which, and why.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <string>
@@ -12,27 +14,38 @@ namespace weft::engine {
 // Thread-safe.
 class Parked {
  public:
+  enum class Place : std::uint8_t { kNone, kAtWork };  // Whether it counts among the engine's active runs.
+
   // `waits_for`: what would let it go on, in words.
-  void park(const std::string& run_id, std::string waits_for) {
+  void park(const std::string& run_id, std::string waits_for, Place place) {
     const std::lock_guard lock(mutex_);
-    waits_for_[run_id] = std::move(waits_for);
+    parked_[run_id] = {std::move(waits_for), place};
+  }
+  std::size_t at_work() const {
+    const std::lock_guard lock(mutex_);
+    return static_cast<std::size_t>(
+        std::ranges::count_if(parked_, [](const auto& entry) { return entry.second.place == Place::kAtWork; }));
   }
   void forget(const std::string& run_id) {
     const std::lock_guard lock(mutex_);
-    waits_for_.erase(run_id);
+    parked_.erase(run_id);
   }
   // Sets the status and waits_for of a run that is parked.
   void describe(v1::Run& run) const {
     const std::lock_guard lock(mutex_);
-    const auto found = waits_for_.find(run.id());
-    if (found == waits_for_.end()) return;
+    const auto found = parked_.find(run.id());
+    if (found == parked_.end()) return;
     run.set_status(v1::RUN_STATUS_WAITING);
-    run.set_waits_for(found->second);
+    run.set_waits_for(found->second.waits_for);
   }
 
  private:
   mutable std::mutex mutex_;
-  std::map<std::string, std::string> waits_for_;  // By run. Guarded by mutex_.
+  struct Entry {
+    std::string waits_for;
+    Place place = Place::kNone;
+  };
+  std::map<std::string, Entry> parked_;  // By run. Guarded by mutex_.
 };
 
 }  // namespace weft::engine

@@ -71,17 +71,18 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
 }
 
 void Shard::resume(Active& active) {
+  const std::int64_t last_at_us = active.run->last_at_us();
   for (const run::Command& command : active.run->outstanding()) {
     const auto* model_call = std::get_if<run::ModelCall>(&command);
     const auto* tool_call = std::get_if<run::ToolCall>(&command);
     if (model_call != nullptr && model_call->started) {
       ModelFlight flight;
-      if (const v1::ModelCallStarted* started = active.conversations.started(model_call->key.path)) {
-        // Priced as it was when it left, whatever this server's own routes are.
-        flight.request_bytes = started->request_bytes();
-        flight.route.simulated = started->simulated();
-        if (!started->price_row().empty())
-          flight.price = world_.routes.list_price(started->model(), world_.clock.now());
+      if (const auto* started = active.conversations.started(model_call->key.path)) {
+        // Priced as it was when it left, whatever this server's own routes are and whatever the time is now.
+        flight.request_bytes = started->call.request_bytes();
+        flight.route.simulated = started->call.simulated();
+        if (!started->call.price_row().empty())
+          flight.price = world_.routes.list_price(started->call.model(), started->at);
       }
       admit(active, lost_call(model_call->key, flight, "lost", "weft stopped before the answer came"));
     } else if (tool_call != nullptr && tool_call->started && tools::changes_world(tool_call->effect)) {
@@ -89,6 +90,13 @@ void Shard::resume(Active& active) {
       event.mutable_tool_call_in_doubt()->set_why(fmt::format(
           "weft stopped between the intent of {} and its result; whether it was done is not known", tool_call->tool));
       admit(active, std::move(event));
+    } else if (const auto* timer = std::get_if<run::StartTimer>(&command);
+               timer != nullptr && timer->timer == v1::TIMER_KIND_TIMEOUT) {
+      // A timeout counts while weft works: the time in which none did is given back.
+      run::StartTimer later = *timer;
+      const std::int64_t now_us = world_.clock.now().time_since_epoch().count();
+      later.due_us += std::max<std::int64_t>(0, now_us - last_at_us);
+      carry_out(active, later);
     } else {
       carry_out(active, command);
     }
@@ -271,8 +279,11 @@ void Shard::give_up(Active& active, const Error& error) {
   active.gate.clear();
   for (auto& [seq, done] : active.cancels) done(error);
   active.cancels.clear();
-  world_.parked.park(active.id, "a restart: its events could not be written (" + error.message + ")");
-  forget(active.id);
+  const std::string run_id = active.id;
+  world_.parked.park(run_id, "a restart: its events could not be written (" + error.message + ")",
+                     Parked::Place::kNone);
+  forget(run_id);
+  world_.hub.rests(run_id);
 }
 
 void Shard::forget(const std::string& run_id) {

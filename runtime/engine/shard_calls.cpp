@@ -36,8 +36,19 @@ v1::Event event_at(const run::CallKey& key) {
 }
 
 void Shard::carry_out(Active& active, const run::Command& command) {
-  if (const auto* call = std::get_if<run::ModelCall>(&command)) return call_model(active, *call);
-  if (const auto* call = std::get_if<run::ToolCall>(&command)) return call_tool(active, *call);
+  // A decision after the command may have closed what wanted it: nobody waits for the call then, and it does not leave.
+  if (const auto* call = std::get_if<run::ModelCall>(&command)) {
+    v1::Event wanted = event_at(call->key);
+    wanted.mutable_model_call_started();
+    if (active.run->expects(wanted)) call_model(active, *call);
+    return;
+  }
+  if (const auto* call = std::get_if<run::ToolCall>(&command)) {
+    v1::Event wanted = event_at(call->key);
+    wanted.mutable_tool_call_started();
+    if (active.run->expects(wanted)) call_tool(active, *call);
+    return;
+  }
   if (const auto* timer = std::get_if<run::StartTimer>(&command)) return start_timer(active, *timer);
   drop(active, std::get<run::Drop>(command).key);
 }
@@ -89,7 +100,8 @@ void Shard::call_model(Active& active, const run::ModelCall& command) {
         fmt::format("a server with {} model, as it was begun with; this one has {} one",
                     active.summary.simulated() ? "a simulated" : "a real", route->simulated ? "a simulated" : "a real");
     spdlog::warn("run {} waits for {}", active.id, waits_for);
-    world_.parked.park(active.id, waits_for);
+    world_.parked.park(active.id, waits_for, Parked::Place::kAtWork);
+    world_.hub.rests(active.id);
     return;
   }
   auto face = prefix(active, command.step, *route);
@@ -218,7 +230,7 @@ void Shard::model_outcome(const std::string& run_id, const run::CallKey& key, mo
   if (active != nullptr) {
     const auto found = active->models.find(key);
     WEFT_CHECK(found != active->models.end(), "an answer came for a model call that is not in flight");
-    const ModelFlight flight = std::move(found->second);
+    ModelFlight flight = std::move(found->second);
     active->models.erase(found);
     if (auto* answered = std::get_if<model::Answer>(&outcome)) {
       const model::Conversation* conversation = active->conversations.find(key.path);
@@ -238,8 +250,9 @@ void Shard::model_outcome(const std::string& run_id, const run::CallKey& key, mo
       if (failure.usage) {
         *failed.mutable_usage() = to_wire(*failure.usage);
         if (const auto paid = cost(flight, *failure.usage)) *failed.mutable_cost() = *paid;
-      } else if (flight.streamed_bytes > 0) {
-        // It had begun to answer, so it is paid for: by estimate.
+      } else if (failure.may_be_billed) {
+        // Nobody says what was counted, so it is booked: by estimate.
+        flight.streamed_bytes = failure.answer_bytes;
         const v1::Event estimate = lost_call(key, flight, "", "");
         *failed.mutable_usage() = estimate.model_call_failed().usage();
         if (estimate.model_call_failed().has_cost()) *failed.mutable_cost() = estimate.model_call_failed().cost();
@@ -258,10 +271,8 @@ void Shard::next_waiting_model() {
     auto [run_id, command] = std::move(waiting_models_.front());
     waiting_models_.pop_front();
     Active* active = find(run_id);
-    v1::Event wanted = event_at(command.key);
-    wanted.mutable_model_call_started();
-    if (active == nullptr || !active->run->expects(wanted)) continue;
-    call_model(*active, command);
+    if (active == nullptr) continue;
+    carry_out(*active, command);
     advance(*active);
   }
 }

@@ -8,6 +8,8 @@
 namespace weft::model {
 namespace {
 
+constexpr std::size_t kNameBytesMax = 512;  // Of a call's id and of its name, which stand in events as they came.
+
 // Reads an optional text: absent and null are empty. False where it is something else.
 bool read_text(const Json& object, const char* name, std::string& out) {
   const auto found = object.find(name);
@@ -84,9 +86,10 @@ CallAssembler::Added CallAssembler::read(const Json& delta, bool separate, std::
   if (const auto found = delta.find("index"); found != delta.end() && found->is_number_integer()) {
     piece.index = found->get<std::int64_t>();
   }
-  if (!read_text(delta, "id", piece.call.id)) return Added::kMalformed;
+  if (!read_text(delta, "id", piece.call.id) || piece.call.id.size() > kNameBytesMax) return Added::kMalformed;
   if (const auto function = delta.find("function"); function != delta.end() && !function->is_null()) {
     if (!function->is_object() || !read_text(*function, "name", piece.call.name)) return Added::kMalformed;
+    if (piece.call.name.size() > kNameBytesMax) return Added::kMalformed;
     const auto given = function->find("arguments");
     if (given != function->end() && given->is_object()) {
       piece.call.arguments = to_text(*given);  // Some servers give the object itself.

@@ -83,6 +83,7 @@ class CallSink final : public HttpSink {
   void on_first_token_timeout() {
     HttpEnd end;
     end.fault = HttpFault::kTimeout;
+    end.sent = true;
     end.message = fmt::format("no token came within {} (first_token_timeout)", to_text(first_token_timeout_));
     end.total = clock_.monotonic() - started_;
     // The sink dies with the call, so what is still needed leaves it first.

@@ -21,6 +21,7 @@ namespace weft::model {
 namespace {
 
 constexpr std::size_t kRefusalBodyBytesMax = std::size_t{64} << 10;
+constexpr std::size_t kModelBytesMax = 256;
 constexpr std::size_t kPartialBytesMax = std::size_t{64} << 10;
 
 const Json* member(const Json& object, const char* name) {
@@ -50,6 +51,7 @@ struct Decoder::State {
 
   Mode mode = Mode::kBlank;
   int status = 0;
+  bool error_came = false;  // As an answer of its own, in what began well.
   std::optional<Duration> retry_after;
   std::string request_id;
 
@@ -181,7 +183,7 @@ bool Decoder::State::add_delta(const Json& delta, std::size_t& parts, Place& pla
 
 void Decoder::State::read_totals(const Json& value) {
   if (const Json* name = member(value, "model"); name != nullptr && name->is_string()) {
-    model = name->get_ref<const std::string&>();
+    model = cut(name->get_ref<const std::string&>(), kModelBytesMax);
   }
   const Json* const reported = member(value, "usage");
   const Json* const timings = member(value, "timings");
@@ -197,6 +199,7 @@ bool Decoder::State::chunk(const Json& value, std::string_view data) {
   if (!value.is_object()) return malformed("an event of the stream is not a JSON object");
   if (const Json* error = member(value, "error")) {
     Refusal refusal = read_error_event(*error);
+    error_came = true;
     return fail(refusal.kind, "the stream broke off with an error: " + refusal.message);
   }
   read_totals(value);
@@ -295,6 +298,7 @@ bool Decoder::State::whole_body() {
   if (!value->is_object()) return malformed("the response is not a JSON object");
   if (const Json* error = member(*value, "error")) {
     Refusal refusal = read_error_event(*error);
+    error_came = true;
     return fail(refusal.kind, std::move(refusal.message));
   }
   read_totals(*value);
@@ -323,6 +327,9 @@ Outcome Decoder::State::failure(const HttpEnd& end, FailureKind kind, std::strin
   out.retry_after = retry_after;
   out.request_id = request_id;
   out.partial_text = cut(text, kPartialBytesMax);
+  out.answer_bytes = std::max<std::uint64_t>(kept, mode == Mode::kBody ? body.size() : 0);
+  const bool answered = status >= 200 && status <= 299;
+  out.may_be_billed = answered ? !error_came || kept > 0 : status == 0 && end.sent;
   out.usage = usage;
   out.total = end.total;
   return out;

@@ -81,6 +81,10 @@ struct Failure {
   std::string request_id;
   std::string partial_text;    // What had streamed in; for the trace only, at most 64 KiB.
   std::optional<Usage> usage;  // Where the server reported it nevertheless.
+  // The request left and was not refused, so it may have been counted; with the bytes of text, reasoning and calls'
+  // arguments that came.
+  bool may_be_billed = false;
+  std::uint64_t answer_bytes = 0;
   Duration total{};
 };
 

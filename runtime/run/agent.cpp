@@ -130,11 +130,13 @@ std::optional<v1::Event> Run::State::decide_execution(const At& at) {
     v1::StepResult result;
     result.set_status(v1::STEP_STATUS_FAILED);
     *result.mutable_failure() = std::move(failure);
-    // What an agent has begun to do to the world is not begun afresh.
-    const bool fresh = !execution.effect_started || step.kind != workflows::StepKind::kPrompt;
+    // What an agent has begun to do to the world is not begun afresh, nor what a tool has done.
+    const bool fresh =
+        step.kind == workflows::StepKind::kPrompt ? !execution.effect_started : execution.recorded.empty();
     return finish(at, std::move(result), fresh ? again : Again::kNever);
   };
-  if (execution.closing) {
+  const bool done = execution.phase == Phase::kToolDone && !execution.recorded.empty();
+  if (execution.closing && !(done && execution.failure.kind() == v1::ERROR_KIND_TIMED_OUT)) {  // Late is done.
     if (!settled(execution)) return std::nullopt;
     return give_up(execution.failure, Again::kMay);
   }

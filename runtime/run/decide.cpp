@@ -135,10 +135,9 @@ std::optional<v1::Event> Run::State::decide_start(const At& at) {
   const auto fail = [&](const std::string& message, v1::ErrorKind kind = v1::ERROR_KIND_EXPRESSION) {
     return end_step(at, failed(kind, message));
   };
-  for (const StepId id : step.waits_for) {
-    if (at.scope.steps[position[id]].phase != StepState::Phase::kEnded) return std::nullopt;
-  }
-  const std::string path = step_path(at.scope, step);
+  const auto is_over = [&](StepId id) { return at.scope.steps[position[id]].phase == StepState::Phase::kEnded; };
+  if (!std::ranges::all_of(step.waits_for, is_over)) return std::nullopt;
+  const std::string path = at.scope.prefix + step.name;
   if (auto event = skip_by_graph(*this, at.scope, step, path)) return event;
 
   StateEnvironment environment(*this, at.scope, at.position);

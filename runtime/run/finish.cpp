@@ -98,7 +98,7 @@ v1::Event Run::State::end_step(const At& at, v1::StepResult result) {
     if (put) *result.mutable_output_json() = *put;
     if (!put) result = failed(v1::ERROR_KIND_EXPRESSION, put.error().message);
   }
-  v1::Event event = draft(step_path(at.scope, step));
+  v1::Event event = draft(at.scope.prefix + step.name);
   *event.mutable_step_ended()->mutable_result() = std::move(result);
   return event;
 }

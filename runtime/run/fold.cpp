@@ -56,18 +56,13 @@ std::optional<Place> Run::State::locate(std::string_view path) const {
 }
 
 bool Run::State::settled(const Execution& execution) {
-  if (execution.phase == Execution::Phase::kModelInFlight) return false;
-  for (const ToolCallState& call : execution.calls) {
-    if (call.open_effect()) return false;
-  }
+  const bool acting = std::ranges::any_of(execution.calls, &ToolCallState::open_effect);
+  if (acting || execution.phase == Execution::Phase::kModelInFlight) return false;
   return !execution.inner || execution.inner->all_ended();
 }
 
 bool Run::State::settled(const StepState& step) {
-  for (const Slot& slot : step.slots) {
-    if (slot.execution && !settled(*slot.execution)) return false;
-  }
-  return true;
+  return std::ranges::all_of(step.slots, [](const Slot& slot) { return !slot.execution || settled(*slot.execution); });
 }
 
 void Run::State::close_execution(Execution& execution) {
@@ -94,6 +89,15 @@ void Run::State::close_scope(Scope& scope) {
   if (scope.closing) return;
   scope.closing = true;
   for (std::uint32_t i = 0; i < scope.steps.size(); ++i) close_step(scope, i);
+}
+
+void Run::State::consider_all(Scope& scope) {
+  for (std::uint32_t i = 0; i < scope.steps.size(); ++i) {
+    consider(scope, i);
+    for (const Slot& slot : scope.steps[i].slots) {
+      if (slot.execution && slot.execution->inner) consider_all(*slot.execution->inner);
+    }
+  }
 }
 
 Status Run::State::apply(const v1::Event& event) {
@@ -149,7 +153,7 @@ Status Run::State::apply_to_run(const v1::Event& event) {
     outbox.push_back(StartTimer{{"", 0, 0, 0}, v1::TIMER_KIND_GRACE, at_us + kCancelGraceUs});
   } else if (event.has_timer_fired()) {
     grace_over = true;
-    for (std::uint32_t i = 0; i < top->steps.size(); ++i) consider(*top, i);
+    consider_all(*top);
   }
   return {};
 }

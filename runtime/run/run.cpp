@@ -119,10 +119,6 @@ void stamp(v1::Event& event, std::uint64_t previous_seq, std::int64_t previous_a
   event.set_epoch(epoch);
 }
 
-std::string Run::State::step_path(const Scope& scope, const workflows::Step& step) const {
-  return scope.prefix + step.name;
-}
-
 std::string Run::State::slot_path(const At& at) const {
   const workflows::Step& step = definition(*this, at);
   const StepState& state = at.step();

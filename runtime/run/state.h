@@ -187,6 +187,7 @@ struct Run::State {
   void open_scope(const std::shared_ptr<Scope>& scope, workflows::ScopeId id, std::string prefix);
   void consider(Scope& scope, std::uint32_t position, std::uint32_t slot = 0);
   void close_scope(Scope& scope);
+  void consider_all(Scope& scope);  // With the scopes inside.
   void close_step(Scope& scope, std::uint32_t position);
   void close_execution(Execution& execution);
   static bool settled(const Execution& execution);
@@ -223,7 +224,6 @@ struct Run::State {
   v1::StepResult answer_result(const Execution& execution);
 
   // Names and drafts.
-  std::string step_path(const Scope& scope, const workflows::Step& step) const;
   std::string slot_path(const At& at) const;
   Result<std::shared_ptr<const Json>> json(const v1::Content& content);
   // What `steps.X.output` reads: the value, or an agent's text. REQUIRES: has_output(result).

@@ -54,6 +54,10 @@ class WaitCall final : public grpc::ServerUnaryReactor, public Follower {
     advanced_ = true;
     followers_.wake(this);
   }
+  void on_rest() override {
+    advanced_ = true;
+    followers_.wake(this);
+  }
   void on_progress(const v1::Progress&) override {}
 
   void attend(Duration now) override {

@@ -86,6 +86,11 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::RunsWatchResponse>, 
     followers_.wake(this);
   }
 
+  void on_rest() override {
+    rests_ = true;
+    followers_.wake(this);
+  }
+
   void on_progress(const v1::Progress& progress) override {
     if (!wants_progress_) return;
     progress_.push(progress);
@@ -121,7 +126,7 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::RunsWatchResponse>, 
 
   // REQUIRES: the lock, and no write under way.
   void write_next() {
-    const bool ended = ended_;  // Before durable_seq_: what is durable when a run has ended is all of it.
+    const bool ended = ended_ || rests_;  // Before durable_seq_: it is all of it then.
     if (page_.empty() && next_seq_ <= durable_seq_) {
       auto page = api_.events(run_id_, next_seq_, engine::kTracePageBytes);
       if (!page) return finish(to_grpc(page.error()));
@@ -214,6 +219,7 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::RunsWatchResponse>, 
   // Told by the engine.
   std::atomic<std::uint64_t> durable_seq_{0};
   std::atomic<bool> ended_{false};
+  std::atomic<bool> rests_{false};
   ProgressQueue progress_;
 
   // Guarded by mutex_.

@@ -25,12 +25,14 @@ class Seen final : public Watcher {
     CHECK(over->last_seq() == seq);
     ended = true;
   }
+  void on_rest() override { rests = true; }
   void on_progress(const v1::Progress& progress) override {
     const std::lock_guard lock(mutex);
     text += progress.text();
   }
   std::atomic<std::uint64_t> last = 0;
   std::atomic<bool> ended = false;
+  std::atomic<bool> rests = false;
   std::mutex mutex;
   std::string text;  // Guarded by mutex.
 };
@@ -100,6 +102,32 @@ TEST_CASE("what instant reads answer rides in one append with what asked for it 
   CHECK(run.status() == v1::RUN_STATUS_SUCCEEDED);
   // The run and its first call; the answer, both results and the next call; the answer and the end.
   CHECK(world.journal().appends() - before == 3);
+}
+
+TEST_CASE("a call that is no longer wanted when its turn comes does not leave, and the engine lives on") {
+  World world;
+  std::atomic<int> acted = 0;
+  world.tools.push_back(
+      std::make_shared<RecordingTool>("t.write", tools::Effect::kWrite, [&](const tools::ToolRequest&) {
+        ++acted;
+        return tools::ToolReply{tools::ToolStatus::kDone, "{}"};
+      }));
+  world.start();
+  world.apply(
+      "weft: 1\nname: ask\ninput: {n: string}\nsteps:\n  a: {prompt: hi}\n  b: {set: \"{{ int(input.n) }}\"}\n");
+  world.apply(
+      "weft: 1\nname: write\ninput: {n: string}\nsteps:\n  a: {tool: t.write, args: {x: 1}, needs: []}\n"
+      "  b: {set: \"{{ int(input.n) }}\"}\n");
+  world.apply(
+      "weft: 1\nname: each\ninput: {n: string}\nsteps:\n  list: {set: [{x: '1'}, {x: b}]}\n"
+      "  each: {prompt: \"{{ int(item.x) }}\", for_each: steps.list.output}\n");
+  for (const char* name : {"ask", "write", "each"}) {
+    INFO(name);
+    const v1::Run run = world.wait(world.submit(name, R"({"n": "abc"})"));
+    CHECK(run.status() == v1::RUN_STATUS_FAILED);
+  }
+  CHECK(acted == 0);
+  CHECK(world.provider().requests() == 0);
 }
 
 TEST_CASE("the same request id gives the same run; another payload under it is refused") {
@@ -189,6 +217,22 @@ TEST_CASE("a stopped engine's runs go on in the next one, and a lost model call 
   CHECK(bodies.size() == 1);  // The same bytes again.
 }
 
+TEST_CASE("the time in which no engine runs is not a step's: its timeout goes on where it stood") {
+  World world;
+  world.script(
+      "sim: 1\nrules:\n  - {when: {times: 1}, reply: {text: never, stall_after: 0}}\n"
+      "  - {reply: {text: late, first_token: 300ms}}\n");
+  world.start();
+  world.apply("weft: 1\nname: slow\nsteps:\n  a: {prompt: hi, timeout: 1s}\n");
+  const std::string id = world.submit("slow");
+  REQUIRE(eventually([&] { return world.provider().requests() == 1; }));
+  world.stop();
+  std::this_thread::sleep_for(std::chrono::milliseconds(1'200));
+  world.start();
+  CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
+  for (const v1::Event& event : world.events(id)) CHECK_FALSE(event.has_timer_fired());
+}
+
 TEST_CASE("a simulated run is not taken up by a real model: it waits for a server that simulates") {
   World world;
   world.script(
@@ -205,6 +249,14 @@ TEST_CASE("a simulated run is not taken up by a real model: it waits for a serve
   CHECK(world.provider().requests() == 1);
   CHECK(world.get(id).ended_at_us() == 0);
   CHECK(world.get(id).status() == v1::RUN_STATUS_WAITING);
+  const auto seen = std::make_shared<Seen>();
+  REQUIRE(world.engine().watch(id, seen));
+  CHECK(seen->rests);
+  CHECK_FALSE(seen->ended);
+  // It keeps no stop waiting.
+  const auto begun = std::chrono::steady_clock::now();
+  world.engine().drain(std::chrono::seconds(20));
+  CHECK(std::chrono::steady_clock::now() - begun < std::chrono::seconds(5));
   CHECK(world.get(id).waits_for() == "a server with a simulated model, as it was begun with; this one has a real one");
   const auto listed = [&](v1::RunStatus status) {
     v1::RunsListRequest list;

@@ -47,6 +47,30 @@ TEST_CASE("a stream of text and reasoning becomes one answer, however it is cut"
   CHECK(out.settled);
 }
 
+TEST_CASE("a failure says whether the call may be billed, and how much of an answer came") {
+  const std::string call =
+      delta(R"("tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":"{\"x\":\"0123456789"}}])");
+  const auto failed = [](int status, std::string body, HttpEnd end) {
+    return decode(Reply{.status = status, .headers = {}, .body = std::move(body), .end = std::move(end)}, 0).failure();
+  };
+  HttpEnd whole;
+  whole.ok = true;
+  HttpEnd reset;
+  reset.fault = HttpFault::kReset;
+  reset.sent = true;
+  HttpEnd unreached;
+  unreached.fault = HttpFault::kConnect;
+  const Failure arguments = failed(200, call, reset);
+  CHECK(arguments.may_be_billed);
+  CHECK(arguments.answer_bytes >= 16);
+  CHECK(failed(200, R"({"choices":[{"mess)", reset).may_be_billed);
+  CHECK(failed(0, "", reset).may_be_billed);
+  CHECK_FALSE(failed(0, "", unreached).may_be_billed);
+  CHECK_FALSE(failed(503, R"({"error":{"message":"busy"}})", whole).may_be_billed);
+  CHECK_FALSE(failed(200, "data: {\"error\":{\"message\":\"busy\"}}\n\n", whole).may_be_billed);
+  CHECK(failed(200, text("half") + "data: {\"error\":{\"message\":\"busy\"}}\n\n", whole).may_be_billed);
+}
+
 TEST_CASE("line ends, byte order marks, comments, other fields and events over several lines do not matter") {
   const std::size_t piece = GENERATE(values(kPieces));
   const std::string end = GENERATE("\n", "\r\n", "\r");

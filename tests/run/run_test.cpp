@@ -357,6 +357,39 @@ steps:
   CHECK(driver.count(v1::Event::kAttemptFailed) == 1);
 }
 
+TEST_CASE("a write that is done after its step's timeout is done, and is not done again") {
+  Driver driver(workflow(R"(
+weft: 1
+name: late
+steps:
+  act: {tool: t.write, args: {x: 1}, needs: [], timeout: 5s, retry: {attempts: 2, backoff: 1s..1s}}
+)"));
+  driver.submit();
+  driver.fire(v1::TIMER_KIND_TIMEOUT);
+  driver.finish();
+  CHECK(driver.count(v1::Event::kToolCallStarted) == 1);
+  CHECK(driver.status("act") == "succeeded");
+}
+
+TEST_CASE("a write inside a group that does not answer in the grace of a cancel is in doubt, and the run ends") {
+  Driver driver(workflow(R"(
+weft: 1
+name: grace
+steps:
+  outer:
+    steps:
+      inner:
+        steps:
+          act: {tool: t.write, args: {x: 1}, needs: []}
+)"));
+  driver.submit();
+  driver.cancel();
+  CHECK_FALSE(driver.run().ended());
+  driver.fire(v1::TIMER_KIND_GRACE);
+  CHECK(driver.count(v1::Event::kToolCallInDoubt) == 1);
+  CHECK(driver.run().ended());
+}
+
 TEST_CASE("a cancelled run drops models and reads, and waits for a write to end") {
   Driver driver(workflow(R"(
 weft: 1

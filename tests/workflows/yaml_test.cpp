@@ -181,6 +181,14 @@ TEST_CASE("aliases of aliases end at the number of nodes") {
   CHECK(fault_of(bomb).ends_with("limit"));
 }
 
+TEST_CASE("aliases of a long text end at the number of bytes") {
+  std::string bomb = "long: &long \"" + std::string(600'000, 'x') + "\"\nall: [";
+  for (int i = 0; i < 80'000; ++i) bomb += "*long,";
+  CHECK(fault_of(bomb + "]\n").ends_with("limit"));
+  std::string nested = "long: &a {b: {c: \"" + std::string(600'000, 'x') + "\"}}\nall: [*a, *a]\n";
+  CHECK(fault_of(nested).ends_with("limit"));
+}
+
 TEST_CASE("unused keys are refused with the nearest known one") {
   Diagnostics diagnostics("test.yaml");
   const NodePtr root = read("prompt: x\npromt: y\nzzz: 1\n", diagnostics);
