@@ -36,8 +36,9 @@ std::string http(std::string_view type, const std::string& body) {
   return fmt::format("HTTP/1.1 200 OK\r\ncontent-type: {}\r\ncontent-length: {}\r\n\r\n{}", type, body.size(), body);
 }
 
-Json envelope(const char* object, const std::string& model) {
-  return {{"id", "chatcmpl-1"}, {"object", object}, {"created", 1'700'000'000}, {"model", model}};
+// The id is the answer's own: some clients keep one message of each.
+Json envelope(const char* object, const std::string& model, std::uint64_t id) {
+  return {{"id", fmt::format("chatcmpl-{}", id)}, {"object", object}, {"created", 1'700'000'000}, {"model", model}};
 }
 
 Json usage() {
@@ -112,7 +113,7 @@ class Model {
           {{{"id", call}, {"type", "function"}, {"function", {{"name", name}, {"arguments", R"({"a":2,"b":3})"}}}}});
     }
     if (!request.value("stream", false)) {
-      Json whole = envelope("chat.completion", model);
+      Json whole = envelope("chat.completion", model, id);
       Json message = {{"role", "assistant"}, {"content", asks ? Json() : Json("The answer is 5.")}};
       if (asks) message["tool_calls"] = std::move(calls);
       whole["choices"] = choice("message", std::move(message), asks ? "tool_calls" : "stop");
@@ -121,7 +122,7 @@ class Model {
     }
     std::string events;
     const auto add = [&](Json choices, bool with_usage = false) {
-      Json chunk = envelope("chat.completion.chunk", model);
+      Json chunk = envelope("chat.completion.chunk", model, id);
       chunk["choices"] = std::move(choices);
       if (with_usage) chunk["usage"] = usage();
       events += "data: " + to_text(chunk) + "\n\n";
