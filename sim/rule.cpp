@@ -120,7 +120,7 @@ class Reader {
 
   std::optional<Expression> expression(const Node* node) {
     if (node == nullptr) return std::nullopt;
-    auto parsed = Expression::parse(text(node, "an expression"), node->mark, diagnostics_);
+    auto parsed = Expression::parse(text(node, "an expression"), node->text_mark, diagnostics_);
     if (parsed) parsed->check(Names(), diagnostics_);
     return parsed;
   }

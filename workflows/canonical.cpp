@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "workflows/draft.h"
+#include "workflows/expression.h"
 #include "workflows/loader_keys.h"
 
 namespace weft::workflows {
@@ -15,7 +16,32 @@ struct Entry {
   Rule rule;
 };
 
-Json as_is(const yaml::Node& node) { return node.to_json(); }
+void append(Json& object, const std::string& key, Json value) {
+  // Keys are unique already, and the object's own insertion compares with every key before.
+  static_cast<std::vector<Json::object_t::value_type>&>(object.get_ref<Json::object_t&>())
+      .emplace_back(key, std::move(value));
+}
+
+// A block of one expression ends with a line break that is no text of it; in quotes it would be, so it is left out.
+bool is_block_expression(const yaml::Node& node) {
+  if (!node.is_scalar() || node.style != yaml::Style::kBlock || !node.text.ends_with('\n')) return false;
+  Diagnostics ignored("");
+  const auto read = Template::read(node, ignored);
+  return read && read->is_expression();
+}
+
+Json as_is(const yaml::Node& node) {
+  if (is_block_expression(node)) return node.text.substr(0, node.text.find_last_not_of('\n') + 1);
+  if (node.is_sequence()) {
+    Json list = Json::array();
+    for (const auto& item : node.items) list.push_back(as_is(*item));
+    return list;
+  }
+  if (!node.is_map()) return node.to_json();
+  Json object = Json::object();
+  for (const auto& member : node.members) append(object, member.key, as_is(*member.value));
+  return object;
+}
 
 // Expressions and names: the text, since `1.0` and `1` are two expressions.
 Json as_text(const yaml::Node& node) { return node.is_scalar() ? Json(node.text) : node.to_json(); }
@@ -63,12 +89,6 @@ Json as_set(const yaml::Node& node) {
   std::sort(list.begin(), list.end());
   list.erase(std::unique(list.begin(), list.end()), list.end());
   return list;
-}
-
-void append(Json& object, const std::string& key, Json value) {
-  // Keys are unique already, and the object's own insertion compares with every key before.
-  static_cast<std::vector<Json::object_t::value_type>&>(object.get_ref<Json::object_t&>())
-      .emplace_back(key, std::move(value));
 }
 
 Json in_order(const yaml::Node& map, const std::vector<Entry>& order) {

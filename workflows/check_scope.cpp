@@ -108,7 +108,9 @@ Result<Type> ScopeTypes::step(std::string_view name, std::string_view field, boo
       return not_found(fmt::format("the step \"{}\" has no text, since it is no prompt", name));
     if (step.for_each && !is_round)
       return not_found(fmt::format("the step \"{}\" has no text of its own, but items", name));
-    return result(text_type());
+    // What `use` gives instead is no text that the model said.
+    const bool rescued = step.on_error.kind == OnError::Kind::kUse && !is_round;
+    return result(rescued ? text_type().as_optional() : text_type());
   }
   if (field == "items") {
     if (!step.for_each) return not_found(fmt::format("the step \"{}\" has no items, since it has no for_each", name));

@@ -18,6 +18,13 @@ struct Surroundings {
   std::optional<Type> previous;                        // Inside `repeat`.
   std::vector<std::pair<std::string, Type>> elements;  // Inside `for_each`: names and types, the innermost last.
   std::vector<std::string> narrowed;                   // Paths that a `when` has proved to be there.
+  // What was proved of a name says nothing where the name stands for something else.
+  void forget(std::string_view root) {
+    std::erase_if(narrowed, [&](const std::string& path) {
+      return path.starts_with(root) &&
+             (path.size() == root.size() || path[root.size()] == '.' || path[root.size()] == '[');
+    });
+  }
 };
 
 enum class Readers : std::uint8_t {

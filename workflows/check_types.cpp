@@ -101,7 +101,10 @@ class TypeChecker {
     Type used;
     if (step.on_error.use) used = step.on_error.use->check(ScopeTypes(draft_, step.scope, inside), draft_.diagnostics);
     if (step.for_each) check_for_each(step, inside);
-    if (step.repeat) inside.previous = previous_type(draft_, id);
+    if (step.repeat) {
+      inside.previous = previous_type(draft_, id);
+      inside.forget("previous");
+    }
     Type type = check_body(id, inside);
     if (draft_.note(id).output_written) type = check_output(id, std::move(type));
     type = bounded(type);
@@ -119,6 +122,8 @@ class TypeChecker {
     require(draft_, list, Type::list(Type()), each.in.mark(), "for_each", "a list");
     const bool is_list = list.kind() == Type::Kind::kList;
     inside.elements.emplace_back(each.as, is_list ? list.element() : Type());
+    inside.forget(each.as);
+    inside.forget("index");
     if (!each.key) return;
     const Type key = each.key->check(ScopeTypes(draft_, step.scope, inside), draft_.diagnostics);
     const Type wanted =

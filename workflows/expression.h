@@ -129,6 +129,7 @@ class Template {
 
   const Json& source() const;                         // As written: what the emitted workflow holds.
   bool is_constant() const;                           // No `{{ }}` in it.
+  bool is_expression() const;                         // One `{{ e }}` alone: it gives e's value as it is.
   const std::vector<MentionChain>& mentions() const;  // Over all its expressions.
   const std::vector<std::string>& roots() const;
 

@@ -200,8 +200,18 @@ Value Evaluation::eval(const Node& node, Path path) {
 }
 
 Value Evaluation::root(const Node& node) {
-  const Json* json =
-      node.kind == NodeKind::kStep ? environment_.step(node.text, node.field) : environment_.name(node.text);
+  const auto asked = [&] {
+    return node.kind == NodeKind::kStep ? environment_.step(node.text, node.field) : environment_.name(node.text);
+  };
+  const Json* json = nullptr;
+  if (macros_ == 0) {
+    json = asked();
+  } else {
+    // Asked for once: an environment may have to read it from a disk, or to make it.
+    const auto [known, is_new] = roots_.try_emplace(&node, nullptr);
+    if (is_new) known->second = asked();
+    json = known->second;
+  }
   return json ? converted(node, Value::from(*json)) : Value();
 }
 
@@ -350,6 +360,13 @@ Value Evaluation::call(const Node& node) {
 }
 
 Value Evaluation::macro(const Node& node) {
+  ++macros_;
+  Value result = macro_over(node);
+  --macros_;
+  return result;
+}
+
+Value Evaluation::macro_over(const Node& node) {
   const Value range = eval(node.child(0));
   if (range.is_error()) return range;
   if (!range.is_list() && !range.is_object()) {
@@ -407,11 +424,15 @@ Value Evaluation::quantifier(const Node& node, const Value& range) {
 }
 
 // Stops where the value is too large or too deep, before it is copied.
+// What is deeper could be recorded and never be read again.
+bool Evaluation::within_depth(std::size_t depth) {
+  if (depth <= JsonLimits{}.depth_max) return true;
+  limit("depth_max", fmt::format("gives a value that is nested deeper than {}", JsonLimits{}.depth_max));
+  return false;
+}
+
 bool Evaluation::measure(const Json& value, Budget budget, std::size_t depth) {
-  if (depth > JsonLimits{}.depth_max) {
-    limit("depth_max", fmt::format("gives a value that is nested deeper than {}", JsonLimits{}.depth_max));
-    return false;
-  }
+  if (!within_depth(depth)) return false;
   if (value.is_string()) return count(budget, value.get_ptr<const std::string*>()->size() + 2);
   if (!count(budget, kValueBytes)) return false;
   if (value.is_array()) {
@@ -449,6 +470,7 @@ bool Evaluation::write_at(const Value& value, Json& out, Budget budget, std::siz
       out = *value.json;
       return true;
     case Kind::kList: {
+      if (!within_depth(depth)) return false;
       Json::array_t list(value.list->items.size());
       for (std::size_t i = 0; i < list.size(); ++i) {
         if (!write_at(value.list->items[i], list[i], budget, depth + 1)) return false;
@@ -457,6 +479,7 @@ bool Evaluation::write_at(const Value& value, Json& out, Budget budget, std::siz
       break;
     }
     case Kind::kObject: {
+      if (!within_depth(depth)) return false;
       out = Json::object();
       auto& all = static_cast<Members&>(*out.get_ptr<Json::object_t*>());
       for (const auto& [name, member] : value.object->members) {

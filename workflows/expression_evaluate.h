@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <forward_list>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -75,6 +76,7 @@ class Evaluation {
   Value connective(const Node& node, bool decisive);
   Value call(const Node& node);
   Value macro(const Node& node);
+  Value macro_over(const Node& node);
   Value quantifier(const Node& node, const Value& range);
   Value limit(std::string_view name, std::string sentence);
   enum class Budget : std::uint8_t { kResult, kNew };
@@ -83,6 +85,7 @@ class Evaluation {
   }
   bool write_at(const Value& value, Json& out, Budget budget, std::size_t depth);
   bool measure(const Json& value, Budget budget, std::size_t depth);
+  bool within_depth(std::size_t depth);  // False, with the limit said, where a value may not stand so deep.
 
   const Environment& environment_;
   const ExpressionLimits& limits_;
@@ -93,6 +96,8 @@ class Evaluation {
   std::optional<Error> error_;
   bool fatal_ = false;  // The error is a limit, which nothing swallows.
   std::array<Value, kLocalsMax> locals_;
+  std::size_t macros_ = 0;                    // Those around what is evaluated now.
+  std::map<const Node*, const Json*> roots_;  // Of names inside macros.
   // Empty lists allocate nothing, which most evaluations leave them.
   std::forward_list<std::string> texts_;
   std::forward_list<List> lists_;

@@ -216,7 +216,11 @@ std::string path_of(const Node& node) {
       const std::string base = path_of(node.child(0));
       const Node& index = node.child(1);
       if (base.empty() || index.kind != NodeKind::kLiteral) return {};
-      if (index.value.is_text()) return base + "." + index.text;
+      // `m["a"]` is `m.a`, but `m["a.b"]` is another place than `m.a.b`.
+      if (index.value.is_text()) {
+        const bool plain = index.text.find_first_of(".[\"") == std::string::npos;
+        return plain ? base + "." + index.text : fmt::format("{}[\"{}\"]", base, index.text);
+      }
       return index.value.is(Value::Kind::kInt) ? fmt::format("{}[{}]", base, index.value.integer) : std::string();
     }
     default: return {};

@@ -111,7 +111,7 @@ class Reader {
     Json schema = shape(node);
     for (const auto& [reference, mark] : references_) {
       if (!resolve(schema, reference)) {
-        fault(mark, fmt::format("the reference \"{}\" names nothing within this schema", reference),
+        fault(mark, fmt::format("the reference \"{}\" names no schema within this one", reference),
               "references stay within the shape: \"#/$defs/NAME\"");
       }
     }
@@ -278,7 +278,8 @@ void Reader::keyword(const Keyword& known, const yaml::Node& node, Json& out) {
     case Takes::kText:
     case Takes::kPattern:
     case Takes::kReference:
-      if (!node.is_scalar()) wanted = "a text";
+      // A number, true or null is no text: another writing of it would be the same value.
+      if (!node.to_json().is_string()) wanted = "a text, in quotes";
       value = node.text;
       break;
     case Takes::kNames:
@@ -388,9 +389,9 @@ Json read_schema(const yaml::Node& node, Diagnostics& diagnostics) { return Read
 const Json* resolve(const Json& root, std::string_view reference) {
   if (!reference.starts_with('#')) return nullptr;
   reference.remove_prefix(1);
-  const Json* at = &root;
-  while (!reference.empty()) {
-    if (reference[0] != '/' || !at->is_structured()) return nullptr;
+  // Takes one name off the reference; nothing where there is none.
+  const auto next = [&]() -> std::optional<std::string> {
+    if (!reference.starts_with('/')) return std::nullopt;
     reference.remove_prefix(1);
     std::string name(reference.substr(0, reference.find('/')));
     reference.remove_prefix(name.size());
@@ -398,14 +399,29 @@ const Json* resolve(const Json& root, std::string_view reference) {
       if (name.compare(i, 2, "~1") == 0) name.replace(i, 2, "/");
       if (name.compare(i, 2, "~0") == 0) name.replace(i, 2, "~");
     }
+    return name;
+  };
+  // Only where schemas stand: what is beneath `default` or `enum` looks like one and is none.
+  const Json* at = &root;
+  while (!reference.empty()) {
+    const auto keyword = next();
+    if (!keyword || !at->is_object() || !at->contains(*keyword)) return nullptr;
+    const auto known =
+        std::find_if(std::begin(kKeywords), std::end(kKeywords), [&](const Keyword& k) { return k.name == *keyword; });
+    if (known == std::end(kKeywords)) return nullptr;
+    at = &(*at)[*keyword];
+    if (known->takes == Takes::kSchema || known->takes == Takes::kSchemaOrTruth) continue;
+    if (known->takes != Takes::kSchemas && known->takes != Takes::kNamedSchemas) return nullptr;
+    const auto name = next();
+    if (!name) return nullptr;
     if (at->is_array()) {
-      const bool digits = !name.empty() && name.size() < 6 &&
-                          std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
-      const std::size_t index = digits ? std::stoul(name) : at->size();
+      const bool digits = !name->empty() && name->size() < 6 &&
+                          std::all_of(name->begin(), name->end(), [](char c) { return c >= '0' && c <= '9'; });
+      const std::size_t index = digits ? std::stoul(*name) : at->size();
       if (index >= at->size()) return nullptr;
       at = &(*at)[index];
     } else {
-      const auto found = at->find(name);
+      const auto found = at->find(*name);
       if (found == at->end()) return nullptr;
       at = &*found;
     }

@@ -58,7 +58,10 @@ struct Rules::Set {
   const Json* root = nullptr;
   const Rule* first = nullptr;
 
+  std::vector<std::pair<const Json*, Rule*>> open;  // Still to be filled.
+
   const Rule* compile(const Json& schema);
+  void compile_open();
   void compile_into(const Json& schema, Rule& rule);
   void compile_object(const Json& schema, Rule& rule);
   std::vector<const Rule*> compile_all(const Json& schema, const char* keyword);
@@ -67,6 +70,14 @@ struct Rules::Set {
 namespace {
 
 constexpr std::size_t kRefusalSteps = 16;  // A sentence costs far more than a step.
+constexpr std::size_t kPatternProgramStep = 64;
+constexpr std::size_t kBytesPerStep = 64;
+
+// Steps that comparing the value with another takes, beside one: about.
+std::size_t weight(const Json& value) {
+  if (value.is_string()) return value.get_ref<const std::string&>().size() / kBytesPerStep;
+  return value.is_structured() ? 4 * value.size() : 0;
+}
 
 std::uint8_t type_bit(const std::string& name) {
   constexpr std::pair<std::string_view, int> kBits[] = {{"null", 1},    {"boolean", 2}, {"integer", 4}, {"number", 8},
@@ -110,13 +121,21 @@ const Rules::Rule* Rules::Set::compile(const Json& schema) {
   auto& slot = rules[&schema];
   if (slot) return slot.get();
   slot = std::make_unique<Rule>();
-  Rule& rule = *slot;
-  if (schema.is_boolean()) {
-    rule.nothing = !schema.get<bool>();
-  } else {
-    compile_into(schema, rule);
+  // Later, and not from here: references can make a chain as long as the file.
+  open.emplace_back(&schema, slot.get());
+  return slot.get();
+}
+
+void Rules::Set::compile_open() {
+  while (!open.empty()) {
+    const auto [schema, rule] = open.back();
+    open.pop_back();
+    if (schema->is_boolean()) {
+      rule->nothing = !schema->get<bool>();
+    } else {
+      compile_into(*schema, *rule);
+    }
   }
-  return &rule;
 }
 
 std::vector<const Rules::Rule*> Rules::Set::compile_all(const Json& schema, const char* keyword) {
@@ -363,7 +382,8 @@ bool Rules::Check::text(const Rule& rule, const std::string& value) {
     }
   }
   if (rule.pattern) {
-    if (!spend(value.size() / 16)) return false;
+    const auto program = static_cast<std::size_t>(std::max(rule.pattern->ProgramSize(), 0));
+    if (!spend(value.size() / 16 * (1 + program / kPatternProgramStep))) return false;
     if (!re2::RE2::PartialMatch(value, *rule.pattern)) {
       return refuse(fmt::format("expected a text that matches {}, got {}", shown(Json(rule.pattern->pattern())),
                                 shown(Json(value))));
@@ -386,8 +406,8 @@ bool Rules::Check::list(const Rule& rule, Json& value) {
     path_.resize(path_size);
   }
   for (std::size_t i = 0; rule.unique && i < value.size(); ++i) {
-    if (!spend(i + 1)) return false;
     for (std::size_t j = 0; j < i; ++j) {
+      if (!spend(1 + std::min(weight(value[i]), weight(value[j])))) return false;
       if (value[i] == value[j])
         return refuse(fmt::format("elements {} and {} are equal, and each may stand once", j, i));
     }
@@ -507,6 +527,7 @@ bool Rules::Check::combined(const Rule& rule, Json& value) {
 Rules::Rules(const Json& schema) : set_(std::make_unique<Set>()) {
   set_->root = &schema;
   set_->first = set_->compile(schema);
+  set_->compile_open();
 }
 
 Rules::~Rules() = default;

@@ -24,7 +24,11 @@ class Deriver {
     if (!schema.is_object()) return {};
     const auto [known, is_new] = done_.try_emplace(&schema);
     if (!is_new) return known->second;  // Of a schema within itself: any.
+    // References make a schema deeper than it is written; what is deeper than a check goes is any, as recursion is.
+    if (depth_ >= kCheckDepthMax) return {};
+    ++depth_;
     Sized result = derive(schema);
+    --depth_;
     if (result.nodes > kTypeNodesMax) result = {};
     done_[&schema] = result;
     return result;
@@ -131,6 +135,7 @@ class Deriver {
 
   const Json& root_;
   std::map<const Json*, Sized> done_;  // By identity; never iterated.
+  std::size_t depth_ = 0;
 };
 
 }  // namespace

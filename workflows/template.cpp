@@ -300,6 +300,8 @@ const Json& Template::source() const {
 
 bool Template::is_constant() const { return !parts_ || parts_->expressions.empty(); }
 
+bool Template::is_expression() const { return parts_ && parts_->root.kind == Part::Kind::kExpression; }
+
 const std::vector<MentionChain>& Template::mentions() const {
   static const std::vector<MentionChain> kNone;
   return parts_ ? parts_->mentions : kNone;

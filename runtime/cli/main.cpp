@@ -1,6 +1,8 @@
 // The program: what was asked for, what it stands on, and the command that does it.
+#include <fcntl.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdlib>
@@ -51,7 +53,20 @@ int main_command(int count, const char* const* arguments) {
 }  // namespace
 }  // namespace weft::cli
 
+namespace {
+
+// A closed stream's number would be the next file's or socket's, and what is said would go there.
+void hold_standard_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    // Read-only, so that a write to it fails and counts as lost.
+    if (::fcntl(stream, F_GETFD) == -1 && ::open("/dev/null", O_RDONLY) < 0) std::abort();
+  }
+}
+
+}  // namespace
+
 int main(int count, char** arguments) {
+  hold_standard_streams();
   // A closed pipe is an error of the write that meets it, not of the process.
   std::signal(SIGPIPE, SIG_IGN);
   // gRPC's own log is for its developers; who wants it sets the variable.

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "base/bytes.h"
 #include "runtime/cli/exit_code.h"
 #include "runtime/cli/options.h"
 #include "workflows/diagnostic.h"
@@ -51,6 +52,10 @@ class Grammar {
   }
 
   std::variant<Invocation, Answer> parse(int count, const char* const* arguments) {
+    for (int i = 1; i < count; ++i) {
+      if (!is_utf8(arguments[i]))
+        return usage(fmt::format("argument {} is not UTF-8: \"{}\"", i, printable(arguments[i])));
+    }
     if (auto answer = refuse_unknown_command(count, arguments)) return *std::move(answer);
     try {
       app_.parse(count, arguments);

@@ -23,6 +23,7 @@ template <class T>
 using Done = std::move_only_function<void(Result<T>)>;
 
 inline constexpr std::size_t kTracePageBytes = std::size_t{1} << 20;
+inline constexpr int kLabelsMax = 64;  // Of one run.
 
 // Reads see what is durable, the caller's own writes included. Thread-safe; may take milliseconds (SQLite).
 class Reading {

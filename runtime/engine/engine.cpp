@@ -16,10 +16,10 @@
 namespace weft::engine {
 namespace {
 
-constexpr int kLabelsMax = 64;
 constexpr std::size_t kLabelBytesMax = 256;
 constexpr std::size_t kRequestIdBytesMax = 128;
 constexpr std::size_t kTraceparentBytesMax = 256;
+constexpr std::size_t kReasonBytesMax = std::size_t{4} << 10;
 
 Status check_request(const v1::RunsSubmitRequest& request, const EngineLimits& limits) {
   const std::string& id = request.request_id();
@@ -28,9 +28,10 @@ Status check_request(const v1::RunsSubmitRequest& request, const EngineLimits& l
     return invalid_argument(
         fmt::format("request_id is 1 to {} printable ASCII bytes without spaces", kRequestIdBytesMax));
   }
-  if (request.traceparent().size() > kTraceparentBytesMax) {
-    return invalid_argument(fmt::format("traceparent has {} bytes; at most {} are one", request.traceparent().size(),
-                                        kTraceparentBytesMax));
+  const bool printable_trace = std::ranges::all_of(request.traceparent(), [](char c) { return c > 0x20 && c < 0x7F; });
+  if (request.traceparent().size() > kTraceparentBytesMax || !printable_trace) {
+    return invalid_argument(fmt::format(
+        "traceparent is at most {} printable ASCII bytes, as W3C Trace Context writes it", kTraceparentBytesMax));
   }
   if (request.labels_size() > kLabelsMax) {
     return resource_exhausted(fmt::format("a run has {} labels; the limit is {}", request.labels_size(), kLabelsMax))
@@ -133,6 +134,10 @@ class LiveEngine final : public Engine {
   }
 
   void cancel(const v1::RunsCancelRequest& request, Done<v1::RunsCancelResponse> done) override {
+    if (request.reason().size() > kReasonBytesMax) {
+      return done(invalid_argument(fmt::format("the reason of a cancel has {} bytes; at most {} are kept",
+                                               request.reason().size(), kReasonBytesMax)));
+    }
     auto row = parts_.journal->run(request.run_id());
     if (!row) return done(std::move(row).error());
     auto gone_by = [this, id = row->id, done = std::move(done)](Result<v1::RunsCancelResponse> response) mutable {

@@ -79,9 +79,17 @@ Result<v1::Run> StoreReading::describe(const memory::RunRow& row) const {
     return run;
   }
   while (true) {
-    WEFT_TRY(const std::vector<v1::Event> page, events(row.id, run.last_seq() + 1, kPageBytes));
-    if (page.empty()) break;
-    for (const v1::Event& event : page) tally(event, run);
+    const auto page = events(row.id, run.last_seq() + 1, kPageBytes);
+    if (!page) {
+      // It is shown all the same, as it was submitted: one damaged run hides no other.
+      if (!run.ParseFromString(row.summary)) return page.error();
+      standing_(run);
+      run.set_status(v1::RUN_STATUS_WAITING);
+      run.set_waits_for("somebody who looks at it: " + page.error().message);
+      return run;
+    }
+    if (page->empty()) break;
+    for (const v1::Event& event : *page) tally(event, run);
   }
   standing_(run);
   return run;
@@ -101,6 +109,10 @@ Result<v1::RunsListResponse> StoreReading::list_runs(const v1::RunsListRequest& 
   const std::string bound_to = bound.SerializeAsString();
   WEFT_TRY(const std::size_t limit, page_size(request.page_size()));
   WEFT_TRY(const std::string after, read_token(bound_to, request.page_token()));
+  if (std::max(request.labels_size(), request.statuses_size()) > kFilterPartsMax) {
+    return invalid_argument(fmt::format("a filter names at most {} labels and as many statuses", kFilterPartsMax))
+        .with("limit", "labels_max");
+  }
   memory::RunFilter filter;
   filter.workflow = request.workflow();
   // The rows of runs that have not ended say "running"; how they stand is known when they are described.

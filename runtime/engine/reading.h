@@ -18,6 +18,7 @@ class StoreReading : public Reading {
  public:
   static constexpr std::uint32_t kPageSize = 50;
   static constexpr std::uint32_t kPageSizeMax = 1'000;
+  static constexpr int kFilterPartsMax = kLabelsMax;  // Labels, and statuses, of one filter.
 
   StoreReading(const memory::Reader& reader, Standing standing) : reader_(reader), standing_(std::move(standing)) {}
 

@@ -49,12 +49,18 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
   active->partition = row.partition;
   active->created = true;
   active->run = std::make_unique<run::Run>(std::move(workflow), world_.tool_table, contents_);
+  std::uint64_t epoch = 0;
   while (true) {
     WEFT_TRY(const auto batches, world_.journal.events(row.id, active->run->last_seq() + 1, kPageBytes));
     if (batches.empty()) break;
     for (const memory::EventBatch& batch : batches) {
       WEFT_TRY(const std::vector<v1::Event> events, read_batch(batch.events));
       for (const v1::Event& event : events) {
+        if (event.epoch() > epoch && event.seq() > 1) {
+          active->pauses_us.emplace_back(event.at_us(), event.at_us() - active->run->last_at_us());
+        }
+        epoch = event.epoch();
+        if (event.has_attempt_started()) active->attempts_at_us[event.path()] = event.at_us();
         WEFT_RETURN_IF_ERROR(active->run->apply(event));
         active->conversations.apply(event);
         tally(event, active->summary);
@@ -92,10 +98,12 @@ void Shard::resume(Active& active) {
       admit(active, std::move(event));
     } else if (const auto* timer = std::get_if<run::StartTimer>(&command);
                timer != nullptr && timer->timer == v1::TIMER_KIND_TIMEOUT) {
-      // A timeout counts while weft works: the time in which none did is given back.
+      // A timeout counts while weft works: the time in which none did is given back, each time that there was one.
       run::StartTimer later = *timer;
       const std::int64_t now_us = world_.clock.now().time_since_epoch().count();
       later.due_us += std::max<std::int64_t>(0, now_us - last_at_us);
+      const std::int64_t begun_us = active.attempts_at_us[timer->key.path];
+      for (const auto& [at_us, paused_us] : active.pauses_us) later.due_us += at_us > begun_us ? paused_us : 0;
       carry_out(active, later);
     } else {
       carry_out(active, command);
@@ -192,7 +200,8 @@ void Shard::advance(Active& active) {
         "the run waits for nothing and has not ended; this is a defect of weft");
     admit(active, std::move(event));
   }
-  if (active.at_once == 0) flush(active);
+  if (active.at_once == 0) return flush(active);
+  for (memory::Blob& blob : contents_.take_staged()) active.blobs.push_back(std::move(blob));
 }
 
 void Shard::flush(Active& active) {
@@ -204,7 +213,8 @@ void Shard::flush(Active& active) {
   append.first_seq = active.batch_first;
   append.last_seq = active.run->last_seq();
   append.events = std::exchange(active.batch, {});
-  append.blobs = contents_.take_staged();
+  append.blobs = std::exchange(active.blobs, {});
+  for (memory::Blob& blob : contents_.take_staged()) append.blobs.push_back(std::move(blob));
   if (!active.created || active.run->ended()) {
     const v1::Run& summary = active.summary;
     memory::RunRow row;

@@ -97,6 +97,7 @@ class Shard {
     Conversations conversations;
     std::string batch;  // Events that were applied and not yet handed to the journal.
     std::uint64_t batch_first = 0;
+    std::vector<memory::Blob> blobs;  // Of the batch, where it is held back: no other run's append carries them.
     std::uint64_t durable_seq = 0;
     std::size_t at_once = 0;  // Tool calls whose results come before the loop turns again; the batch waits for them.
     bool created = false;     // Its row exists, or is on its way.
@@ -105,6 +106,9 @@ class Shard {
     std::map<run::CallKey, ModelFlight> models;
     std::map<run::CallKey, ToolFlight> tools;
     std::map<TimerKey, Loop::TimerId> timers;
+    // Found by recover() for resume(): when attempts began, and from when on how long nothing ran.
+    std::map<std::string, std::int64_t> attempts_at_us;  // By path.
+    std::vector<std::pair<std::int64_t, std::int64_t>> pauses_us;
     std::string request_digest;
     Done<v1::RunsSubmitResponse> submitted;
     std::vector<std::pair<std::uint64_t, Done<v1::RunsCancelResponse>>> cancels;  // Answered when durable.

@@ -92,7 +92,10 @@ Result<Model> Catalog::find(std::string_view name) const {
     const std::string_view wire = name.substr(slash + 1);
     if (const Provider* const owner = provider(name.substr(0, slash))) {
       for (const Model& model : models_) {
-        if (model.provider == owner->name && (model.wire == wire || is_called(model, wire))) return model;
+        if (model.provider == owner->name && is_called(model, wire)) return model;
+      }
+      for (const Model& model : models_) {
+        if (model.provider == owner->name && model.wire == wire) return model;
       }
       for (const auto& [gone, successor] : retired_) {
         const Result<Model> next = find(successor);
@@ -137,13 +140,16 @@ void Catalog::put(Provider provider) {
 }
 
 void Catalog::put(Model model) {
+  // The name is this model's now, also where it was another one's second name.
+  for (Model& other : models_) std::erase(other.aliases, model.name);
   const auto found = std::find_if(models_.begin(), models_.end(), [&](const Model& m) { return m.name == model.name; });
   if (found == models_.end()) {
     models_.push_back(std::move(model));
     return;
   }
-  if (found->provider != model.provider)
+  if (found->provider != model.provider || found->wire != model.wire)
     std::erase_if(prices_, [&](const PriceRow& row) { return row.model == model.name; });
+  if (model.aliases.empty()) model.aliases = found->aliases;
   *found = std::move(model);
 }
 

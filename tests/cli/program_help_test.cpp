@@ -37,7 +37,8 @@ TEST_CASE("wrong usage is exit 2 with one sentence and what to do") {
                                                                      {"--nope"},
                                                                      {"runs", "--server", "nobody"},
                                                                      {"runs", "--server", "host:99999"},
-                                                                     {"run", "a.yaml", "--request-id", ""}}) {
+                                                                     {"run", "a.yaml", "--request-id", ""},
+                                                                     {"run", "a.yaml", "--label", "k=a\xff"}}) {
     const Outcome outcome = run_program(folder.path(), arguments);
     INFO(outcome.err);
     CHECK(outcome.exit == 2);

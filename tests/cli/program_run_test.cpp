@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -209,6 +210,14 @@ TEST_CASE("a tool step whose arguments do not fit is shown with its tool and why
   const std::string trace = run_program(folder.path(), {"trace", "@latest"}).out;
   INFO(trace);
   CHECK(trace.find("tool fs.read  refused: ") != std::string::npos);
+}
+
+TEST_CASE("an output that nobody can take is lost, and goes into no file that is open") {
+  const Folder folder;
+  folder.write("hello.yaml", kHello);
+  const std::string weft = std::string(WEFT_BINARY_DIR) + "/weft";
+  const std::string run = "cd '" + folder.path() + "' && '" + weft + "' run hello.yaml --sim -i name=x >&- 2>/dev/null";
+  CHECK(WEXITSTATUS(std::system(run.c_str())) == 1);
 }
 
 TEST_CASE("a store that may not be read is not taken for none") {

@@ -1,5 +1,6 @@
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <future>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
@@ -217,18 +218,65 @@ TEST_CASE("a stopped engine's runs go on in the next one, and a lost model call 
   CHECK(bodies.size() == 1);  // The same bytes again.
 }
 
+TEST_CASE("a run whose events cannot be read is listed as waiting, and hides no other") {
+  World world;
+  world.script("sim: 1\nrules: [{reply: {text: slow, stall_after: 0}}]\n");
+  world.start();
+  world.apply(kGreet);
+  const std::string bad = world.submit("greet", R"({"name": "a"})");
+  const std::string good = world.submit("greet", R"({"name": "b"})");
+  world.journal().damage(bad);
+  const auto runs = world.engine().list_runs(v1::RunsListRequest{});
+  REQUIRE(runs);
+  REQUIRE(runs->runs_size() == 2);
+  const v1::Run run = world.get(bad);
+  CHECK(run.id() == bad);
+  CHECK(run.workflow() == "greet");
+  CHECK(run.status() == v1::RUN_STATUS_WAITING);
+  CHECK(run.waits_for().starts_with("somebody who looks at it: "));
+  CHECK(world.get(good).status() == v1::RUN_STATUS_RUNNING);
+}
+
+TEST_CASE("what would make a run unreadable or a filter endless is refused") {
+  World world;
+  world.start();
+  world.apply(kGreet);
+  v1::RunsSubmitRequest request;
+  request.set_workflow("greet");
+  request.set_input_json(R"({"name": "x"})");
+  for (const std::string& bad : {std::string("00-\xff\xfe"), std::string(300, 'a'), std::string("a b")}) {
+    request.set_traceparent(bad);
+    const auto refused = world.submit(request);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == Code::kInvalidArgument);
+  }
+  v1::RunsCancelRequest cancel;
+  cancel.set_run_id("x");
+  cancel.set_reason(std::string(5'000, 'x'));
+  std::promise<Result<v1::RunsCancelResponse>> answer;
+  world.engine().cancel(cancel,
+                        [&](Result<v1::RunsCancelResponse> response) { answer.set_value(std::move(response)); });
+  CHECK(answer.get_future().get().error().code == Code::kInvalidArgument);
+  v1::RunsListRequest list;
+  for (int i = 0; i < 65; ++i) list.add_labels()->set_key("k");
+  CHECK(world.engine().list_runs(list).error().code == Code::kInvalidArgument);
+}
+
 TEST_CASE("the time in which no engine runs is not a step's: its timeout goes on where it stood") {
   World world;
   world.script(
       "sim: 1\nrules:\n  - {when: {times: 1}, reply: {text: never, stall_after: 0}}\n"
-      "  - {reply: {text: late, first_token: 300ms}}\n");
+      "  - {reply: {text: late, first_token: 400ms}}\n");
   world.start();
-  world.apply("weft: 1\nname: slow\nsteps:\n  a: {prompt: hi, timeout: 1s}\n");
+  world.apply("weft: 1\nname: slow\nsteps:\n  a: {prompt: hi, timeout: 3s}\n");
   const std::string id = world.submit("slow");
   REQUIRE(eventually([&] { return world.provider().requests() == 1; }));
   world.stop();
-  std::this_thread::sleep_for(std::chrono::milliseconds(1'200));
+  std::this_thread::sleep_for(std::chrono::milliseconds(3'200));
   world.start();
+  REQUIRE(eventually([&] { return world.provider().requests() == 2; }));
+  world.stop();
+  world.start();  // The first pause is not forgotten by the second.
   CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
   for (const v1::Event& event : world.events(id)) CHECK_FALSE(event.has_timer_fired());
 }

@@ -29,6 +29,11 @@ std::size_t HeldJournal::waiting() const {
   return waiting_.size();
 }
 
+void HeldJournal::damage(const std::string& run) {
+  const std::lock_guard lock(mutex_);
+  damaged_ = run;
+}
+
 std::size_t HeldJournal::appends() const {
   const std::lock_guard lock(mutex_);
   return appends_;

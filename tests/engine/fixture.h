@@ -32,8 +32,11 @@ class HeldJournal final : public memory::Journal {
   }
   Result<std::vector<memory::EventBatch>> events(std::string_view run, std::uint64_t from,
                                                  std::size_t bytes) const override {
+    const std::lock_guard lock(mutex_);
+    if (run == damaged_) return std::vector<memory::EventBatch>{{from, from, "damaged"}};
     return inner_->events(run, from, bytes);
   }
+  void damage(const std::string& run);  // What it recorded can no longer be read.
   Result<std::shared_ptr<const std::string>> blob(const Digest& digest) const override { return inner_->blob(digest); }
   Result<memory::WorkflowRow> workflow_by_hash(std::string_view hash) const override {
     return inner_->workflow_by_hash(hash);
@@ -57,6 +60,7 @@ class HeldJournal final : public memory::Journal {
   mutable std::mutex mutex_;
   bool held_ = false;  // Guarded by mutex_, as below.
   std::size_t appends_ = 0;
+  std::string damaged_;
   std::vector<std::pair<memory::Append, memory::OnDurable>> waiting_;
 };
 

@@ -160,6 +160,27 @@ TEST_CASE("providers and models can be replaced and added") {
   CHECK(catalog.names().size() == Catalog::built_in().names().size() + 1);
 }
 
+TEST_CASE("a model of one's own takes a second name away from the one that had it") {
+  Catalog catalog = Catalog::built_in();
+  Model model;
+  model.name = "deepseek-v4-flash";
+  model.provider = "local";
+  model.wire = "flash";
+  catalog.put(model);
+  CHECK(catalog.find("deepseek-v4-flash")->provider == "local");
+  CHECK(catalog.find("deepseek-flash")->provider == "deepseek");
+}
+
+TEST_CASE("a model that is another one on the wire has not the old one's price") {
+  Catalog catalog = Catalog::built_in();
+  Model model = *catalog.find("deepseek-flash");
+  REQUIRE(catalog.price("deepseek-flash", at(2026, 11, 20)));
+  model.wire = "deepseek-v4-pro";
+  catalog.put(model);
+  CHECK_FALSE(catalog.price("deepseek-flash", at(2026, 11, 20)));
+  CHECK(catalog.find("deepseek/deepseek-v4-pro")->name == "deepseek-v4-pro");
+}
+
 TEST_CASE("a catalog with a fault is refused with its place") {
   const auto codes = [](std::string_view yaml) {
     Diagnostics diagnostics("c.yaml");

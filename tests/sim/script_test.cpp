@@ -177,6 +177,9 @@ TEST_CASE("mistakes in a script are diagnostics with their place") {
   CHECK_THAT(faults_of("sim: 1\nrules:\n  - {whn: {}, reply: {text: a}}\n"),
              Catch::Contains("script.yaml:3:6") && Catch::Contains("when"));
   CHECK_THAT(faults_of("{sim: 1, rules: [{reply: {txt: a}}]}"), Catch::Contains("text"));
+  CHECK_THAT(faults_of("sim: 1\nrules:\n  - when:\n      that: |\n        turn == 1 &&\n          nope == 2\n    "
+                       "reply: {text: a}\n"),
+             Catch::Contains(":6:11:"));
   CHECK_THAT(faults_of("{sim: 1, rules: [{when: {last: '('}, reply: {text: a}}]}"), Catch::Contains("pattern"));
   CHECK_THAT(faults_of("{sim: 1, rules: [{when: {turn: 0}, reply: {text: a}}]}"), Catch::Contains("from 1 to"));
   CHECK_THAT(faults_of("{sim: 1, rules: [{reply: {text: a, json: b}}]}"), Catch::Contains("not both"));

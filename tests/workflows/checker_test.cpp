@@ -184,6 +184,21 @@ TEST_CASE("expressions are checked against the types of their names") {
   });
 }
 
+TEST_CASE("what a condition proved says nothing of another thing of the same name") {
+  check_each({
+      {"steps:\n  src: {set: [{n: 5}], output: [{n: 'integer?'}]}\n  lists: {set: [{n: null}], output: [{n: "
+       "'integer?'}]}\n"
+       "  outer:\n    for_each: steps.src.output\n    steps:\n"
+       "      inner: {when: item.n != null, for_each: steps.lists.output, set: '{{ item.n + 1 }}'}",
+       "9:76 type", "", ""},
+      {"returns: 1\ninput: {m: {'a.b': 'string?', a: {b: 'string?'}}}\n"
+       "steps: {s: {when: 'input.m[\"a.b\"] != null', set: '{{ input.m.a.b.size() }}'}}",
+       "5:54 type", "", ""},
+      {"returns: 1\nsteps: {p: {prompt: x, on_error: {use: z}}, r: {prompt: '{{ steps.p.text.size() }}'}}", "4:61 type",
+       "", ""},
+  });
+}
+
 TEST_CASE("a condition narrows what may be null in its own step and inside it") {
   CHECK(faults_of(whole(R"(
 input: {o: string?}

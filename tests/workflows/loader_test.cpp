@@ -297,6 +297,13 @@ TEST_CASE("what means something else has another hash") {
     INFO(other);
     CHECK(load_good(whole(other))->hash != base);
   }
+  // A block's last line break is no text of its one expression; in quotes it is.
+  const auto block = load_good(whole("steps:\n  a:\n    set: |\n      {{ [1, 2] }}\n"));
+  const auto quoted = load_good(whole("steps: {a: {set: \"{{ [1, 2] }}\\n\"}}"));
+  const auto plain = load_good(whole("steps: {a: {set: \"{{ [1, 2] }}\"}}"));
+  CHECK(block->hash != quoted->hash);
+  CHECK(block->hash == plain->hash);
+  CHECK(load_good(block->canonical)->steps[0].type.to_text() == block->steps[0].type.to_text());
 }
 
 // A workflow of random steps, all of them sound.

@@ -127,8 +127,11 @@ TEST_CASE("a shape that cannot be meant is refused with the way out") {
       {"{type: string, pattern: '(a'}", "the pattern is refused"},
       {"{type: string, pattern: '(?=a)'}", "patterns are those of RE2"},
       {"{type: number, multipleOf: 0}", "`multipleOf` takes a number"},
-      {"{$ref: 'http://example.com/x'}", "names nothing within this schema"},
-      {"{$ref: '#/$defs/y', $defs: {x: {type: string}}}", "\"#/$defs/y\" names nothing"},
+      {"{$ref: 'http://example.com/x'}", "names no schema within this one"},
+      {"{$ref: '#/$defs/y', $defs: {x: {type: string}}}", "\"#/$defs/y\" names no schema"},
+      {"{$ref: '#/default', default: {type: [1]}}", "names no schema"},
+      {"{$ref: '#/properties', properties: {a: string}}", "names no schema"},
+      {"{type: string, pattern: 7}", "`pattern` takes a text, in quotes"},
       {"{type: array, items: [{type: string}]}", "one schema for all elements"},
       {"{type: object, required: a}", "`required` takes a list of names"},
       {"{anyOf: []}", "`anyOf` takes a list of schemas"},
@@ -140,6 +143,27 @@ TEST_CASE("a shape that cannot be meant is refused with the way out") {
     CHECK_THAT(refusal(text), Catch::Contains(want));
   }
   CHECK_THAT(refusal("{a: string,\n b: {c: strnig}}"), Catch::StartsWith("s:2:9: error: "));
+}
+
+TEST_CASE("a chain of references as long as a file is no chain of calls") {
+  std::string text = "{$ref: '#/$defs/g0/$defs/a0', $defs: {";
+  for (int g = 0; g < 20; ++g) {
+    text += "g" + std::to_string(g) + ": {$defs: {";
+    for (int i = 0; i < 1'000; ++i) {
+      const bool last = i == 999;
+      text += "a" + std::to_string(i) + ": ";
+      text += last && g == 19 ? "{type: string}, "
+                              : "{$ref: '#/$defs/g" + std::to_string(last ? g + 1 : g) + "/$defs/a" +
+                                    std::to_string(last ? 0 : i + 1) + "'}, ";
+    }
+    text += "}}, ";
+  }
+  Diagnostics diagnostics("s");
+  const yaml::NodePtr node = yaml::read(text + "}}", diagnostics);
+  REQUIRE(node);
+  const Shape shape = Shape::read(*node, diagnostics);
+  CHECK_FALSE(diagnostics.has_errors());
+  CHECK_FALSE(shape.validate(3, "value"));  // Too deep to be checked is refused.
 }
 
 TEST_CASE("a value is checked by its shape and gets its number types") {
