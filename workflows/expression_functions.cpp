@@ -20,7 +20,6 @@ using Kind = Value::Kind;
 using Arguments = std::span<const Value>;
 
 constexpr std::int64_t kPatternMemoryMax = 1 << 20;  // Of one compiled pattern, bytes.
-constexpr std::size_t kPatternProgramStep = 64;      // Instructions of a pattern that make reading a byte dearer.
 constexpr std::size_t kFlattenDepthMax = 64;
 constexpr double kTwoTo63 = 9223372036854775808.0;
 
@@ -59,8 +58,7 @@ Value contains(Evaluation& e, const Node&, Arguments a) {
 Value matches(Evaluation& e, const Node& node, Arguments a) {
   const re2::RE2* pattern = e.pattern(node, a[1].view());
   if (!pattern) return Value::of_error();
-  const auto program = static_cast<std::size_t>(std::max(pattern->ProgramSize(), 0));
-  if (!e.charge_bytes(a[0].length * (1 + program / kPatternProgramStep))) return Value::of_error();
+  if (!e.charge_bytes(a[0].length * pattern_weight(*pattern))) return Value::of_error();
   return Value::of(re2::RE2::PartialMatch(re2::StringPiece(a[0].text, a[0].length), *pattern));
 }
 
@@ -474,6 +472,11 @@ std::string_view letter_name(char letter) {
     case 'p': return "a string or a duration";
     default: return "a value";
   }
+}
+
+std::size_t pattern_weight(const re2::RE2& pattern) {
+  constexpr std::size_t kProgramStep = 64;  // Instructions that make reading a byte dearer once more.
+  return 1 + static_cast<std::size_t>(std::max(pattern.ProgramSize(), 0)) / kProgramStep;
 }
 
 std::shared_ptr<const re2::RE2> compile_pattern(std::string_view pattern, std::string& why) {

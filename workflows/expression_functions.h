@@ -43,6 +43,8 @@ std::string_view letter_name(char letter);
 
 // Null where the pattern is refused; `why` then says what RE2 says.
 std::shared_ptr<const re2::RE2> compile_pattern(std::string_view pattern, std::string& why);
+// How many times dearer than reading it is to match a byte with the pattern: 1 where it is small.
+std::size_t pattern_weight(const re2::RE2& pattern);
 
 // "1h30m", "-1.5s": of h m s ms us ns and d, as in CEL. RFC 3339 for timestamps, of the years 1 to 9999. Microseconds.
 bool parse_span(std::string_view text, std::int64_t& microseconds);

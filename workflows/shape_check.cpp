@@ -70,7 +70,6 @@ struct Rules::Set {
 namespace {
 
 constexpr std::size_t kRefusalSteps = 16;  // A sentence costs far more than a step.
-constexpr std::size_t kPatternProgramStep = 64;
 constexpr std::size_t kBytesPerStep = 64;
 
 // Steps that comparing the value with another takes, beside one: about.
@@ -382,8 +381,7 @@ bool Rules::Check::text(const Rule& rule, const std::string& value) {
     }
   }
   if (rule.pattern) {
-    const auto program = static_cast<std::size_t>(std::max(rule.pattern->ProgramSize(), 0));
-    if (!spend(value.size() / 16 * (1 + program / kPatternProgramStep))) return false;
+    if (!spend(value.size() / 16 * expression::pattern_weight(*rule.pattern))) return false;
     if (!re2::RE2::PartialMatch(value, *rule.pattern)) {
       return refuse(fmt::format("expected a text that matches {}, got {}", shown(Json(rule.pattern->pattern())),
                                 shown(Json(value))));

@@ -10,10 +10,6 @@ namespace {
 
 constexpr std::size_t kPageBytes = std::size_t{1} << 20;
 
-bool is_at_rest(v1::RunStatus status) {
-  return status >= v1::RUN_STATUS_SUCCEEDED || status == v1::RUN_STATUS_WAITING || status == v1::RUN_STATUS_IN_DOUBT;
-}
-
 class Archive final : public Target {
  public:
   Archive(std::string store, std::unique_ptr<engine::Reading> reading)
@@ -39,7 +35,7 @@ class Archive final : public Target {
 
   Result<v1::RunsWaitResponse> wait(const v1::RunsWaitRequest& request) override {
     WEFT_TRY(auto run, find(request.run_id()));
-    if (!is_at_rest(run.status())) return stands_still(run);
+    if (!engine::is_at_rest(run.status())) return stands_still(run);
     v1::RunsWaitResponse response;
     *response.mutable_run() = std::move(run);
     return response;

@@ -26,10 +26,6 @@ Result<std::unique_ptr<Target>> open_existing(const Place& place) {
   return open_engine(place);
 }
 
-bool is_under_way(const v1::Run& run) {
-  return run.status() == v1::RUN_STATUS_QUEUED || run.status() == v1::RUN_STATUS_RUNNING;
-}
-
 Result<std::string> output_of(Target& target, const v1::Run& run, const std::string& step) {
   if (step.empty()) {
     if (run.ended_at_us() == 0) return failed_precondition(fmt::format("run {} has not ended", run.id()));
@@ -87,7 +83,7 @@ Exit execute(const Context& context, const WaitOptions& options) {
     }
     WEFT_COMMAND_TRY(context, const auto waited, target->wait(request));
     const v1::Run& run = waited.run();
-    if (is_under_way(run)) {
+    if (is_under_way(run.status())) {
       context.terminal.error(
           {Code::kDeadlineExceeded, fmt::format("run {} is still {}", run.id(), status_name(run.status())), {}});
       exit = graver(exit, Exit::kFailed);

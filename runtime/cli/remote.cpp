@@ -68,8 +68,7 @@ class Remote final : public Target {
       piece.set_timeout_ms(left_ms == 0 ? kWaitPieceMs : std::min(left_ms, kWaitPieceMs));
       WEFT_TRY(auto response, call<v1::RunsWaitResponse>(*runs_, &v1::Runs::Stub::Wait, piece));
       const v1::RunStatus status = response.run().status();
-      const bool moves = status == v1::RUN_STATUS_QUEUED || status == v1::RUN_STATUS_RUNNING;
-      if (!moves) return response;
+      if (!is_under_way(status)) return response;
       if (left_ms == 0) continue;
       left_ms -= piece.timeout_ms();
       if (left_ms <= 0) return response;

@@ -33,8 +33,6 @@ Result<Submission> from_loaded(const Context& context, const std::string& file, 
 }
 
 // "pause" is not an event of this version: the engine stops, and the run goes on with the next one.
-bool is_at_rest(v1::RunStatus status) { return status != v1::RUN_STATUS_QUEUED && status != v1::RUN_STATUS_RUNNING; }
-
 }  // namespace
 
 Result<Submission> read_submission(const Context& context, const Place& place, const std::string& file) {
@@ -151,7 +149,7 @@ Result<std::optional<v1::Run>> follow(const Context& context, Target& target, co
     if (message.event().has_tool_call_in_doubt()) {
       v1::RunsGetRequest get;
       get.set_run_id(run_id);
-      if (auto run = target.get_run(get); run && is_at_rest(run->run().status())) end = run->run();
+      if (auto run = target.get_run(get); run && !is_under_way(run->run().status())) end = run->run();
     }
     return end ? Go::kStop : Go::kOn;
   });

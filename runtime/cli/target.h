@@ -18,6 +18,11 @@ namespace weft::cli {
 enum class Go : std::uint8_t { kOn, kStop };
 using OnMessage = std::function<Go(const v1::RunsWatchResponse& message)>;
 
+// Whether the engine that has the run moves it.
+inline bool is_under_way(v1::RunStatus status) {
+  return status == v1::RUN_STATUS_QUEUED || status == v1::RUN_STATUS_RUNNING;
+}
+
 // Thread-safe. Calls block until they are answered.
 class Target {
  public:

@@ -25,6 +25,11 @@ using Done = std::move_only_function<void(Result<T>)>;
 inline constexpr std::size_t kTracePageBytes = std::size_t{1} << 20;
 inline constexpr int kLabelsMax = 64;  // Of one run.
 
+// Nothing moves the run but a person, another program, or nothing at all.
+inline bool is_at_rest(v1::RunStatus status) {
+  return status >= v1::RUN_STATUS_SUCCEEDED || status == v1::RUN_STATUS_WAITING || status == v1::RUN_STATUS_IN_DOUBT;
+}
+
 // Reads see what is durable, the caller's own writes included. Thread-safe; may take milliseconds (SQLite).
 class Reading {
  public:

@@ -21,15 +21,17 @@ constexpr std::size_t kRequestIdBytesMax = 128;
 constexpr std::size_t kTraceparentBytesMax = 256;
 constexpr std::size_t kReasonBytesMax = std::size_t{4} << 10;
 
+// Printable ASCII without spaces, at most so much of it.
+bool is_token(std::string_view text, std::size_t bytes_max) {
+  return text.size() <= bytes_max && std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7F; });
+}
+
 Status check_request(const v1::RunsSubmitRequest& request, const EngineLimits& limits) {
-  const std::string& id = request.request_id();
-  const bool printable_id = std::ranges::all_of(id, [](char c) { return c > 0x20 && c < 0x7F; });
-  if (id.size() > kRequestIdBytesMax || !printable_id) {
+  if (!is_token(request.request_id(), kRequestIdBytesMax)) {
     return invalid_argument(
         fmt::format("request_id is 1 to {} printable ASCII bytes without spaces", kRequestIdBytesMax));
   }
-  const bool printable_trace = std::ranges::all_of(request.traceparent(), [](char c) { return c > 0x20 && c < 0x7F; });
-  if (request.traceparent().size() > kTraceparentBytesMax || !printable_trace) {
+  if (!is_token(request.traceparent(), kTraceparentBytesMax)) {
     return invalid_argument(fmt::format(
         "traceparent is at most {} printable ASCII bytes, as W3C Trace Context writes it", kTraceparentBytesMax));
   }

@@ -83,7 +83,6 @@ Result<v1::Run> StoreReading::describe(const memory::RunRow& row) const {
     if (!page) {
       // It is shown all the same, as it was submitted: one damaged run hides no other.
       if (!run.ParseFromString(row.summary)) return page.error();
-      standing_(run);
       run.set_status(v1::RUN_STATUS_WAITING);
       run.set_waits_for("somebody who looks at it: " + page.error().message);
       return run;

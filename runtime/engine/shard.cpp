@@ -109,6 +109,8 @@ void Shard::resume(Active& active) {
       carry_out(active, command);
     }
   }
+  active.attempts_at_us.clear();
+  active.pauses_us.clear();
   advance(active);
 }
 
@@ -278,7 +280,9 @@ void Shard::durable(const std::string& run_id, std::uint64_t seq, Result<memory:
     return true;
   });
   const bool over = active.run->ended() && active.durable_seq == active.run->last_seq();
-  world_.hub.advanced(run_id, active.durable_seq, over ? std::make_shared<v1::Run>(active.summary) : nullptr);
+  if (world_.hub.watched()) {
+    world_.hub.advanced(run_id, active.durable_seq, over ? std::make_shared<v1::Run>(active.summary) : nullptr);
+  }
   if (over) forget(run_id);
 }
 

@@ -14,11 +14,6 @@ constexpr Duration kWaitMax{std::chrono::hours(1)};
 // So long before the call's deadline the answer leaves, so that it arrives.
 constexpr Duration kDeadlineMargin{200'000};
 
-// Nothing moves the run but a person, another program, or nothing at all.
-bool is_at_rest(v1::RunStatus status) {
-  return status >= v1::RUN_STATUS_SUCCEEDED || status == v1::RUN_STATUS_WAITING || status == v1::RUN_STATUS_IN_DOUBT;
-}
-
 Duration until(std::chrono::system_clock::time_point deadline) {
   if (deadline == std::chrono::system_clock::time_point::max()) return kWaitMax;
   return std::chrono::duration_cast<Duration>(deadline - std::chrono::system_clock::now());
@@ -71,7 +66,7 @@ class WaitCall final : public grpc::ServerUnaryReactor, public Follower {
       get.set_run_id(run_id_);
       auto run = api_.get_run(get);
       if (!run) return finish(to_grpc(run.error()));
-      if (!is_at_rest(run->run().status()) && now < due_) return;
+      if (!engine::is_at_rest(run->run().status()) && now < due_) return;
       *answer.mutable_run() = std::move(*run->mutable_run());
     }
     finish(reply(Result<v1::RunsWaitResponse>(std::move(answer)), response_));

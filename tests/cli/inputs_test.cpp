@@ -5,7 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "tests/cli/folder.h"
+#include "tests/folder.h"
 #include "workflows/loader.h"
 
 namespace weft::cli {

@@ -6,7 +6,7 @@
 #include <catch2/catch.hpp>
 #include <map>
 
-#include "tests/cli/folder.h"
+#include "tests/folder.h"
 
 namespace weft::cli {
 namespace {

@@ -2,8 +2,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
-#include "tests/cli/folder.h"
 #include "tests/cli/program.h"
+#include "tests/folder.h"
 
 namespace weft::cli {
 namespace {

@@ -8,8 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
-#include "tests/cli/folder.h"
 #include "tests/cli/program.h"
+#include "tests/folder.h"
 
 namespace weft::cli {
 namespace {
@@ -42,6 +42,17 @@ Json json_of(const std::string& text) {
 
 std::string only_run(const std::string& folder) {
   return json_of(run_program(folder, {"runs", "-o", "json"}).out)["runs"][0]["run_id"].get<std::string>();
+}
+
+// The id of the one run, as soon as the engine has taken it.
+std::string await_run(const std::string& folder) {
+  std::string id;
+  for (int i = 0; i < 300 && id.empty(); ++i) {
+    const Outcome runs = run_program(folder, {"runs", "-o", "json"});
+    if (runs.exit == 0 && !json_of(runs.out)["runs"].empty()) id = only_run(folder);
+  }
+  REQUIRE_FALSE(id.empty());
+  return id;
 }
 
 }  // namespace
@@ -180,13 +191,7 @@ TEST_CASE("a second terminal reads, follows and cancels while a run goes on") {
   folder.write("slow-script.yaml", kSlowScript);
   Program run(folder.path(), {"run", "slow.yaml", "--sim=slow-script.yaml"});
   run.wait_for_err("new store");
-  // The run is there as soon as the engine has taken it.
-  std::string id;
-  for (int i = 0; i < 300 && id.empty(); ++i) {
-    const Outcome runs = run_program(folder.path(), {"runs", "-o", "json"});
-    if (runs.exit == 0 && !json_of(runs.out)["runs"].empty()) id = only_run(folder.path());
-  }
-  REQUIRE_FALSE(id.empty());
+  const std::string id = await_run(folder.path());
   CHECK(json_of(run_program(folder.path(), {"runs", "-o", "json"}).out)["runs"][0]["status"] == "running");
   CHECK(run_program(folder.path(), {"wait", id, "--timeout", "50ms"}).exit == 1);
   Program follow(folder.path(), {"trace", id, "--follow"});
@@ -262,12 +267,7 @@ TEST_CASE("Ctrl-C once pauses a run, and the next engine takes it to its end") {
   folder.write("slow-script.yaml", kSlowScript);
   Program run(folder.path(), {"run", "slow.yaml", "--sim=slow-script.yaml"});
   run.wait_for_err("new store");
-  std::string id;
-  for (int i = 0; i < 300 && id.empty(); ++i) {
-    const Outcome runs = run_program(folder.path(), {"runs", "-o", "json"});
-    if (runs.exit == 0 && !json_of(runs.out)["runs"].empty()) id = only_run(folder.path());
-  }
-  REQUIRE_FALSE(id.empty());
+  const std::string id = await_run(folder.path());
   run.signal(SIGINT);
   const Outcome paused = run.wait();
   INFO(paused.err);
@@ -293,10 +293,7 @@ TEST_CASE("a second signal leaves at once") {
   folder.write("slow-script.yaml", kSlowScript);
   Program run(folder.path(), {"run", "slow.yaml", "--sim=slow-script.yaml"});
   run.wait_for_err("new store");
-  for (int i = 0; i < 300; ++i) {
-    const Outcome runs = run_program(folder.path(), {"runs", "-o", "json"});
-    if (runs.exit == 0 && !json_of(runs.out)["runs"].empty()) break;
-  }
+  await_run(folder.path());
   // Two different ones: the kernel keeps one of a kind until it is taken.
   run.signal(SIGINT);
   run.signal(SIGTERM);

@@ -38,6 +38,18 @@ class Seen final : public Watcher {
   std::string text;  // Guarded by mutex.
 };
 
+// A run whose first model call hangs, and an engine that stopped meanwhile; the next call is answered.
+std::string stopped_in_a_call(World& world) {
+  world.script(
+      "sim: 1\nrules:\n  - {when: {times: 1}, reply: {text: never, stall_after: 0}}\n  - {reply: {echo: true}}\n");
+  world.start();
+  world.apply(kGreet);
+  std::string id = world.submit("greet", R"({"name": "Ada"})");
+  REQUIRE(eventually([&] { return world.provider().requests() == 1; }));
+  world.stop();
+  return id;
+}
+
 }  // namespace
 
 TEST_CASE("a run is submitted, calls its model, and ends with tokens and a price") {
@@ -198,13 +210,7 @@ TEST_CASE("over its limit on active runs the engine says so by name") {
 
 TEST_CASE("a stopped engine's runs go on in the next one, and a lost model call is booked as an estimate") {
   World world;
-  world.script(
-      "sim: 1\nrules:\n  - {when: {times: 1}, reply: {text: never, stall_after: 0}}\n  - {reply: {echo: true}}\n");
-  world.start();
-  world.apply(kGreet);
-  const std::string id = world.submit("greet", R"({"name": "Ada"})");
-  REQUIRE(eventually([&] { return world.provider().requests() == 1; }));
-  world.stop();
+  const std::string id = stopped_in_a_call(world);
   world.start();
   const v1::Run run = world.wait(id);
   CHECK(run.status() == v1::RUN_STATUS_SUCCEEDED);
@@ -283,13 +289,7 @@ TEST_CASE("the time in which no engine runs is not a step's: its timeout goes on
 
 TEST_CASE("a simulated run is not taken up by a real model: it waits for a server that simulates") {
   World world;
-  world.script(
-      "sim: 1\nrules:\n  - {when: {times: 1}, reply: {text: never, stall_after: 0}}\n  - {reply: {echo: true}}\n");
-  world.start();
-  world.apply(kGreet);
-  const std::string id = world.submit("greet", R"({"name": "Ada"})");
-  REQUIRE(eventually([&] { return world.provider().requests() == 1; }));
-  world.stop();
+  const std::string id = stopped_in_a_call(world);
   world.simulated = false;
   world.start();
   // Time enough for a call that is not held back.

@@ -16,6 +16,7 @@
 #include <fstream>
 
 #include "runtime/server/status.h"
+#include "tests/folder.h"
 #include "tests/server/fake_api.h"
 #include "weft/v1/runs.grpc.pb.h"
 #include "weft/v1/traces.grpc.pb.h"
@@ -23,20 +24,6 @@
 
 namespace weft::server {
 namespace {
-
-// A folder that goes with the test.
-class Folder {
- public:
-  Folder() {
-    char name[] = "/tmp/weft-server-XXXXXX";
-    path_ = ::mkdtemp(name);
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 ServerOptions on_picked_port() {
   ServerOptions options;

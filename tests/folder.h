@@ -7,13 +7,13 @@
 #include <fstream>
 #include <string>
 
-namespace weft::cli {
+namespace weft {
 
 class Folder {
  public:
   Folder() {
-    char name[] = "/tmp/weft-cli-XXXXXX";
-    path_ = ::mkdtemp(name);
+    std::string name = (std::filesystem::temp_directory_path() / "weft-test-XXXXXX").string();
+    path_ = ::mkdtemp(name.data());
   }
   ~Folder() {
     std::error_code fault;
@@ -34,4 +34,4 @@ class Folder {
   std::string path_;
 };
 
-}  // namespace weft::cli
+}  // namespace weft
