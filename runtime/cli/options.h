@@ -92,6 +92,15 @@ struct GraphOptions {
 struct CancelOptions {
   std::string run;
   std::string reason;
+  bool kill = false;  // The command `kill`.
+};
+struct ResolveOptions {
+  std::string run;
+  std::string path;
+  std::string how;     // done, retry, skip, unknown
+  std::string output;  // JSON; empty: null.
+  bool new_key = false;
+  std::string reason;
 };
 struct SimOptions {
   std::string script;
@@ -105,7 +114,7 @@ struct VersionOptions {};
 
 using Command = std::variant<RunOptions, SubmitOptions, ServeOptions, ApplyOptions, WorkflowsOptions, WaitOptions,
                              OutputOptions, RunsOptions, TraceOptions, EventsOptions, CheckOptions, GraphOptions,
-                             CancelOptions, SimOptions, InitOptions, VersionOptions>;
+                             CancelOptions, ResolveOptions, SimOptions, InitOptions, VersionOptions>;
 
 struct Invocation {
   Global global;
