@@ -16,7 +16,7 @@ using Secrets = std::function<Result<std::string>(const std::string& name)>;
 
 struct HttpToolCall {
   HttpRequest request;
-  std::string secret;       // Empty: none was needed. Masked wherever it comes back.
+  std::string secret;  // Empty: none was needed. Masked wherever it comes back.
   std::string secret_name;
 };
 

@@ -173,7 +173,8 @@ Json as_step(const yaml::Node& node) {
 Json as_tool(const yaml::Node& node) {
   const auto as_http = [](const yaml::Node& http) {
     Json out = Json::object();
-    for (const auto& member : http.members) append(out, member.key, member.key == "timeout" ? as_duration(*member.value) : as_is(*member.value));
+    for (const auto& member : http.members)
+      append(out, member.key, member.key == "timeout" ? as_duration(*member.value) : as_is(*member.value));
     return out;
   };
   return in_order(node, {{"description", as_is},

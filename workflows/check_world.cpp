@@ -143,8 +143,9 @@ void check_arg_names(Draft& draft, const KnownTool& tool, const yaml::Node* args
   for (const Json& required : member("required")) {
     const bool given = !required.is_string() || (args && args->has(required.get_ref<const std::string&>()));
     if (given) continue;
-    draft.diagnostics.error(args ? args->mark : otherwise, "args",
-                            fmt::format("the tool {} needs the argument \"{}\"", tool.name, required.get<std::string>()));
+    draft.diagnostics.error(
+        args ? args->mark : otherwise, "args",
+        fmt::format("the tool {} needs the argument \"{}\"", tool.name, required.get<std::string>()));
   }
 }
 

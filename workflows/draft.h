@@ -78,7 +78,7 @@ struct Draft {
   std::shared_ptr<Workflow> workflow = std::make_shared<Workflow>();
   Type input_type;
   std::vector<KnownTool> tools;  // Of the world and of the workflow.
-  std::vector<StepNote> notes;  // One for each of workflow->steps.
+  std::vector<StepNote> notes;   // One for each of workflow->steps.
 
   std::map<std::string, std::string> routes;  // Of `models`: name to model.
   std::vector<std::string> context;

@@ -68,8 +68,7 @@ void read_all(Draft& draft, const yaml::Node& top) {
   refuse_later(draft.diagnostics, top, {"budget", "deadline", "use", "on", "finally"});
   yaml::refuse_unused(
       top, "a workflow",
-      {"weft", "name", "description", "input", "models", "context", "tools", "agents", "defaults", "steps",
-       "returns"},
+      {"weft", "name", "description", "input", "models", "context", "tools", "agents", "defaults", "steps", "returns"},
       draft.diagnostics);
 }
 

@@ -150,7 +150,8 @@ std::optional<std::string> read_kind(Draft& draft, const std::string& name, cons
 void read_retry_and_timeout(Draft& draft, const yaml::Node& node, Step& step) {
   bool is_safe = false;
   if (const auto* prompt = std::get_if<PromptBody>(&step.body)) {
-    is_safe = std::ranges::all_of(prompt->agent.tools, [&](const auto& tool) { return is_safe_to_repeat(draft, tool); });
+    is_safe =
+        std::ranges::all_of(prompt->agent.tools, [&](const auto& tool) { return is_safe_to_repeat(draft, tool); });
     if (!node.has("timeout")) step.timeout = draft.timeout.value_or(kPromptTimeout);
   } else if (const auto* tool = std::get_if<ToolBody>(&step.body)) {
     is_safe = is_safe_to_repeat(draft, tool->tool);

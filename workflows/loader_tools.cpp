@@ -99,10 +99,9 @@ void read_headers(Draft& draft, const yaml::Node& node, HttpBinding& http) {
       draft.diagnostics.error(member.key_mark, "name", fmt::format("\"{}\" is no name of a header", member.key),
                               "letters, digits, - and _", member.key);
     } else if (std::ranges::find(kOwnHeaders, lower(member.key)) != kOwnHeaders.end()) {
-      draft.diagnostics.error(member.key_mark, "name",
-                              fmt::format("the header {} is not set by a workflow", member.key),
-                              lower(member.key) == "idempotency-key" ? "write idempotency_key: \"{{ call.key }}\"" : "",
-                              member.key);
+      draft.diagnostics.error(
+          member.key_mark, "name", fmt::format("the header {} is not set by a workflow", member.key),
+          lower(member.key) == "idempotency-key" ? "write idempotency_key: \"{{ call.key }}\"" : "", member.key);
     } else if (!member.value->is_scalar()) {
       expected(draft.diagnostics, *member.value, fmt::format("the header {}", member.key), "a text");
     } else {
@@ -282,7 +281,9 @@ class ToolNames final : public TypeScope {
 };
 
 bool sends_key(const Tool& tool) {
-  const auto reads_call = [](const Template& text) { return std::ranges::find(text.roots(), "call") != text.roots().end(); };
+  const auto reads_call = [](const Template& text) {
+    return std::ranges::find(text.roots(), "call") != text.roots().end();
+  };
   if (tool.http.sends_key || reads_call(tool.http.url) || (tool.http.json && reads_call(*tool.http.json))) return true;
   return std::ranges::any_of(tool.http.headers, [&](const auto& header) { return reads_call(header.second); });
 }

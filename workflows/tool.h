@@ -37,11 +37,11 @@ struct Counterpart {
 struct ToolPolicy {
   Effect effect = Effect::kWrite;
   OnDoubt on_doubt = OnDoubt::kAsk;
-  bool repeatable = false;                // An identical call within one step instance is another effect.
+  bool repeatable = false;                   // An identical call within one step instance is another effect.
   Duration key_ttl{std::chrono::hours(24)};  // How long the other side knows a key again.
-  std::optional<Template> key{};          // In place of the key that weft derives. Names: args, call.
-  std::optional<Counterpart> verify{};    // Asked first where a call is in doubt; changes nothing.
-  std::optional<Counterpart> undo{};      // Called where the run fails or is cancelled after this one was done.
+  std::optional<Template> key{};             // In place of the key that weft derives. Names: args, call.
+  std::optional<Counterpart> verify{};       // Asked first where a call is in doubt; changes nothing.
+  std::optional<Counterpart> undo{};         // Called where the run fails or is cancelled after this one was done.
 };
 
 // How calls of a tool may run beside each other.
@@ -56,9 +56,9 @@ struct HttpBinding {
   std::string method;  // "GET"
   Template url;        // Scheme and host are literal; values are percent-encoded where they stand.
   std::vector<std::pair<std::string, Template>> headers;
-  std::string bearer;           // The name of the secret that is sent as a bearer token; empty: none.
+  std::string bearer;            // The name of the secret that is sent as a bearer token; empty: none.
   std::optional<Template> json;  // The body.
-  bool sends_key = false;       // As the header Idempotency-Key.
+  bool sends_key = false;        // As the header Idempotency-Key.
   Duration timeout{std::chrono::seconds(60)};
 };
 

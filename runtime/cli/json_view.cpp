@@ -68,10 +68,8 @@ void add_figures(const v1::Run& run, Json& json) {
   json["simulated"] = run.simulated();
   json["doubts"] = Json::array();
   for (const v1::Doubt& doubt : run.doubts()) {
-    json["doubts"].push_back(Json{{"path", doubt.path()},
-                                  {"tool", doubt.tool()},
-                                  {"why", doubt.why()},
-                                  {"since", time_text(doubt.since_us())}});
+    json["doubts"].push_back(Json{
+        {"path", doubt.path()}, {"tool", doubt.tool()}, {"why", doubt.why()}, {"since", time_text(doubt.since_us())}});
   }
   json["undos_failed"] = run.undos_failed();
 }

@@ -206,13 +206,15 @@ class Grammar {
     app->add_option("--reason", cancel_.reason, "Kept with the run");
     app = command("resolve", "Say what became of a call that is in doubt");
     app->add_option("RUN", resolve_.run)->required();
-    app->add_option("PATH", resolve_.path, "Of the call, or of its step: refund, refund[inv-12], draft:4.2")->required();
+    app->add_option("PATH", resolve_.path, "Of the call, or of its step: refund, refund[inv-12], draft:4.2")
+        ->required();
     app->add_option("HOW", resolve_.how,
                     "done: it was done; retry: it leaves again; skip: the run goes on without it; unknown: still so")
         ->required()
         ->check(CLI::IsMember({"done", "retry", "skip", "unknown"}));
     app->add_option("--output", resolve_.output, "Its result, as JSON: of done");
-    app->add_flag("--new-key", resolve_.new_key, "Nothing was done for certain, so it leaves under a new key: of retry");
+    app->add_flag("--new-key", resolve_.new_key,
+                  "Nothing was done for certain, so it leaves under a new key: of retry");
     app->add_option("--reason", resolve_.reason, "How that is known; kept with the run")->required();
   }
 

@@ -168,7 +168,8 @@ Exit report(const Context& context, Target& target, const v1::Run& run, Show sho
   terminal.err_line(run_line(run, terminal.err_look()));
   if (run.has_failure()) terminal.error({Code::kUnknown, run.failure().message(), {}});
   for (const v1::Doubt& doubt : run.doubts()) {
-    terminal.err_line(fmt::format("in doubt: {}  {}: {}", printable(doubt.path()), doubt.tool(), printable(doubt.why())));
+    terminal.err_line(
+        fmt::format("in doubt: {}  {}: {}", printable(doubt.path()), doubt.tool(), printable(doubt.why())));
   }
   terminal.err_line(fmt::format("weft trace {}", run.id()));
   return exit_for(run.status());

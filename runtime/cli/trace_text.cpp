@@ -187,7 +187,8 @@ class Drawing {
       finish(*call.ended, line);
     }
     for (const std::string& step : call.settled) {
-      if (!call.in_doubt || &step != &call.settled.back()) line.block.push_back(paint(look_, Colour::kYellow, sentence(step)));
+      if (!call.in_doubt || &step != &call.settled.back())
+        line.block.push_back(paint(look_, Colour::kYellow, sentence(step)));
     }
     return line;
   }

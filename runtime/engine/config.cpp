@@ -138,8 +138,8 @@ std::optional<Config> read_config(std::string_view text, Diagnostics& diagnostic
 
 std::optional<std::string> refuse_secret(const Config& config, const std::string& name) {
   if (std::ranges::find(config.secrets, name) != config.secrets.end()) return std::nullopt;
-  return fmt::format("no workflow here may use the secret {}: allow it in weft.yaml with policy: {{secrets: [{}]}}", name,
-                     name);
+  return fmt::format("no workflow here may use the secret {}: allow it in weft.yaml with policy: {{secrets: [{}]}}",
+                     name, name);
 }
 
 }  // namespace weft::engine

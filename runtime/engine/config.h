@@ -21,7 +21,7 @@ struct Config {
   std::string store;                // Empty: found by the rule of the command line.
   std::vector<std::string> listen;  // Empty: the defaults.
   std::optional<std::string> http;
-  std::string tools_root;  // `tools.fs.root`; empty: none.
+  std::string tools_root;            // `tools.fs.root`; empty: none.
   std::vector<std::string> secrets;  // `policy.secrets`: environment variables that workflows may name.
   model::Catalog catalog = model::Catalog::built_in();
   // WEFT_MODEL_URL: one OpenAI-compatible server that answers for every model.

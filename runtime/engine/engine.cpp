@@ -67,7 +67,8 @@ std::string payload_digest(const v1::RunsSubmitRequest& request, std::string_vie
 Result<std::string> secret(const EngineOptions& options, const std::string& name) {
   if (auto refusal = refuse_secret(options.config, name)) return permission_denied(*std::move(refusal));
   if (auto value = options.environment(name)) return *std::move(value);
-  return not_found(fmt::format("the secret {} is not set: set the environment variable {} where weft runs", name, name));
+  return not_found(
+      fmt::format("the secret {} is not set: set the environment variable {} where weft runs", name, name));
 }
 
 // The request with its output as canonical JSON.
@@ -81,9 +82,9 @@ Result<v1::RunsResolveRequest> checked_resolution(const v1::RunsResolveRequest& 
     default: return invalid_argument("a call in doubt is resolved as done, retry, skip or unknown");
   }
   if (request.reason().empty() || request.reason().size() > kReasonBytesMax) {
-    return invalid_argument(fmt::format(
-        "say how that is known: a resolution has a reason of 1 to {} bytes, which is kept with the run",
-        kReasonBytesMax));
+    return invalid_argument(
+        fmt::format("say how that is known: a resolution has a reason of 1 to {} bytes, which is kept with the run",
+                    kReasonBytesMax));
   }
   if (request.new_key() && request.resolution() != v1::RESOLUTION_RETRY)
     return invalid_argument("a new key is for a call that leaves again: for retry alone");
@@ -120,8 +121,8 @@ class LiveEngine final : public Engine {
     WEFT_TRY(const memory::Epoch epoch, parts_.journal->claim_all());
     for (std::uint32_t i = 0; i < std::max<std::uint32_t>(options_.shards, 1); ++i) {
       shards_.push_back(
-          std::make_unique<Shard>(ShardWorld{*parts_.journal, *parts_.tools, table_, routes_, hub_, parked_,
-                                             places_, secrets_, *parts_.clock, options_.limits, epoch, active_runs_}));
+          std::make_unique<Shard>(ShardWorld{*parts_.journal, *parts_.tools, table_, routes_, hub_, parked_, places_,
+                                             secrets_, *parts_.clock, options_.limits, epoch, active_runs_}));
     }
     WEFT_TRY(const auto rows, parts_.journal->unfinished());
     for (const memory::RunRow& row : rows) {
@@ -206,9 +207,8 @@ class LiveEngine final : public Engine {
     auto row = parts_.journal->run(request.run_id());
     if (!row) return done(std::move(row).error());
     if (row->ended) {
-      return done(failed_precondition(
-          fmt::format("run {} has ended, so nothing of it is settled any more; its trace tells what was in doubt",
-                      row->id)));
+      return done(failed_precondition(fmt::format(
+          "run {} has ended, so nothing of it is settled any more; its trace tells what was in doubt", row->id)));
     }
     shard_of(row->partition).resolve(row->id, *std::move(checked), std::move(done));
   }

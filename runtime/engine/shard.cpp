@@ -63,9 +63,11 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
           active->pauses_us.emplace_back(event.at_us(), event.at_us() - active->run->last_at_us());
         }
         epoch = event.epoch();
-        if (event.has_tool_call_in_doubt()) doubted_us[workflows::call_path(event.path(), event.attempt(), event.turn(), event.call())] = event.at_us();
+        if (event.has_tool_call_in_doubt())
+          doubted_us[workflows::call_path(event.path(), event.attempt(), event.turn(), event.call())] = event.at_us();
         if (event.has_tool_call_ended() || event.has_tool_call_resolved() || event.has_tool_call_verified()) {
-          if (auto doubt = doubted_us.extract(workflows::call_path(event.path(), event.attempt(), event.turn(), event.call()))) {
+          if (auto doubt =
+                  doubted_us.extract(workflows::call_path(event.path(), event.attempt(), event.turn(), event.call()))) {
             active->pauses_us.emplace_back(event.at_us(), event.at_us() - doubt.mapped());
           }
         }
@@ -123,6 +125,7 @@ void Shard::resume(Active& active) {
   active.attempts_at_us.clear();
   active.pauses_us.clear();
   advance(active);
+  consider_rest(active);
 }
 
 void Shard::submit(Submission submission) {
@@ -185,8 +188,7 @@ void Shard::resolve(std::string run_id, v1::RunsResolveRequest request, Done<v1:
     const run::Doubt* meant = nullptr;
     std::string open;
     for (const run::Doubt& doubt : doubts) {
-      const std::string path =
-          workflows::call_path(doubt.key.path, doubt.key.attempt, doubt.key.turn, doubt.key.call);
+      const std::string path = workflows::call_path(doubt.key.path, doubt.key.attempt, doubt.key.turn, doubt.key.call);
       const bool fits = request.path() == path || request.path() == doubt.key.path;
       if (fits && meant != nullptr && request.path() != path) {
         return done(failed_precondition(
@@ -196,9 +198,9 @@ void Shard::resolve(std::string run_id, v1::RunsResolveRequest request, Done<v1:
       if (open.size() < 200) open += (open.empty() ? "" : ", ") + path;
     }
     if (meant == nullptr) {
-      return done(failed_precondition(fmt::format(
-          "nothing is in doubt at \"{}\" of run {}; {}", printable(request.path()), run_id,
-          open.empty() ? "no call of it is" : "these calls are: " + open)));
+      return done(
+          failed_precondition(fmt::format("nothing is in doubt at \"{}\" of run {}; {}", printable(request.path()),
+                                          run_id, open.empty() ? "no call of it is" : "these calls are: " + open)));
     }
     if (meant->closing && request.resolution() == v1::RESOLUTION_RETRY) {
       return done(failed_precondition(fmt::format(
@@ -355,8 +357,9 @@ void Shard::durable(const std::string& run_id, std::uint64_t seq, Result<memory:
 void Shard::consider_rest(Active& active) {
   const bool moving = active.durable_seq < active.run->last_seq() || active.asked > 0 || active.at_once > 0 ||
                       !active.models.empty() || !active.tools.empty() || !active.gate.empty() ||
-                      std::ranges::any_of(active.timers,
-                                          [](const auto& timer) { return timer.first.second != v1::TIMER_KIND_TIMEOUT; });
+                      std::ranges::any_of(active.timers, [](const auto& timer) {
+                        return timer.first.second != v1::TIMER_KIND_TIMEOUT;
+                      });
   if (active.rests || moving || active.run->ended() || active.summary.doubts().empty()) return;
   const v1::Doubt& oldest = active.summary.doubts(0);
   active.rests = true;

@@ -120,7 +120,7 @@ class Shard {
     std::map<run::CallKey, ModelFlight> models;
     std::map<run::CallKey, ToolFlight> tools;
     std::map<TimerKey, Loop::TimerId> timers;
-    std::map<run::CallKey, std::int64_t> stilled_us;  // Timeouts that stand still: how much of each is left.
+    std::map<run::CallKey, std::int64_t> stilled_us;   // Timeouts that stand still: how much of each is left.
     std::map<run::CallKey, std::int64_t> timeouts_us;  // When each that counts is due.
     std::size_t asked = 0;  // Questions to `verify` tools on their way, and calls that wait for a place.
     bool rests = false;     // It is among the parked, since it waits for somebody's word.

@@ -51,8 +51,8 @@ void Shard::call_tool(Active& active, const run::ToolCall& command) {
   if (own->concurrency.key) {
     const auto arguments = contents_.bytes(command.arguments);
     auto args = arguments ? parse_untrusted(**arguments) : Result<Json>(arguments.error());
-    auto text = args ? own->concurrency.key->evaluate_text(
-                           workflows::call_names(*std::move(args), command.idempotency_key, id_of(active.id, command.key)))
+    auto text = args ? own->concurrency.key->evaluate_text(workflows::call_names(
+                           *std::move(args), command.idempotency_key, id_of(active.id, command.key)))
                      : Result<std::string>(std::move(args).error());
     key += ":" + (text ? *text : std::string());
   }
@@ -84,8 +84,12 @@ void Shard::begin_tool(Active& active, const run::ToolCall& command, Places::Pla
   admit(active, std::move(event));
   auto arguments = contents_.bytes(command.arguments);
   if (!arguments) die(fmt::format("run {}: {}", active.id, arguments.error().message));
-  active.tools[command.key] = {std::make_shared<tools::Cancelled>(false), world_.clock.now().time_since_epoch().count(),
-                               command.tool, command.effect, std::move(place), 0};
+  active.tools[command.key] = {std::make_shared<tools::Cancelled>(false),
+                               world_.clock.now().time_since_epoch().count(),
+                               command.tool,
+                               command.effect,
+                               std::move(place),
+                               0};
   tools::ToolRequest request{command.tool, **arguments, command.idempotency_key};
   Task leave = [this, run_id = active.id, key = command.key, request = std::move(request)]() mutable {
     run_tool(run_id, key, std::move(request));

@@ -99,8 +99,7 @@ std::optional<v1::Event> Run::State::decide_execution(const At& at) {
     result.set_status(v1::STEP_STATUS_FAILED);
     *result.mutable_failure() = std::move(failure);
     // What an agent has begun to do to the world is not begun afresh, nor what a tool has done.
-    const bool fresh =
-        step.kind == workflows::StepKind::kPrompt ? !execution.effect_started : !has_recorded(execution);
+    const bool fresh = step.kind == workflows::StepKind::kPrompt ? !execution.effect_started : !has_recorded(execution);
     return finish(at, std::move(result), fresh ? again : Again::kNever);
   };
   const bool attempts_left = at.slot().used < step.retry.attempts && !cancelling;

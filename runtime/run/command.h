@@ -43,7 +43,7 @@ struct VerifyCall {
   CallKey key;       // Of the call in doubt.
   std::string tool;  // The one that is asked; it changes nothing.
   std::string idempotency_key;
-  v1::Content arguments;   // Absent: the question cannot be put.
+  v1::Content arguments;    // Absent: the question cannot be put.
   std::int64_t due_us = 0;  // Not earlier.
 };
 

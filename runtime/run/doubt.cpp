@@ -99,8 +99,7 @@ ToolCallState Run::State::plan_call(const Execution& execution, const std::vecto
 void Run::State::command_tool(Execution& execution, ToolCallState& call) {
   if (tools::changes_world(call.effect)) {
     const auto history = execution.effects->find(call.identity);
-    call.key = key_of_generation(call.identity,
-                                 history == execution.effects->end() ? 0 : history->second.generation);
+    call.key = key_of_generation(call.identity, history == execution.effects->end() ? 0 : history->second.generation);
     if (call.policy->key) {
       auto args = json(call.arguments);
       auto key = args ? call.policy->key->evaluate_text(workflows::call_names(**args, call.key, "")) : args.error();
@@ -288,8 +287,8 @@ std::optional<v1::Event> Run::State::decide_doubts(const Execution& execution, N
     const bool idempotent = policy.effect == workflows::Effect::kIdempotent;
     resolved.set_by(idempotent ? v1::RESOLVED_BY_EFFECT : v1::RESOLVED_BY_ON_DOUBT);
     const auto history = execution.effects->find(call.identity);
-    const bool known_there = history == execution.effects->end() ||
-                             at_us - history->second.first_sent_us <= policy.key_ttl.count();
+    const bool known_there =
+        history == execution.effects->end() || at_us - history->second.first_sent_us <= policy.key_ttl.count();
     const std::uint32_t sendings_max = std::max(kSendingsMax, execution.step->retry.attempts);
     if ((idempotent || policy.on_doubt == OnDoubt::kRetry) && known_there) {
       if (execution.closing && next == Next::kAttempt) {
@@ -323,9 +322,9 @@ std::optional<v1::Event> Run::State::give_up_waiting(const Execution& execution)
     if (!call.open_effect() || call.in_doubt) continue;
     v1::Event event = draft(execution.path, execution.attempt, execution.turn, i + 1);
     event.mutable_tool_call_in_doubt()->set_tool(call.tool);
-    event.mutable_tool_call_in_doubt()->set_why(fmt::format(
-        "the run was {} while {} was under way, and it did not answer in time", killing ? "killed" : "cancelled",
-        call.tool));
+    event.mutable_tool_call_in_doubt()->set_why(
+        fmt::format("the run was {} while {} was under way, and it did not answer in time",
+                    killing ? "killed" : "cancelled", call.tool));
     return event;
   }
   return std::nullopt;

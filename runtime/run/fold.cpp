@@ -57,16 +57,14 @@ std::optional<Place> Run::State::locate(std::string_view path) const {
 
 // A call in doubt is not settled either: a cancel hides none. Only a kill leaves it behind.
 bool Run::State::settled(const Execution& execution) const {
-  const bool acting = std::ranges::any_of(execution.calls, [&](const ToolCallState& call) {
-    return call.open_effect() && !(killing && call.in_doubt);
-  });
+  const bool acting = std::ranges::any_of(
+      execution.calls, [&](const ToolCallState& call) { return call.open_effect() && !(killing && call.in_doubt); });
   if (acting || execution.phase == Execution::Phase::kModelInFlight) return false;
   return !execution.inner || execution.inner->all_ended();
 }
 
 bool Run::State::settled(const StepState& step) const {
-  return std::ranges::all_of(step.slots,
-                             [&](const Slot& slot) { return !slot.execution || settled(*slot.execution); });
+  return std::ranges::all_of(step.slots, [&](const Slot& slot) { return !slot.execution || settled(*slot.execution); });
 }
 
 void Run::State::close_execution(Execution& execution) {

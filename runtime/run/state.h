@@ -29,11 +29,11 @@ struct ToolCallState {
   std::string wire_name;
   const workflows::ToolPolicy* policy = nullptr;  // Null where the call is refused.
   tools::Effect effect = tools::Effect::kRead;
-  std::string identity;      // The key of its first generation: what makes two calls of one instance the same.
-  std::string key;           // Idempotency key; empty where the call is refused.
+  std::string identity;       // The key of its first generation: what makes two calls of one instance the same.
+  std::string key;            // Idempotency key; empty where the call is refused.
   std::uint64_t payload = 0;  // Hash of tool and arguments.
-  v1::Content arguments;     // Canonical.
-  std::string refusal;       // Why it will not run; empty: it may.
+  v1::Content arguments;      // Canonical.
+  std::string refusal;        // Why it will not run; empty: it may.
   bool commanded = false;
   bool started = false;
   bool ended = false;
@@ -47,7 +47,7 @@ struct ToolCallState {
   bool lost = false;  // Weft itself stopped.
   bool verifying = false;
   std::uint32_t verifications = 0;
-  std::string doubt;  // Why.
+  std::string doubt;                                       // Why.
   v1::Resolution resolution = v1::RESOLUTION_UNSPECIFIED;  // Decided; the end that follows from it is due.
   v1::Content resolved;
 
@@ -90,7 +90,7 @@ struct Execution {
   std::vector<ToolCallState> calls;  // Of the turn under way.
   v1::Content text;
   bool cut = false;
-  bool effect_started = false;  // A call that may change the world has begun: no fresh start after that.
+  bool effect_started = false;       // A call that may change the world has begun: no fresh start after that.
   std::shared_ptr<Effects> effects;  // Of the instance.
   v1::Content tool_output;           // Of a `tool` step.
 

@@ -68,8 +68,7 @@ void Run::State::apply_to_undo(const v1::Event& event) {
       undo->execution.reset();
       undo->attempt = event.attempt() + 1;
       undo->retry_due_us = event.attempt_failed().retry_at_us();
-      outbox.push_back(
-          StartTimer{{event.path(), undo->attempt, 0, 0}, v1::TIMER_KIND_RETRY, undo->retry_due_us});
+      outbox.push_back(StartTimer{{event.path(), undo->attempt, 0, 0}, v1::TIMER_KIND_RETRY, undo->retry_due_us});
       return;
     case v1::Event::kStepEnded:
       if (undo && undo->execution) outbox.push_back(Drop{undo->execution->key()});
@@ -125,8 +124,9 @@ std::optional<v1::Event> Run::State::decide_undo() {
     return end(std::move(result));
   }
   const auto why = contents.bytes(execution.tool_output);
-  v1::StepResult result = failed(call.outcome == v1::TOOL_OUTCOME_REFUSED ? v1::ERROR_KIND_INPUT : v1::ERROR_KIND_TOOL_FAILED,
-                                 why ? **why : why.error().message, attempt);
+  v1::StepResult result =
+      failed(call.outcome == v1::TOOL_OUTCOME_REFUSED ? v1::ERROR_KIND_INPUT : v1::ERROR_KIND_TOOL_FAILED,
+             why ? **why : why.error().message, attempt);
   if (call.outcome == v1::TOOL_OUTCOME_REFUSED || attempt >= kAttemptsMax) return end(std::move(result));
   v1::Event event = draft(path, attempt);
   *event.mutable_attempt_failed()->mutable_failure() = result.failure();

@@ -196,9 +196,8 @@ TEST_CASE("a tool that names one to verify asks that one first") {
     CHECK(asked.size() == 3);
     CHECK(driver->run().doubts().size() == 1);
     // A restart in the middle of a question asks it again.
-    CHECK(std::ranges::none_of(driver->run().outstanding(), [](const Command& command) {
-      return std::holds_alternative<VerifyCall>(command);
-    }));
+    CHECK(std::ranges::none_of(driver->run().outstanding(),
+                               [](const Command& command) { return std::holds_alternative<VerifyCall>(command); }));
   }
   SECTION("a question that a crash cut off is put again") {
     driver = driver->restarted();
@@ -258,8 +257,7 @@ TEST_CASE("an identical call of one agent gets the recorded result, unless its t
   CHECK(keys.size() == 4);  // One refund of a, two notes, one refund of b.
   CHECK(std::set<std::string>(keys.begin(), keys.end()).size() == 4);
   std::size_t reused = 0;
-  for (const v1::Event& event : driver.events())
-    reused += event.tool_call_ended().outcome() == v1::TOOL_OUTCOME_REUSED;
+  for (const v1::Event& event : driver.events()) reused += event.tool_call_ended().outcome() == v1::TOOL_OUTCOME_REUSED;
   CHECK(reused == 1);
 }
 
@@ -278,7 +276,9 @@ TEST_CASE("while an effect of an agent is in doubt, no other one of it leaves, a
     return event;
   };
   bool lose = true;
-  driver.tool = [&](const ToolCall&) { return std::exchange(lose, false) ? tool_in_doubt("no answer") : tool_done("1"); };
+  driver.tool = [&](const ToolCall&) {
+    return std::exchange(lose, false) ? tool_in_doubt("no answer") : tool_done("1");
+  };
   driver.submit();
   driver.finish();
   CHECK(keys_of(driver).size() == 1);
@@ -340,7 +340,8 @@ TEST_CASE("what was done is taken back in reverse where the run fails") {
 }
 
 TEST_CASE("an undo that does not work is tried three times, recorded, and hides nothing") {
-  Driver driver(with_tools("  one: {tool: book, args: {id: a}, needs: []}\n  two: {tool: refund, args: {id: c}, needs: [one]}\n"));
+  Driver driver(with_tools(
+      "  one: {tool: book, args: {id: a}, needs: []}\n  two: {tool: refund, args: {id: c}, needs: [one]}\n"));
   driver.tool = [&](const ToolCall& call) {
     return call.tool == "book" ? tool_done(R"({"booking":"A"})") : tool_failed("no");
   };
@@ -353,7 +354,8 @@ TEST_CASE("an undo that does not work is tried three times, recorded, and hides 
 }
 
 TEST_CASE("a cancel waits for doubts and undoes; a kill does neither") {
-  Driver driver(with_tools("  one: {tool: book, args: {id: a}, needs: []}\n  two: {tool: refund, args: {id: c}, needs: [one]}\n"));
+  Driver driver(with_tools(
+      "  one: {tool: book, args: {id: a}, needs: []}\n  two: {tool: refund, args: {id: c}, needs: [one]}\n"));
   driver.tool = [&](const ToolCall& call) {
     return call.tool == "refund" ? tool_in_doubt("no answer") : tool_done(R"({"booking":"A"})");
   };

@@ -128,7 +128,8 @@ v1::Event tool_in_doubt(std::string why) {
 v1::Event verified(v1::Verdict verdict, std::string json) {
   v1::Event event;
   event.mutable_tool_call_verified()->set_verdict(verdict);
-  if (verdict == v1::VERDICT_DONE) event.mutable_tool_call_verified()->mutable_output_json()->set_inline_(std::move(json));
+  if (verdict == v1::VERDICT_DONE)
+    event.mutable_tool_call_verified()->mutable_output_json()->set_inline_(std::move(json));
   return event;
 }
 

@@ -100,7 +100,8 @@ class Generator {
       if (random_.one_in(3)) key(random_.one_in(2) ? "on_error: continue" : "on_error: {use: fallback}");
       const bool fan = random_.one_in(5);
       if (fan)
-        key(fmt::format("for_each: {{in: \"[1, 2, 3]\", key: item, max_parallel: {}, on_item_error: {}}}", 1 + random_.below(3),
+        key(fmt::format("for_each: {{in: \"[1, 2, 3]\", key: item, max_parallel: {}, on_item_error: {}}}",
+                        1 + random_.below(3),
                         random_.one_in(2)   ? "keep"
                         : random_.one_in(2) ? "drop"
                                             : "fail"));
