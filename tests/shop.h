@@ -1,5 +1,5 @@
-// A shop outside of weft, for tools with effect: it records every request, does what is asked, and answers, late, wrongly
-// or not at all, as the test says.
+// A shop outside of weft, for tools with effect: it records every request, does what is asked, and answers, late,
+// wrongly or not at all, as the test says.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +20,7 @@ class Shop {
     std::string path;
     std::string head;
     std::string body;
-    std::string key;     // Idempotency-Key; empty where none came.
+    std::string key;  // Idempotency-Key; empty where none came.
     int connection = 0;
     std::string header(const std::string& name) const {
       const std::size_t at = head.find("\r\n" + name + ": ");
@@ -38,7 +38,8 @@ class Shop {
   using Serve = std::function<Answer(const Request&)>;
 
   explicit Shop(Serve serve)
-      : serve_(std::move(serve)), server_([this](RawConnection& connection, int number) { talk(connection, number); }) {}
+      : serve_(std::move(serve)),
+        server_([this](RawConnection& connection, int number) { talk(connection, number); }) {}
 
   std::string url() const { return "http://127.0.0.1:" + std::to_string(server_.port()); }
   std::vector<Request> requests() const {
@@ -69,8 +70,8 @@ class Shop {
       const Answer answer = serve_(request);
       if (answer.held) return connection.hold();
       if (answer.silent) return;
-      connection.send("HTTP/1.1 " + std::to_string(answer.status) + " X\r\nContent-Length: " +
-                      std::to_string(answer.body.size()) + "\r\n\r\n" + answer.body);
+      connection.send("HTTP/1.1 " + std::to_string(answer.status) +
+                      " X\r\nContent-Length: " + std::to_string(answer.body.size()) + "\r\n\r\n" + answer.body);
     }
   }
 

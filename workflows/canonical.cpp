@@ -156,15 +156,39 @@ void append_for_each(Json& out, const yaml::Node& node) {
 }
 
 Json as_step(const yaml::Node& node) {
-  Json out = in_order(node, {{"label", as_is}, {"needs", as_list}, {"when", as_text}});
+  Json out = in_order(
+      node, {{"label", as_is}, {"needs", as_list}, {"join", as_count}, {"cancel_rest", as_is}, {"when", as_text}});
   append_for_each(out, node);
-  const Json rest = in_order(node, {{"repeat", as_repeat},    {"agent", as_text},       {"model", as_text},
-                                    {"context", as_is},       {"system", as_is},        {"tools", as_set},
-                                    {"turns", as_count},      {"max_output", as_count}, {"temperature", as_number},
-                                    {"prompt", as_is},        {"tool", as_text},        {"args", as_is},
-                                    {"set", as_is},           {"switch", as_text},      {"cases", each<as_targets>},
-                                    {"default", as_targets},  {"steps", each<as_step>}, {"returns", as_is},
-                                    {"output", as_is},        {"retry", as_retry},      {"timeout", as_duration},
+  const Json rest = in_order(node, {{"repeat", as_repeat},
+                                    {"agent", as_text},
+                                    {"model", as_text},
+                                    {"context", as_is},
+                                    {"system", as_is},
+                                    {"tools", as_set},
+                                    {"turns", as_count},
+                                    {"max_output", as_count},
+                                    {"temperature", as_number},
+                                    {"prompt", as_is},
+                                    {"tool", as_text},
+                                    {"args", as_is},
+                                    {"set", as_is},
+                                    {"wait", as_is},
+                                    {"match", as_text},
+                                    {"ask", as_is},
+                                    {"choices", as_list},
+                                    {"to", as_is},
+                                    {"show", as_is},
+                                    {"prefill", as_is},
+                                    {"on_timeout", as_is},
+                                    {"deadline", as_duration},
+                                    {"switch", as_text},
+                                    {"cases", each<as_targets>},
+                                    {"default", as_targets},
+                                    {"steps", each<as_step>},
+                                    {"returns", as_is},
+                                    {"output", as_is},
+                                    {"retry", as_retry},
+                                    {"timeout", as_duration},
                                     {"on_error", as_on_error}});
   for (const auto& [key, value] : rest.items()) append(out, key, value);
   return out;
@@ -196,6 +220,7 @@ std::string canonical(const yaml::Node& top) {
                                     {"name", as_text},
                                     {"description", as_is},
                                     {"input", as_is},
+                                    {"deadline", as_duration},
                                     {"models", each<as_is>},
                                     {"context", as_is},
                                     {"tools", each<as_tool>},

@@ -120,6 +120,7 @@ Result<Type> ScopeTypes::step(std::string_view name, std::string_view field, boo
     if (!step.repeat) return not_found(fmt::format("the step \"{}\" has no {}, since it does not repeat", name, field));
     return known_after(Type::of(field == "iteration" ? Type::Kind::kInteger : Type::Kind::kBoolean));
   }
+  if (field == "answered_by" && step.kind == StepKind::kAsk) return text_type().as_optional();
   if (field == "answered_by")
     return not_found(fmt::format("the step \"{}\" asks nobody, so it has no answered_by", name));
   static const std::vector<std::string> kFields{"output", "text",      "status",    "error",  "reason",

@@ -157,9 +157,52 @@ class TypeChecker {
         check_cases(draft_, id, value);
         return Type::of(Type::Kind::kString);
       }
+      case StepKind::kWait: return check_wait(id, inside);
+      case StepKind::kAsk: return check_ask(id, inside);
       case StepKind::kGroup: return check_group(std::get<GroupBody>(step.body).scope, inside);
     }
     return Type();
+  }
+
+  Type check_wait(StepId id, const Surroundings& inside) {
+    auto& body = std::get<WaitBody>(draft_.step(id).body);
+    const ScopeTypes types(draft_, draft_.step(id).scope, inside);
+    if (body.until) {
+      const Type until = body.until->check(types, draft_.diagnostics);
+      const bool time = until.kind() == Type::Kind::kTimestamp || Type::of(Type::Kind::kString).accepts(until);
+      if (!time || until.optional()) {
+        require(draft_, until, Type::of(Type::Kind::kString), place_of(draft_, id, "wait"), "until",
+                "a time such as 2026-12-24T18:00:00Z");
+      }
+    }
+    if (body.match) {
+      Surroundings with_signal = inside;
+      with_signal.elements.emplace_back("signal", Type());
+      const Type match = body.match->check(ScopeTypes(draft_, draft_.step(id).scope, with_signal), draft_.diagnostics);
+      require(draft_, match, boolean(), body.match->mark(), "match", "true or false");
+    }
+    const Type late = body.on_timeout ? body.on_timeout->check(types, draft_.diagnostics) : Type();
+    if (body.signal.empty()) return Type::of(Type::Kind::kNull);
+    return body.on_timeout ? Type::join(Type(), late) : Type();
+  }
+
+  Type check_ask(StepId id, const Surroundings& inside) {
+    auto& body = std::get<AskBody>(draft_.step(id).body);
+    const ScopeTypes types(draft_, draft_.step(id).scope, inside);
+    body.question.check(types, draft_.diagnostics);
+    for (std::optional<Template>* text : {&body.to, &body.show, &body.prefill}) {
+      if (*text) (*text)->check(types, draft_.diagnostics);
+    }
+    Type type = draft_.note(id).output_written ? draft_.step(id).output.type() : Type::of(Type::Kind::kString);
+    if (!body.choices.empty()) {
+      std::vector<Json> values(body.choices.begin(), body.choices.end());
+      type = Type::enumeration(std::move(values));
+    }
+    if (!body.on_timeout) return type;
+    const Type late = body.on_timeout->check(types, draft_.diagnostics);
+    if (draft_.note(id).output_written)
+      require(draft_, late, type, place_of(draft_, id, "on_timeout"), "on_timeout", type.to_text());
+    return Type::join(type, late);
   }
 
   Type check_group(ScopeId scope, const Surroundings& inside) {

@@ -111,6 +111,10 @@ void read_agent_keys(Draft& draft, const yaml::Node& node, AgentDraft& agent);
 Agent finished(Draft& draft, const AgentDraft& agent, Mark mark);
 // `needs when for_each max_parallel on_item_error repeat retry timeout on_error output label` of one step.
 void read_control(Draft& draft, const yaml::Node& node, Step& step, StepNote& note);
+// `wait`, `ask` and `join` with the keys of their own.
+WaitBody read_wait(Draft& draft, const yaml::Node& node);
+AskBody read_ask(Draft& draft, const yaml::Node& node);
+std::optional<Join> read_join(Draft& draft, const yaml::Node& node, const StepNote& note);
 Retry read_retry(Draft& draft, const yaml::Node& node, Retry base);
 // Always an expression: `fallback` where the text is none, so that the passes after can go on.
 Expression read_expression(Draft& draft, const yaml::Node& node, std::string_view what, const char* fallback);

@@ -272,6 +272,21 @@ std::vector<const std::vector<MentionChain>*> own_mentions(const Step& step) {
   if (const auto* tool = std::get_if<ToolBody>(&step.body)) all.push_back(&tool->args.mentions());
   if (const auto* set = std::get_if<SetBody>(&step.body)) all.push_back(&set->value.mentions());
   if (const auto* choice = std::get_if<SwitchBody>(&step.body)) all.push_back(&choice->value.mentions());
+  const auto add = [&](const auto& text) {
+    if (text) all.push_back(&text->mentions());
+  };
+  if (const auto* wait = std::get_if<WaitBody>(&step.body)) {
+    add(wait->until);
+    add(wait->match);
+    add(wait->on_timeout);
+  }
+  if (const auto* ask = std::get_if<AskBody>(&step.body)) {
+    all.push_back(&ask->question.mentions());
+    add(ask->to);
+    add(ask->show);
+    add(ask->prefill);
+    add(ask->on_timeout);
+  }
   return all;
 }
 

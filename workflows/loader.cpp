@@ -58,6 +58,9 @@ void read_all(Draft& draft, const yaml::Node& top) {
   if (const yaml::Node* description = top.get("description")) {
     draft.workflow->description = read_text(draft.diagnostics, *description, "description").value_or("");
   }
+  if (const yaml::Node* deadline = top.get("deadline")) {
+    draft.workflow->deadline = read_duration(draft.diagnostics, *deadline, "deadline");
+  }
   read_inputs(draft, top);
   read_models(draft, top);
   read_context(draft, top);
@@ -65,11 +68,11 @@ void read_all(Draft& draft, const yaml::Node& top) {
   read_defaults(draft, top);
   read_agents(draft, top);
   read_steps(draft, top);
-  refuse_later(draft.diagnostics, top, {"budget", "deadline", "use", "on", "finally"});
-  yaml::refuse_unused(
-      top, "a workflow",
-      {"weft", "name", "description", "input", "models", "context", "tools", "agents", "defaults", "steps", "returns"},
-      draft.diagnostics);
+  refuse_later(draft.diagnostics, top, {"budget", "use", "on", "finally"});
+  yaml::refuse_unused(top, "a workflow",
+                      {"weft", "name", "description", "input", "deadline", "models", "context", "tools", "agents",
+                       "defaults", "steps", "returns"},
+                      draft.diagnostics);
 }
 
 bool check_bundle(Draft& draft) {

@@ -209,7 +209,7 @@ void read_control(Draft& draft, const yaml::Node& node, Step& step, StepNote& no
     step.label = read_text(draft.diagnostics, *label, "label").value_or("");
     if (has_template(step.label)) refuse_later_value(draft.diagnostics, label->mark, "a label with {{ }}");
   }
-  refuse_later(draft.diagnostics, node, {"join", "cancel_rest"});
+  step.join = read_join(draft, node, note);
   if (step.kind == StepKind::kSwitch) return;
 
   if (const yaml::Node* each = node.get("for_each")) step.for_each = read_for_each(draft, *each);
@@ -223,7 +223,10 @@ void read_control(Draft& draft, const yaml::Node& node, Step& step, StepNote& no
     note.output_written = true;
     step.output = Shape::read(*output, draft.diagnostics);
   }
-  refuse_later(draft.diagnostics, node, {"cache", "budget", "deadline", "private"});
+  if (const yaml::Node* deadline = node.get("deadline")) {
+    step.deadline = read_duration(draft.diagnostics, *deadline, "deadline");
+  }
+  refuse_later(draft.diagnostics, node, {"cache", "budget", "private"});
 }
 
 }  // namespace weft::workflows

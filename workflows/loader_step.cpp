@@ -16,10 +16,11 @@ constexpr Duration kPromptTimeout = 10min;
 constexpr Duration kToolTimeout = 1min;
 constexpr std::size_t kGroupsDeepMax = 16;  // Groups inside groups.
 
-const std::vector<std::string> kKinds{"prompt", "tool", "steps", "switch", "set"};
-const std::vector<std::string> kLaterKinds{"ask", "wait", "workflow"};
-const std::vector<std::string> kControlKeys{"needs", "when",    "for_each", "max_parallel", "on_item_error", "repeat",
-                                            "retry", "timeout", "on_error", "output",       "label"};
+const std::vector<std::string> kKinds{"prompt", "tool", "steps", "switch", "ask", "wait", "set"};
+const std::vector<std::string> kLaterKinds{"workflow"};
+const std::vector<std::string> kControlKeys{"needs",  "when",  "for_each",    "max_parallel", "on_item_error",
+                                            "repeat", "retry", "timeout",     "on_error",     "output",
+                                            "label",  "join",  "cancel_rest", "deadline"};
 
 const std::vector<std::string> kAgentKeys{"prompt", "agent", "model",      "system",     "context",
                                           "tools",  "turns", "max_output", "temperature"};
@@ -179,13 +180,23 @@ std::vector<std::string> read_body(Draft& draft, const yaml::Node& node, StepId 
   if (kind == "switch") {
     draft.step(id).kind = StepKind::kSwitch;
     draft.step(id).body = read_switch(draft, node, draft.note(id));
-    return {"switch", "cases", "default", "needs", "when", "label"};
+    return {"switch", "cases", "default", "needs", "join", "when", "label"};
   }
   if (kind == "steps") {
     draft.step(id).kind = StepKind::kGroup;
     const GroupBody body = read_group(draft, id, node);
     draft.step(id).body = body;
     return with_control({"steps", "returns"});
+  }
+  if (kind == "wait") {
+    draft.step(id).kind = StepKind::kWait;
+    draft.step(id).body = read_wait(draft, node);
+    return with_control({"wait", "match", "on_timeout"});
+  }
+  if (kind == "ask") {
+    draft.step(id).kind = StepKind::kAsk;
+    draft.step(id).body = read_ask(draft, node);
+    return with_control({"ask", "choices", "to", "show", "prefill", "on_timeout"});
   }
   draft.step(id).body = SetBody{read_template(draft, *node.get("set"))};
   return with_control({"set"});

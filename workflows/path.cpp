@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace weft::workflows {
@@ -37,6 +38,20 @@ std::string without_attempts(std::string_view path) {
     if (!in_attempt) out += c;
   }
   return out;
+}
+
+bool names_path(std::string_view written, std::string_view path, std::uint32_t attempt) {
+  if (written == path || written == call_path(path, attempt, 0, 0)) return true;
+  // Segment by segment: what is written must be so, what is not written may be anything.
+  while (!written.empty() && !path.empty()) {
+    const PathSegment wanted = take_segment(written);
+    const PathSegment have = take_segment(path);
+    const std::uint32_t number = path.empty() ? attempt : have.attempt;
+    if (wanted.name != have.name || wanted.key != have.key) return false;
+    if (wanted.round != 0 && wanted.round != have.round) return false;
+    if (wanted.attempt != 0 && wanted.attempt != std::max(number, 1U)) return false;
+  }
+  return written.empty() && path.empty();
 }
 
 std::string call_path(std::string_view path, std::uint32_t attempt, std::uint32_t turn, std::uint32_t call) {

@@ -23,6 +23,9 @@ PathSegment take_segment(std::string_view& path);
 // The path without `~N`: the same for every attempt.
 std::string without_attempts(std::string_view path);
 
+// Whether what somebody wrote means this instance: rounds and attempts may be left out, elements may not.
+bool names_path(std::string_view written, std::string_view path, std::uint32_t attempt);
+
 // One call at a path: `refund~2` the call of a tool step, `draft~3:4.2` the second tool call of an agent's fourth turn.
 std::string call_path(std::string_view path, std::uint32_t attempt, std::uint32_t turn, std::uint32_t call);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "workflows/expression_functions.h"
 
 namespace weft::workflows {
 
@@ -27,6 +28,12 @@ Duration backoff(const Retry& retry, std::uint32_t used, std::string_view seed) 
   if (wait < 2) return Duration(wait);
   const std::uint64_t jitter = hash64(fmt::format("{}~{}", seed, used)) % static_cast<std::uint64_t>(wait / 2);
   return Duration(wait - static_cast<std::int64_t>(jitter));
+}
+
+Result<Time> parse_instant(std::string_view text) {
+  std::int64_t microseconds = 0;
+  if (expression::parse_instant(text, microseconds)) return Time(Duration(microseconds));
+  return invalid_argument(fmt::format("\"{}\" is no time; one is written 2026-12-24T18:00:00Z", printable(text)));
 }
 
 bool Step::asks_for_json() const { return !output.is_any() && output.type().kind() != Type::Kind::kString; }

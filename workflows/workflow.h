@@ -57,6 +57,23 @@ struct GroupBody {
   ScopeId scope = 0;
 };
 
+// Exactly one of the first three says what it waits for.
+struct WaitBody {
+  std::optional<Duration> span;
+  std::optional<Template> until;  // RFC 3339.
+  std::string signal;
+  std::optional<Expression> match;  // Over the signal's payload, as `signal`; none: any.
+  std::optional<Template> on_timeout;
+};
+struct AskBody {
+  Template question;
+  std::vector<std::string> choices;  // Empty: the step's `output` is the form, or a text where there is none.
+  std::optional<Template> to;
+  std::optional<Template> show;
+  std::optional<Template> prefill;
+  std::optional<Template> on_timeout;
+};
+
 struct ForEach {
   Expression in;
   std::optional<Expression> key;
@@ -79,12 +96,22 @@ struct Retry {
 // upper half by a hash of `seed`, so that many runs do not come back at one instant and a replay waits the same.
 Duration backoff(const Retry& retry, std::uint32_t used, std::string_view seed);
 
+// How many of `needs` must have succeeded.
+struct Join {
+  std::uint32_t count = 1;
+  bool cancel_rest = false;
+};
+
+// "2026-12-24T18:00:00Z" (RFC 3339).
+Result<Time> parse_instant(std::string_view text);
+
 struct OnError {
   enum class Kind : std::uint8_t { kFail, kContinue, kUse } kind = Kind::kFail;
   std::optional<Template> use;
 };
 
-enum class StepKind : std::uint8_t { kPrompt, kTool, kSet, kSwitch, kGroup };
+enum class StepKind : std::uint8_t { kPrompt, kTool, kSet, kSwitch, kGroup, kWait, kAsk };
+inline constexpr bool is_waiting(StepKind kind) { return kind == StepKind::kWait || kind == StepKind::kAsk; }
 
 // A strict requirement: one of these steps must have a result (b). More than one: a chain `a ?? b`.
 using StrictChain = std::vector<StepId>;
@@ -96,7 +123,7 @@ struct Step {
   Mark mark;
   std::string label;
   StepKind kind = StepKind::kSet;
-  std::variant<PromptBody, ToolBody, SetBody, SwitchBody, GroupBody> body;
+  std::variant<PromptBody, ToolBody, SetBody, SwitchBody, GroupBody, WaitBody, AskBody> body;
 
   // The start rule (docs/language.md, "When a step starts"), resolved:
   std::vector<StepId> waits_for;    // needs ∪ mentions ∪ switches that name it, of this scope; sorted.
@@ -109,7 +136,9 @@ struct Step {
   std::optional<ForEach> for_each;
   std::optional<Repeat> repeat;
   Retry retry;
-  std::optional<Duration> timeout;  // Of one attempt.
+  std::optional<Duration> timeout;   // Of one attempt's work; of a step that waits or asks: how long it does.
+  std::optional<Duration> deadline;  // Of one attempt, in wall time.
+  std::optional<Join> join;          // None: all.
   OnError on_error;
   Shape output;
   Type type;  // Of `steps.NAME.output`, read strictly.
@@ -139,7 +168,8 @@ struct Workflow {
   std::string name;
   std::string description;
   std::vector<Input> inputs;  // In file order.
-  std::vector<Tool> tools;    // Its own, by name.
+  std::vector<Tool> tools;    // Its own, in file order.
+  std::optional<Duration> deadline;
   std::vector<Step> steps;
   std::vector<Scope> scopes;
   std::string canonical;  // The emitted form: loading it gives the same hash.

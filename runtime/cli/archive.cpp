@@ -19,6 +19,10 @@ class Archive final : public Target {
   Result<v1::WorkflowsApplyResponse> apply(const v1::WorkflowsApplyRequest&) override { return no_engine(); }
   Result<v1::RunsSubmitResponse> submit(const v1::RunsSubmitRequest&) override { return no_engine(); }
   Result<v1::RunsCancelResponse> cancel(const v1::RunsCancelRequest&) override { return no_engine(); }
+  Result<v1::RunsAnswerResponse> answer(const v1::RunsAnswerRequest&) override { return no_engine(); }
+  Result<v1::RunsSignalResponse> signal(const v1::RunsSignalRequest&) override { return no_engine(); }
+  Result<v1::RunsPauseResponse> pause(const v1::RunsPauseRequest&) override { return no_engine(); }
+  Result<v1::RunsResumeResponse> resume(const v1::RunsResumeRequest&) override { return no_engine(); }
   Result<v1::RunsResolveResponse> resolve(const v1::RunsResolveRequest&) override { return no_engine(); }
   Result<v1::WorkflowsGetResponse> get_workflow(const v1::WorkflowsGetRequest& request) override {
     return reading_->get_workflow(request);
@@ -36,7 +40,7 @@ class Archive final : public Target {
 
   Result<v1::RunsWaitResponse> wait(const v1::RunsWaitRequest& request) override {
     WEFT_TRY(auto run, find(request.run_id()));
-    if (!engine::is_at_rest(run.status())) return stands_still(run);
+    if (run.ended_at_us() == 0) return stands_still(run);
     v1::RunsWaitResponse response;
     *response.mutable_run() = std::move(run);
     return response;

@@ -1,6 +1,7 @@
 #include "runtime/cli/event_line.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <ctime>
 
@@ -41,7 +42,15 @@ std::string what(const v1::Event& event, const Look& look) {
       return "ended  " + status_name(event.run_ended().status()) +
              (event.run_ended().has_failure() ? ": " + event.run_ended().failure().message() : "");
     case Kind::kCancelRequested: return event.cancel_requested().kill() ? "kill asked for" : "cancel asked for";
+    case Kind::kSignalReceived: return "signal " + event.signal_received().name();
+    case Kind::kSignalTaken: return fmt::format("took the signal of event {}", event.signal_taken().seq());
+    case Kind::kRunPaused: return "paused";
+    case Kind::kRunResumed: return "resumed";
+    case Kind::kAnswered: return "answered: " + inline_text(event.answered().value_json(), look);
+    case Kind::kJoinMet: return fmt::format("join met by {}", fmt::join(event.join_met().steps(), ", "));
     case Kind::kAttemptStarted:
+      if (event.attempt_started().kind() == v1::STEP_KIND_ASK)
+        return "asks: " + inline_text(event.attempt_started().input(), look);
       return kind_name(event.attempt_started().kind()) + " started" +
              (event.attempt() > 1 ? fmt::format(", attempt {}", event.attempt()) : "");
     case Kind::kAttemptFailed: return "attempt failed, another follows: " + event.attempt_failed().failure().message();

@@ -126,6 +126,8 @@ std::string_view kind_text(workflows::StepKind kind) {
     case workflows::StepKind::kSet: return "set";
     case workflows::StepKind::kSwitch: return "switch";
     case workflows::StepKind::kGroup: return "group";
+    case workflows::StepKind::kWait: return "wait";
+    case workflows::StepKind::kAsk: return "ask";
   }
   return "";
 }

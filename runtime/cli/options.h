@@ -102,6 +102,23 @@ struct ResolveOptions {
   bool new_key = false;
   std::string reason;
 };
+struct AnswerOptions {
+  std::string run;
+  std::string path;
+  std::string value;
+  std::string by;
+};
+struct SignalOptions {
+  std::string run;
+  std::string name;
+  std::string payload;
+  std::string id;
+};
+struct HoldOptions {
+  std::string run;
+  std::string reason;
+  bool resume = false;  // The command `resume`; otherwise `pause`.
+};
 struct SimOptions {
   std::string script;
   std::string listen = "127.0.0.1:0";
@@ -112,9 +129,10 @@ struct InitOptions {
 };
 struct VersionOptions {};
 
-using Command = std::variant<RunOptions, SubmitOptions, ServeOptions, ApplyOptions, WorkflowsOptions, WaitOptions,
-                             OutputOptions, RunsOptions, TraceOptions, EventsOptions, CheckOptions, GraphOptions,
-                             CancelOptions, ResolveOptions, SimOptions, InitOptions, VersionOptions>;
+using Command =
+    std::variant<RunOptions, SubmitOptions, ServeOptions, ApplyOptions, WorkflowsOptions, WaitOptions, OutputOptions,
+                 RunsOptions, TraceOptions, EventsOptions, CheckOptions, GraphOptions, CancelOptions, ResolveOptions,
+                 AnswerOptions, SignalOptions, HoldOptions, SimOptions, InitOptions, VersionOptions>;
 
 struct Invocation {
   Global global;

@@ -23,6 +23,8 @@ look     runs                   list runs
          output RUN             what a run returned
          wait RUN...            until they have ended
 steer    cancel RUN             calls under way are awaited, effects undone;  kill  waits for nothing
+         answer RUN PATH VALUE  answer a question;  signal RUN NAME [JSON]  send it a message
+         pause RUN              nothing new starts until  resume
          resolve RUN PATH HOW   settle a call of which it is not known whether it was done
 files    check FILE...          every mistake in one pass
          graph FILE|RUN         draw it
@@ -204,6 +206,22 @@ class Grammar {
     app = command("kill", "Cancel a run at once: nothing is awaited, and nothing undone");
     app->add_option("RUN", cancel_.run)->required();
     app->add_option("--reason", cancel_.reason, "Kept with the run");
+    app = command("answer", "Answer a question of a run");
+    app->add_option("RUN", answer_.run)->required();
+    app->add_option("PATH", answer_.path, "Of the question: sign_off, check[inv-12], reply/draft")->required();
+    app->add_option("VALUE", answer_.value, "A choice, a text, or JSON for a form")->required();
+    app->add_option("--by", answer_.by, "Who answers; kept with the run");
+    app = command("signal", "Send a run a message");
+    app->add_option("RUN", signal_.run)->required();
+    app->add_option("NAME", signal_.name)->required();
+    app->add_option("JSON", signal_.payload, "What it brings; null otherwise");
+    app->add_option("--id", signal_.id, "The same id is the same signal");
+    app = command("pause", "Start nothing new in a run; what is under way goes on");
+    app->add_option("RUN", hold_.run)->required();
+    app->add_option("--reason", hold_.reason, "Kept with the run");
+    app = command("resume", "Let a paused run go on");
+    app->add_option("RUN", hold_.run)->required();
+    app->add_option("--reason", hold_.reason, "Kept with the run");
     app = command("resolve", "Say what became of a call that is in doubt");
     app->add_option("RUN", resolve_.run)->required();
     app->add_option("PATH", resolve_.path, "Of the call, or of its step: refund, refund[inv-12], draft:4.2")
@@ -264,6 +282,13 @@ class Grammar {
       return kill;
     }
     if (name == "resolve") return resolve_;
+    if (name == "answer") return answer_;
+    if (name == "signal") return signal_;
+    if (name == "pause" || name == "resume") {
+      HoldOptions hold = hold_;
+      hold.resume = name == "resume";
+      return hold;
+    }
     if (name == "sim") return sim_;
     if (name == "init") return init_;
     return VersionOptions{};
@@ -291,6 +316,9 @@ class Grammar {
   GraphOptions graph_;
   CancelOptions cancel_;
   ResolveOptions resolve_;
+  AnswerOptions answer_;
+  SignalOptions signal_;
+  HoldOptions hold_;
   SimOptions sim_;
   InitOptions init_;
 };

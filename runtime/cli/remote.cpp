@@ -57,6 +57,18 @@ class Remote final : public Target {
   Result<v1::RunsCancelResponse> cancel(const v1::RunsCancelRequest& request) override {
     return call<v1::RunsCancelResponse>(*runs_, &v1::Runs::Stub::Cancel, request);
   }
+  Result<v1::RunsAnswerResponse> answer(const v1::RunsAnswerRequest& request) override {
+    return call<v1::RunsAnswerResponse>(*runs_, &v1::Runs::Stub::Answer, request);
+  }
+  Result<v1::RunsSignalResponse> signal(const v1::RunsSignalRequest& request) override {
+    return call<v1::RunsSignalResponse>(*runs_, &v1::Runs::Stub::Signal, request);
+  }
+  Result<v1::RunsPauseResponse> pause(const v1::RunsPauseRequest& request) override {
+    return call<v1::RunsPauseResponse>(*runs_, &v1::Runs::Stub::Pause, request);
+  }
+  Result<v1::RunsResumeResponse> resume(const v1::RunsResumeRequest& request) override {
+    return call<v1::RunsResumeResponse>(*runs_, &v1::Runs::Stub::Resume, request);
+  }
   Result<v1::RunsResolveResponse> resolve(const v1::RunsResolveRequest& request) override {
     return call<v1::RunsResolveResponse>(*runs_, &v1::Runs::Stub::Resolve, request);
   }

@@ -1,4 +1,4 @@
-// The commands that say something to a run: cancel, kill, resolve.
+// The commands that say something to a run: cancel, kill, resolve, answer, signal, pause, resume.
 #include <nlohmann/json.hpp>
 
 #include "runtime/cli/commands.h"
@@ -52,6 +52,57 @@ Exit execute(const Context& context, const ResolveOptions& options) {
   request.set_reason(options.reason);
   WEFT_COMMAND_TRY(context, const auto resolved, target->resolve(request));
   print_run(context, resolved.run());
+  return Exit::kOk;
+}
+
+Exit execute(const Context& context, const AnswerOptions& options) {
+  WEFT_COMMAND_TRY(context, const Place place, find_place(context.global, context.environment, context.folder));
+  WEFT_COMMAND_TRY(context, const auto target, open_existing(place));
+  v1::RunsAnswerRequest request;
+  request.set_run_id(options.run);
+  request.set_path(options.path);
+  // JSON where it is JSON, else the text itself: `send` needs no quotes.
+  const auto json = parse_untrusted(options.value);
+  request.set_value_json(json ? to_text(*json) : to_text(Json(options.value)));
+  request.set_by(options.by);
+  WEFT_COMMAND_TRY(context, const auto answered, target->answer(request));
+  print_run(context, answered.run());
+  if (answered.existing()) context.terminal.err_line("it had been answered so before");
+  return Exit::kOk;
+}
+
+Exit execute(const Context& context, const SignalOptions& options) {
+  WEFT_COMMAND_TRY(context, const Place place, find_place(context.global, context.environment, context.folder));
+  WEFT_COMMAND_TRY(context, const auto target, open_existing(place));
+  v1::RunsSignalRequest request;
+  request.set_run_id(options.run);
+  request.set_name(options.name);
+  request.set_payload_json(options.payload);
+  request.set_signal_id(options.id);
+  WEFT_COMMAND_TRY(context, const auto sent, target->signal(request));
+  print_run(context, sent.run());
+  if (sent.existing()) context.terminal.err_line("it had come before");
+  return Exit::kOk;
+}
+
+Exit execute(const Context& context, const HoldOptions& options) {
+  WEFT_COMMAND_TRY(context, const Place place, find_place(context.global, context.environment, context.folder));
+  WEFT_COMMAND_TRY(context, const auto target, open_existing(place));
+  v1::Run run;
+  if (options.resume) {
+    v1::RunsResumeRequest request;
+    request.set_run_id(options.run);
+    request.set_reason(options.reason);
+    WEFT_COMMAND_TRY(context, auto resumed, target->resume(request));
+    run.Swap(resumed.mutable_run());
+  } else {
+    v1::RunsPauseRequest request;
+    request.set_run_id(options.run);
+    request.set_reason(options.reason);
+    WEFT_COMMAND_TRY(context, auto paused, target->pause(request));
+    run.Swap(paused.mutable_run());
+  }
+  print_run(context, run);
   return Exit::kOk;
 }
 

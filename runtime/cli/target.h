@@ -35,6 +35,10 @@ class Target {
   virtual Result<v1::RunsGetResponse> get_run(const v1::RunsGetRequest& request) = 0;
   virtual Result<v1::RunsListResponse> list_runs(const v1::RunsListRequest& request) = 0;
   virtual Result<v1::RunsCancelResponse> cancel(const v1::RunsCancelRequest& request) = 0;
+  virtual Result<v1::RunsAnswerResponse> answer(const v1::RunsAnswerRequest& request) = 0;
+  virtual Result<v1::RunsSignalResponse> signal(const v1::RunsSignalRequest& request) = 0;
+  virtual Result<v1::RunsPauseResponse> pause(const v1::RunsPauseRequest& request) = 0;
+  virtual Result<v1::RunsResumeResponse> resume(const v1::RunsResumeRequest& request) = 0;
   virtual Result<v1::RunsResolveResponse> resolve(const v1::RunsResolveRequest& request) = 0;
   // The run as it is when it has ended, needs somebody, or `timeout_ms` is over.
   virtual Result<v1::RunsWaitResponse> wait(const v1::RunsWaitRequest& request) = 0;

@@ -26,9 +26,7 @@ inline constexpr std::size_t kTracePageBytes = std::size_t{1} << 20;
 inline constexpr int kLabelsMax = 64;  // Of one run.
 
 // Nothing moves the run but a person, another program, or nothing at all.
-inline bool is_at_rest(v1::RunStatus status) {
-  return status >= v1::RUN_STATUS_SUCCEEDED || status == v1::RUN_STATUS_WAITING || status == v1::RUN_STATUS_IN_DOUBT;
-}
+inline bool is_at_rest(v1::RunStatus status) { return status >= v1::RUN_STATUS_WAITING; }
 
 // Reads see what is durable, the caller's own writes included. Thread-safe; may take milliseconds (SQLite).
 class Reading {
@@ -65,6 +63,10 @@ class Api : public Reading {
   virtual void submit(const v1::RunsSubmitRequest& request, Done<v1::RunsSubmitResponse> done) = 0;
   virtual void cancel(const v1::RunsCancelRequest& request, Done<v1::RunsCancelResponse> done) = 0;
   virtual void resolve(const v1::RunsResolveRequest& request, Done<v1::RunsResolveResponse> done) = 0;
+  virtual void answer(const v1::RunsAnswerRequest& request, Done<v1::RunsAnswerResponse> done) = 0;
+  virtual void signal(const v1::RunsSignalRequest& request, Done<v1::RunsSignalResponse> done) = 0;
+  virtual void pause(const v1::RunsPauseRequest& request, Done<v1::RunsPauseResponse> done) = 0;
+  virtual void resume(const v1::RunsResumeRequest& request, Done<v1::RunsResumeResponse> done) = 0;
   // Calls on_advance at once with what is durable, then at each advance, until `watcher` is gone. `run_id` is whole.
   virtual Status watch(std::string_view run_id, std::weak_ptr<Watcher> watcher) = 0;
 };

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "runtime/engine/reading.h"
 #include "runtime/engine/shard.h"
+#include "workflows/path.h"
 
 namespace weft::engine {
 namespace {
@@ -19,6 +20,7 @@ namespace {
 constexpr std::size_t kLabelBytesMax = 256;
 constexpr std::size_t kRequestIdBytesMax = 128;
 constexpr std::size_t kTraceparentBytesMax = 256;
+constexpr std::size_t kSignalNameBytesMax = 64;
 constexpr std::size_t kReasonBytesMax = std::size_t{4} << 10;
 
 // Printable ASCII without spaces, at most so much of it.
@@ -69,6 +71,57 @@ Result<std::string> secret(const EngineOptions& options, const std::string& name
   if (auto value = options.environment(name)) return *std::move(value);
   return not_found(
       fmt::format("the secret {} is not set: set the environment variable {} where weft runs", name, name));
+}
+
+// What becomes of an answer to a question that is not open (any more): the run's own events say.
+Result<v1::RunsAnswerResponse> past_answer(const Reading& reading, const std::string& run_id,
+                                           const v1::RunsAnswerRequest& request) {
+  constexpr std::size_t kPageBytes = std::size_t{4} << 20;
+  enum class Fate : std::uint8_t { kNever, kOpen, kAnswered, kExpired, kOver } fate = Fate::kNever;
+  std::string answered;
+  const auto value = parse_untrusted(request.value_json());
+  if (!value) return value.error();
+  for (std::uint64_t from = 1;;) {
+    WEFT_TRY(const std::vector<v1::Event> events, reading.events(run_id, from, kPageBytes));
+    if (events.empty()) break;
+    from = events.back().seq() + 1;
+    for (const v1::Event& event : events) {
+      if (!workflows::names_path(request.path(), event.path(), event.attempt()) &&
+          !workflows::names_path(request.path(), event.path(), 1))
+        continue;
+      if (event.attempt_started().kind() == v1::STEP_KIND_ASK) fate = Fate::kOpen;
+      if (fate == Fate::kOpen && event.timer_fired().timer() == v1::TIMER_KIND_EXPIRY) fate = Fate::kExpired;
+      if (fate == Fate::kOpen && event.has_step_ended()) fate = Fate::kOver;
+      if (!event.has_answered()) continue;
+      fate = Fate::kAnswered;
+      answered = event.answered().value_json().inline_();
+      if (!event.answered().value_json().has_blob()) continue;
+      WEFT_TRY(const auto bytes, reading.content(event.answered().value_json().blob().sha256()));
+      answered = *bytes;
+    }
+  }
+  v1::RunsGetRequest get;
+  get.set_run_id(run_id);
+  WEFT_TRY(auto run, reading.get_run(get));
+  const std::string place = fmt::format("the question at {} of run {}", printable(request.path()), run_id);
+  switch (fate) {
+    case Fate::kAnswered: {
+      const bool same =
+          to_text(*value) == answered || (value->is_number() && "\"" + to_text(*value) + "\"" == answered);
+      if (!same) return already_exists(fmt::format("{} was answered before, and otherwise", place));
+      v1::RunsAnswerResponse response;
+      response.set_existing(true);
+      *response.mutable_run() = std::move(*run.mutable_run());
+      return response;
+    }
+    case Fate::kExpired: return out_of_range(fmt::format("{} has expired", place));
+    case Fate::kOver:
+    case Fate::kOpen:
+      return failed_precondition(fmt::format("{} is over: nobody waits for its answer any more", place));
+    case Fate::kNever: break;
+  }
+  return not_found(fmt::format("run {} asks nothing at \"{}\"{}", run_id, printable(request.path()),
+                               run.run().waits_for().empty() ? "" : "; it waits for " + run.run().waits_for()));
 }
 
 // The request with its output as canonical JSON.
@@ -213,6 +266,46 @@ class LiveEngine final : public Engine {
     shard_of(row->partition).resolve(row->id, *std::move(checked), std::move(done));
   }
 
+  void answer(const v1::RunsAnswerRequest& request, Done<v1::RunsAnswerResponse> done) override {
+    if (request.by().size() > kReasonBytesMax) return done(invalid_argument("`by` is longer than 4,096 bytes"));
+    auto row = parts_.journal->run(request.run_id());
+    if (!row) return done(std::move(row).error());
+    auto told = [this, id = row->id, request, done = std::move(done)](Result<v1::RunsAnswerResponse> answer) mutable {
+      const bool open = answer || answer.error().code != Code::kNotFound;
+      done(open ? std::move(answer) : past_answer(reading_, id, request));
+    };
+    if (row->ended) return told(not_found("ended"));
+    shard_of(row->partition).answer_question(row->id, request, std::move(told));
+  }
+
+  void signal(const v1::RunsSignalRequest& request, Done<v1::RunsSignalResponse> done) override {
+    v1::RunsSignalRequest checked = request;
+    if (!is_token(request.name(), kSignalNameBytesMax) || request.name().empty())
+      return done(invalid_argument(
+          fmt::format("a signal has a name of 1 to {} printable ASCII bytes without spaces", kSignalNameBytesMax)));
+    if (!is_token(request.signal_id(), kRequestIdBytesMax))
+      return done(invalid_argument(
+          fmt::format("signal_id is 1 to {} printable ASCII bytes without spaces", kRequestIdBytesMax)));
+    auto payload = parse_untrusted(request.payload_json().empty() ? "null" : request.payload_json());
+    if (!payload) return done(std::move(payload).error());
+    checked.set_payload_json(to_text(*payload));
+    auto row = parts_.journal->run(request.run_id());
+    if (!row) return done(std::move(row).error());
+    if (row->ended) return done(failed_precondition(fmt::format("run {} has ended, so no signal reaches it", row->id)));
+    shard_of(row->partition).signal(row->id, std::move(checked), std::move(done));
+  }
+
+  void pause(const v1::RunsPauseRequest& request, Done<v1::RunsPauseResponse> done) override {
+    v1::Event event;
+    event.mutable_run_paused()->set_reason(request.reason());
+    hold(request, std::move(event), std::move(done));
+  }
+  void resume(const v1::RunsResumeRequest& request, Done<v1::RunsResumeResponse> done) override {
+    v1::Event event;
+    event.mutable_run_resumed()->set_reason(request.reason());
+    hold(request, std::move(event), std::move(done));
+  }
+
   Status watch(std::string_view run_id, std::weak_ptr<Watcher> watcher) override {
     hub_.add(run_id, watcher);  // First, so that no advance is missed.
     v1::RunsGetRequest get;
@@ -258,6 +351,21 @@ class LiveEngine final : public Engine {
   }
 
  private:
+  template <class Request, class Response>
+  void hold(const Request& request, v1::Event event, Done<Response> done) {
+    if (request.reason().size() > kReasonBytesMax)
+      return done(invalid_argument(fmt::format("a reason has at most {} bytes", kReasonBytesMax)));
+    auto row = parts_.journal->run(request.run_id());
+    if (!row) return done(std::move(row).error());
+    if (row->ended) return done(failed_precondition(fmt::format("run {} has ended", row->id)));
+    shard_of(row->partition).hold(row->id, std::move(event), [done = std::move(done)](Result<v1::Run> run) mutable {
+      if (!run) return done(std::move(run).error());
+      Response response;
+      *response.mutable_run() = *std::move(run);
+      done(std::move(response));
+    });
+  }
+
   Shard& shard_of(std::uint32_t partition) { return *shards_[partition % shards_.size()]; }
 
   Result<Submission> prepare(const v1::RunsSubmitRequest& request) {

@@ -1,6 +1,7 @@
 #include "runtime/engine/shard.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -34,6 +35,7 @@ void Shard::start() {
     for (const auto& [id, active] : runs_) ids.push_back(id);
     for (const std::string& id : ids) {
       if (Active* active = find(id)) resume(*active);
+      if (Active* active = find(id)) consider_rest(*active);
     }
   });
   thread_ = std::thread([this] { loop_.run(); });
@@ -65,7 +67,8 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
         epoch = event.epoch();
         if (event.has_tool_call_in_doubt())
           doubted_us[workflows::call_path(event.path(), event.attempt(), event.turn(), event.call())] = event.at_us();
-        if (event.has_tool_call_ended() || event.has_tool_call_resolved() || event.has_tool_call_verified()) {
+        if (event.has_tool_call_ended() || event.has_tool_call_resolved() || event.has_tool_call_verified() ||
+            event.has_answered() || event.has_signal_taken() || event.has_timer_fired()) {
           if (auto doubt =
                   doubted_us.extract(workflows::call_path(event.path(), event.attempt(), event.turn(), event.call()))) {
             active->pauses_us.emplace_back(event.at_us(), event.at_us() - doubt.mapped());
@@ -117,7 +120,11 @@ void Shard::resume(Active& active) {
       later.due_us += std::max<std::int64_t>(0, now_us - last_at_us);
       const std::int64_t begun_us = active.attempts_at_us[timer->key.path];
       for (const auto& [at_us, paused_us] : active.pauses_us) later.due_us += at_us > begun_us ? paused_us : 0;
-      carry_out(active, later);
+      if (active.run->waits(timer->key)) {
+        active.stilled_us[timer->key] = std::max<std::int64_t>(0, later.due_us - now_us);
+      } else {
+        carry_out(active, later);
+      }
     } else {
       carry_out(active, command);
     }
@@ -125,7 +132,6 @@ void Shard::resume(Active& active) {
   active.attempts_at_us.clear();
   active.pauses_us.clear();
   advance(active);
-  consider_rest(active);
 }
 
 void Shard::submit(Submission submission) {
@@ -160,73 +166,6 @@ void Shard::submit(Submission submission) {
   });
 }
 
-void Shard::cancel(std::string run_id, v1::CancelRequested request, Done<v1::RunsCancelResponse> done) {
-  loop_.post([this, run_id = std::move(run_id), request = std::move(request), done = std::move(done)]() mutable {
-    Active* active = find(run_id);
-    if (active == nullptr) return done(not_found(fmt::format("run {} is not at work here", run_id)));
-    v1::Event event;
-    *event.mutable_cancel_requested() = std::move(request);
-    const bool expected = active->run->expects(event);
-    // Asked for before: answered as soon as that is durable.
-    active->asking.emplace_back(active->run->last_seq() + (expected ? 1 : 0),
-                                [done = std::move(done)](Result<v1::Run> run) mutable {
-                                  if (!run) return done(std::move(run).error());
-                                  v1::RunsCancelResponse response;
-                                  *response.mutable_run() = *std::move(run);
-                                  done(std::move(response));
-                                });
-    if (expected) return answer(run_id, std::move(event));
-    durable(run_id, active->durable_seq, memory::Appended{});
-  });
-}
-
-void Shard::resolve(std::string run_id, v1::RunsResolveRequest request, Done<v1::RunsResolveResponse> done) {
-  loop_.post([this, run_id = std::move(run_id), request = std::move(request), done = std::move(done)]() mutable {
-    Active* active = find(run_id);
-    if (active == nullptr) return done(not_found(fmt::format("run {} is not at work here", run_id)));
-    const std::vector<run::Doubt> doubts = active->run->doubts();
-    const run::Doubt* meant = nullptr;
-    std::string open;
-    for (const run::Doubt& doubt : doubts) {
-      const std::string path = workflows::call_path(doubt.key.path, doubt.key.attempt, doubt.key.turn, doubt.key.call);
-      const bool fits = request.path() == path || request.path() == doubt.key.path;
-      if (fits && meant != nullptr && request.path() != path) {
-        return done(failed_precondition(
-            fmt::format("more than one call at {} is in doubt; name one of them, such as {}", request.path(), path)));
-      }
-      if (fits) meant = &doubt;
-      if (open.size() < 200) open += (open.empty() ? "" : ", ") + path;
-    }
-    if (meant == nullptr) {
-      return done(
-          failed_precondition(fmt::format("nothing is in doubt at \"{}\" of run {}; {}", printable(request.path()),
-                                          run_id, open.empty() ? "no call of it is" : "these calls are: " + open)));
-    }
-    if (meant->closing && request.resolution() == v1::RESOLUTION_RETRY) {
-      return done(failed_precondition(fmt::format(
-          "the call at {} is not waited for any more, so it does not leave again; say done or skip", request.path())));
-    }
-    v1::Event event = event_at(meant->key);
-    v1::ToolCallResolved& resolved = *event.mutable_tool_call_resolved();
-    resolved.set_resolution(request.resolution());
-    resolved.set_reason(request.reason());
-    resolved.set_new_key(request.new_key());
-    resolved.set_by(v1::RESOLVED_BY_OPERATOR);
-    if (request.resolution() == v1::RESOLUTION_DONE) {
-      auto put = contents_.put(request.output_json());
-      if (!put) return done(std::move(put).error());
-      *resolved.mutable_output_json() = *std::move(put);
-    }
-    active->asking.emplace_back(active->run->last_seq() + 1, [done = std::move(done)](Result<v1::Run> run) mutable {
-      if (!run) return done(std::move(run).error());
-      v1::RunsResolveResponse response;
-      *response.mutable_run() = *std::move(run);
-      done(std::move(response));
-    });
-    answer(run_id, std::move(event));
-  });
-}
-
 void Shard::answer(const std::string& run_id, v1::Event event) {
   Active* active = find(run_id);
   if (active == nullptr || !active->run->expects(event)) return;
@@ -247,7 +186,7 @@ void Shard::admit(Active& active, v1::Event event) {
 }
 
 void Shard::advance(Active& active) {
-  while (!active.run->ended()) {
+  while (!active.run->ended() && !active.run->paused()) {
     bool moved = false;
     while (auto decision = active.run->decide()) {
       admit(active, *std::move(decision));
@@ -261,7 +200,8 @@ void Shard::advance(Active& active) {
     }
     if (moved) continue;
     const bool idle = active.models.empty() && active.tools.empty() && active.timers.empty() && active.asked == 0;
-    if (!idle || !active.run->outstanding().empty() || !active.run->doubts().empty()) break;
+    if (!idle || !active.run->outstanding().empty()) break;
+    if (!active.run->doubts().empty() || !active.run->open_waits().empty()) break;
     // Nothing is decided and nothing is awaited: a defect of the runtime, and it says so instead of hanging.
     v1::Event event;
     event.mutable_run_ended()->set_status(v1::RUN_STATUS_FAILED);
@@ -270,7 +210,7 @@ void Shard::advance(Active& active) {
         "the run waits for nothing and has not ended; this is a defect of weft");
     admit(active, std::move(event));
   }
-  if (!active.summary.doubts().empty() || !active.stilled_us.empty()) keep_timeouts(active);
+  if (!active.timeouts_us.empty() || !active.stilled_us.empty()) keep_timeouts(active);
   if (active.at_once == 0) return flush(active);
   for (memory::Blob& blob : contents_.take_staged()) active.blobs.push_back(std::move(blob));
 }
@@ -354,25 +294,112 @@ void Shard::durable(const std::string& run_id, std::uint64_t seq, Result<memory:
   consider_rest(active);
 }
 
+namespace {
+
+std::string local_words(const run::OpenWait& wait, const std::string& run_id) {
+  const std::string path = workflows::call_path(wait.key.path, wait.key.attempt, 0, 0);
+  if (!wait.waiting.signal().empty()) {
+    return fmt::format("the signal {}: weft signal {} {} [JSON]", wait.waiting.signal(), run_id, wait.waiting.signal());
+  }
+  if (wait.waiting.due_us() > 0) return to_rfc3339(Time(Duration(wait.waiting.due_us())));
+  const std::string to = wait.waiting.to().empty() ? "" : " from " + wait.waiting.to();
+  return fmt::format(
+      "an answer{}: weft answer {} {} {}", to, run_id, path,
+      wait.waiting.choices().empty() ? "VALUE" : fmt::format("{}", fmt::join(wait.waiting.choices(), "|")));
+}
+
+}  // namespace
+
 void Shard::consider_rest(Active& active) {
+  const auto moves = [](const auto& timer) {
+    const int kind = timer.first.second;
+    return kind == v1::TIMER_KIND_RETRY || kind == v1::TIMER_KIND_REPEAT_CALL || kind == v1::TIMER_KIND_RESEND;
+  };
   const bool moving = active.durable_seq < active.run->last_seq() || active.asked > 0 || active.at_once > 0 ||
                       !active.models.empty() || !active.tools.empty() || !active.gate.empty() ||
-                      std::ranges::any_of(active.timers, [](const auto& timer) {
-                        return timer.first.second != v1::TIMER_KIND_TIMEOUT;
-                      });
-  if (active.rests || moving || active.run->ended() || active.summary.doubts().empty()) return;
-  const v1::Doubt& oldest = active.summary.doubts(0);
-  active.rests = true;
-  world_.parked.park(active.id,
-                     fmt::format("somebody who knows whether {} was done: weft resolve {} {} done|retry|skip",
-                                 oldest.tool(), active.id, oldest.path()),
-                     Parked::Place::kAtWork, v1::RUN_STATUS_IN_DOUBT);
-  world_.hub.rests(active.id);
+                      !active.asking.empty() || std::ranges::any_of(active.timers, moves);
+  if (active.rests || moving || active.run->ended()) return;
+  const auto park = [&](v1::RunStatus status, std::string waits_for) {
+    active.rests = true;
+    world_.parked.park(active.id, std::move(waits_for), Parked::Place::kAtWork, status);
+    if (is_at_rest(status) || status == v1::RUN_STATUS_PAUSED) world_.hub.rests(active.id);
+    put_to_sleep(active);
+  };
+  if (active.run->paused()) {
+    return park(v1::RUN_STATUS_PAUSED, fmt::format("somebody who resumes it: weft resume {}", active.id));
+  }
+  if (!active.summary.doubts().empty()) {
+    const v1::Doubt& oldest = active.summary.doubts(0);
+    return park(v1::RUN_STATUS_IN_DOUBT,
+                fmt::format("somebody who knows whether {} was done: weft resolve {} {} done|retry|skip", oldest.tool(),
+                            active.id, oldest.path()));
+  }
+  const std::vector<run::OpenWait> waits = active.run->open_waits();
+  if (waits.empty()) return;
+  // Where a time alone moves it, nobody needs to be told.
+  const auto word = std::ranges::find_if(waits, [](const auto& wait) { return wait.waiting.due_us() == 0; });
+  const auto& shown = word == waits.end() ? waits.front() : *word;
+  std::string waits_for = local_words(shown, active.id);
+  if (waits.size() > 1) waits_for += fmt::format(" (and {} more)", waits.size() - 1);
+  const bool time_moves = std::ranges::any_of(waits, [](const auto& wait) { return wait.waiting.due_us() > 0; });
+  park(time_moves ? v1::RUN_STATUS_RUNNING : v1::RUN_STATUS_WAITING, std::move(waits_for));
 }
 
 void Shard::awaken(Active& active) {
   if (!std::exchange(active.rests, false)) return;
   world_.parked.forget(active.id);
+}
+
+// What waits for days is not held: its events say everything. `active` is gone afterwards.
+void Shard::put_to_sleep(Active& active) {
+  Sleeping sleeping{active.partition, active.run->shared_workflow(), 0};
+  std::int64_t due_us = 0;
+  for (const run::Command& command : active.run->outstanding()) {
+    const auto* timer = std::get_if<run::StartTimer>(&command);
+    // Timeouts stand still, and a cancel's grace is over where nothing is under way.
+    const bool counts = timer != nullptr && timer->timer != v1::TIMER_KIND_TIMEOUT &&
+                        timer->timer != v1::TIMER_KIND_GRACE && !active.run->paused();
+    if (counts && (due_us == 0 || timer->due_us < due_us)) due_us = timer->due_us;
+  }
+  const std::string run_id = active.id;
+  for (const auto& [key, timer] : active.timers) loop_.cancel(timer);
+  runs_.erase(run_id);
+  Sleeping& kept = sleeping_[run_id] = std::move(sleeping);
+  if (due_us > 0) wake_at(run_id, kept, due_us);
+}
+
+// A clock that is set forward is noticed within a minute.
+void Shard::wake_at(const std::string& run_id, Sleeping& sleeping, std::int64_t due_us) {
+  constexpr std::int64_t kLookUs = 60'000'000;
+  const std::int64_t wait = std::max<std::int64_t>(0, due_us - world_.clock.now().time_since_epoch().count());
+  sleeping.timer = loop_.after(Duration(std::min(wait, kLookUs)), [this, run_id, due_us] {
+    const auto found = sleeping_.find(run_id);
+    if (found == sleeping_.end()) return;
+    if (world_.clock.now().time_since_epoch().count() < due_us) return wake_at(run_id, found->second, due_us);
+    wake(run_id);
+  });
+}
+
+Shard::Active* Shard::wake(const std::string& run_id) {
+  if (Active* active = find(run_id)) return active;
+  auto found = sleeping_.extract(run_id);
+  if (!found) return nullptr;
+  if (found.mapped().timer != 0) loop_.cancel(found.mapped().timer);
+  memory::RunRow row;
+  row.id = run_id;
+  row.partition = found.mapped().partition;
+  const Status recovered = recover(row, found.mapped().workflow);
+  --world_.active_runs;  // It was counted all the while.
+  if (!recovered) {
+    spdlog::error("run {} is parked: {}", run_id, recovered.error().message);
+    world_.parked.park(run_id, "somebody who looks at it: " + recovered.error().message, Parked::Place::kNone);
+    if (runs_.erase(run_id) == 0) --world_.active_runs;
+    return nullptr;
+  }
+  Active& active = *find(run_id);
+  active.rests = true;  // Until something happens.
+  resume(active);
+  return find(run_id);
 }
 
 void Shard::keep_timeouts(Active& active) {

@@ -74,6 +74,10 @@ class Shard {
   void submit(Submission submission);
   void cancel(std::string run_id, v1::CancelRequested request, Done<v1::RunsCancelResponse> done);
   void resolve(std::string run_id, v1::RunsResolveRequest request, Done<v1::RunsResolveResponse> done);
+  void answer_question(std::string run_id, v1::RunsAnswerRequest request, Done<v1::RunsAnswerResponse> done);
+  void signal(std::string run_id, v1::RunsSignalRequest request, Done<v1::RunsSignalResponse> done);
+  // RunPaused or RunResumed.
+  void hold(std::string run_id, v1::Event event, Done<v1::Run> done);
 
  private:
   using TimerKey = std::pair<run::CallKey, int>;
@@ -133,6 +137,20 @@ class Shard {
     std::vector<std::pair<std::uint64_t, Done<v1::Run>>> asking;
   };
 
+  // A run that waits and is not held in memory: it is folded again when something arrives for it.
+  struct Sleeping {
+    std::uint32_t partition = 0;
+    std::shared_ptr<const workflows::Workflow> workflow;
+    Loop::TimerId timer = 0;  // 0: it waits for no time.
+  };
+
+  // shard_steering.cpp: what people and programs say to a run.
+  // Posts `act` with the run, woken where it sleeps; NOT_FOUND through `refuse` where it is not at work.
+  void steer(std::string run_id, std::move_only_function<void(Active&)> act,
+             std::move_only_function<void(Error)> refuse);
+  // Admits the event, if it is expected, and tells `done` the run when that is durable.
+  bool say(Active& active, v1::Event event, Done<v1::Run> done);
+
   // shard.cpp: the life of a run.
   void admit(Active& active, v1::Event event);
   void advance(Active& active);
@@ -145,6 +163,9 @@ class Shard {
   // Where nothing but somebody's word moves it: says so to whoever looks.
   void consider_rest(Active& active);
   void awaken(Active& active);
+  void put_to_sleep(Active& active);
+  void wake_at(const std::string& run_id, Sleeping& sleeping, std::int64_t due_us);
+  Active* wake(const std::string& run_id);  // Null where it neither works nor sleeps here.
   // Timeouts count while their attempt works.
   void keep_timeouts(Active& active);
   // Admits an answer from outside if it is still waited for, and everything that follows from it.
@@ -191,6 +212,7 @@ class Shard {
   model::Client client_;
   ContentStore contents_;
   std::map<std::string, std::unique_ptr<Active>> runs_;  // Loop only, as all below.
+  std::map<std::string, Sleeping> sleeping_;
   std::map<std::string, std::weak_ptr<const model::Prefix>> prefixes_;
   std::deque<std::pair<std::string, run::ModelCall>> waiting_models_;
   std::deque<Task> waiting_tools_;

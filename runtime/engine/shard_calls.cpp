@@ -286,16 +286,20 @@ void Shard::next_waiting_model() {
 void Shard::start_timer(Active& active, const run::StartTimer& command) {
   const TimerKey key{command.key, command.timer};
   if (command.timer == v1::TIMER_KIND_TIMEOUT) active.timeouts_us[command.key] = command.due_us;
-  const Duration wait(std::max<std::int64_t>(0, command.due_us - world_.clock.now().time_since_epoch().count()));
-  active.timers[key] = loop_.after(wait, [this, run_id = active.id, command] {
-    Active* due = find(run_id);
-    if (due == nullptr) return;
-    due->timers.erase({command.key, command.timer});
-    if (command.timer == v1::TIMER_KIND_TIMEOUT) due->timeouts_us.erase(command.key);
-    v1::Event event = event_at(command.key);
-    event.mutable_timer_fired()->set_timer(command.timer);
-    answer(run_id, std::move(event));
-  });
+  // A clock that is set forward is noticed within a minute.
+  constexpr std::int64_t kLookUs = 60'000'000;
+  const std::int64_t left_us = command.due_us - world_.clock.now().time_since_epoch().count();
+  active.timers[key] =
+      loop_.after(Duration(std::clamp<std::int64_t>(left_us, 0, kLookUs)), [this, run_id = active.id, command] {
+        Active* due = find(run_id);
+        if (due == nullptr) return;
+        due->timers.erase({command.key, command.timer});
+        if (world_.clock.now().time_since_epoch().count() < command.due_us) return start_timer(*due, command);
+        if (command.timer == v1::TIMER_KIND_TIMEOUT) due->timeouts_us.erase(command.key);
+        v1::Event event = event_at(command.key);
+        event.mutable_timer_fired()->set_timer(command.timer);
+        answer(run_id, std::move(event));
+      });
 }
 
 // Everything under the key's path and attempt; an empty path is the whole run.

@@ -145,6 +145,9 @@ std::optional<v1::Event> Run::State::decide_execution(const At& at) {
       auto valid = value ? step.output.validate(**value, "output") : Result<Json>(value.error());
       return finish(at, outcome(store(valid), v1::ERROR_KIND_INVALID_OUTPUT), Again::kNever);
     }
+    case Phase::kWaiting:
+    case Phase::kMet:
+    case Phase::kExpired: return decide_waiting(at);
     case Phase::kGroup:
       if (!execution.inner->all_ended()) return std::nullopt;
       return finish(at, scope_result(*execution.inner), Again::kMay);

@@ -34,7 +34,7 @@ v1::Event skipped(std::string path, std::string reason, std::string cause) {
 
 // The two enumerations have one order.
 v1::StepKind wire_kind(StepKind kind) { return static_cast<v1::StepKind>(static_cast<int>(kind) + 1); }
-static_assert(v1::STEP_KIND_GROUP == static_cast<int>(StepKind::kGroup) + 1);
+static_assert(v1::STEP_KIND_ASK == static_cast<int>(StepKind::kAsk) + 1);
 
 const StepState* state_of(const Run::State& run, const Scope& from, StepId id) {
   const workflows::ScopeId wanted = run.workflow->step(id).scope;
@@ -73,7 +73,7 @@ std::optional<v1::Event> skip_by_graph(const Run::State& run, const Scope& scope
 }  // namespace
 
 std::optional<v1::Event> Run::State::decide() {
-  if (ended || seq == 0) return std::nullopt;
+  if (ended || seq == 0 || paused) return std::nullopt;
   while (!agenda.empty()) {
     const AgendaItem item = agenda.front();
     if (const std::shared_ptr<Scope> scope = item.scope.lock()) {
@@ -107,7 +107,7 @@ std::optional<v1::Event> Run::State::decide_step(const At& at) {
       *result.mutable_failure() = *step.failing;
     } else {
       result.set_status(v1::STEP_STATUS_CANCELLED);
-      result.set_reason(cancelling ? "cancel" : "scope_failed");
+      result.set_reason(cancelling ? "cancel" : at.scope.closing ? "scope_failed" : "join");
     }
     return end_step(at, std::move(result));
   }
@@ -133,8 +133,8 @@ std::optional<v1::Event> Run::State::decide_start(const At& at) {
   const auto fail = [&](const std::string& message, v1::ErrorKind kind = v1::ERROR_KIND_EXPRESSION) {
     return end_step(at, failed(kind, message));
   };
-  const auto is_over = [&](StepId id) { return at.scope.steps[position[id]].phase == StepState::Phase::kEnded; };
-  if (!std::ranges::all_of(step.waits_for, is_over)) return std::nullopt;
+  std::optional<v1::Event> join;
+  if (!is_ready(at, join)) return join;
   const std::string path = at.scope.prefix + step.name;
   if (auto event = skip_by_graph(*this, at.scope, step, path)) return event;
 
@@ -251,8 +251,15 @@ std::optional<v1::Event> Run::State::begin(const At& at) {
     v1::Event begun = draft(path, attempt);
     v1::AttemptStarted& started = *begun.mutable_attempt_started();
     started.set_kind(wire_kind(step.kind));
-    if (step.timeout) started.set_timeout_us(step.timeout->count());
+    if (step.timeout && !workflows::is_waiting(step.kind)) started.set_timeout_us(step.timeout->count());
+    if (step.deadline) started.set_deadline_us(step.deadline->count());
     if (step.kind == StepKind::kGroup) return begun;
+    if (workflows::is_waiting(step.kind)) {
+      auto waiting = begin_waiting(at, *started.mutable_input());
+      if (!waiting) return finish(at, failed(v1::ERROR_KIND_EXPRESSION, waiting.error().message), Again::kNever);
+      *started.mutable_waiting() = *std::move(waiting);
+      return begun;
+    }
 
     Result<v1::Content> given;
     if (step.kind == StepKind::kPrompt) {

@@ -1,5 +1,6 @@
 #include "runtime/run/environment.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace weft::run {
@@ -50,6 +51,7 @@ const Json* StateEnvironment::name(std::string_view root) const {
   if (root == "input") return state_.input.get();
   if (root == "run") return state_.run_names.get();
   if (root == "previous") return previous();
+  if (root == "signal" && signal_ != nullptr) return signal_;
   for (const Frame& frame : frames()) {
     const workflows::Step& step = definition(state_, *frame.scope, frame.position);
     if (!step.for_each) continue;
@@ -93,7 +95,18 @@ const Json* StateEnvironment::previous() const {
   return nullptr;
 }
 
+// Of what its `join` did not wait for, a step sees nothing, whenever it ends.
+bool StateEnvironment::is_hidden(std::string_view name) const {
+  if (self_ == nullptr || !self_->join) return false;
+  const auto need =
+      std::ranges::find_if(self_->needs, [&](workflows::StepId id) { return state_.workflow->step(id).name == name; });
+  if (need == self_->needs.end()) return false;
+  const auto& joined = scope_.steps[state_.position[self_->id]].joined;
+  return !joined || std::ranges::find(*joined, name) == joined->end();
+}
+
 const StepState* StateEnvironment::find(std::string_view name) const {
+  if (is_hidden(name)) return nullptr;
   const auto in = [&](Scope& scope) -> const StepState* {
     for (std::uint32_t i = 0; i < scope.steps.size(); ++i) {
       if (definition(state_, scope, i).name == name) return &scope.steps[i];
@@ -138,6 +151,7 @@ v1::StepStatus StateEnvironment::status_of(std::string_view name) const {
 const Json* StateEnvironment::field_of(const v1::StepResult& result, std::string_view field) const {
   if (field == "status") return keep(Json(status_name(result.status())));
   if (field == "reason") return result.reason().empty() ? nullptr : keep(Json(result.reason()));
+  if (field == "answered_by") return result.answered_by().empty() ? nullptr : keep(Json(result.answered_by()));
   if (field == "iteration") return keep(Json(static_cast<std::int64_t>(result.iteration())));
   if (field == "exhausted") return keep(Json(result.exhausted()));
   if (field == "limited") return keep(Json(result.limited()));

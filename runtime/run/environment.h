@@ -19,6 +19,8 @@ class StateEnvironment final : public workflows::Environment {
   // In `scope` itself (`returns`).
   StateEnvironment(Run::State& state, Scope& scope);
 
+  // For `match`: the payload of the signal in question, as `signal`.
+  void show_signal(const Json& payload) { signal_ = &payload; }
   // For `until`: the round's own result under the step's name, and a group's inner steps.
   void show_round(const v1::StepResult& result);
 
@@ -41,6 +43,7 @@ class StateEnvironment final : public workflows::Environment {
   const Json* field_of(const v1::StepResult& result, std::string_view field) const;
   const Json* items_of(const StepState& step) const;
   const StepState* find(std::string_view name) const;
+  bool is_hidden(std::string_view name) const;
   const Json* previous() const;
   std::vector<Frame> frames() const;  // From the innermost slot outward.
 
@@ -50,6 +53,7 @@ class StateEnvironment final : public workflows::Environment {
   const workflows::Step* self_ = nullptr;
   const v1::StepResult* round_result_ = nullptr;
   Scope* inner_ = nullptr;
+  const Json* signal_ = nullptr;
   mutable std::vector<std::shared_ptr<const Json>> kept_;
   mutable std::optional<Error> fault_;
 };

@@ -19,6 +19,7 @@ bool retries(const workflows::Retry& retry, v1::ErrorKind kind) {
     case v1::ERROR_KIND_EXPRESSION:  // The same values give the same error.
     case v1::ERROR_KIND_INPUT:
     case v1::ERROR_KIND_DENIED:
+    case v1::ERROR_KIND_DEADLINE:
     case v1::ERROR_KIND_BUDGET: return false;
     default: return retry.on.empty() || std::ranges::find(retry.on, error_name(kind)) != retry.on.end();
   }

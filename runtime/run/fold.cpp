@@ -10,6 +10,15 @@
 #include "workflows/path.h"
 
 namespace weft::run {
+namespace {
+
+// What waited takes its place in the fan-out again, so that it can be counted out of it once.
+void take_place(StepState& step, Slot& slot) {
+  if (std::exchange(slot.yields, false)) ++step.working;
+}
+
+}  // namespace
+
 void Run::State::consider(Scope& scope, std::uint32_t at, std::uint32_t slot) {
   agenda.push_back({scope.weak_from_this(), at, slot});
 }
@@ -131,9 +140,11 @@ Status Run::State::apply(const v1::Event& event) {
     case Kind::kAttemptFailed:
     case Kind::kRoundEnded:
     case Kind::kElementEnded:
+    case Kind::kJoinMet:
     case Kind::kStepEnded: apply_to_step(event, *place); break;
     default: apply_to_attempt(event, *place);
   }
+  weigh(*place->scope, place->position, place->slot_index);
   return {};
 }
 
@@ -153,16 +164,33 @@ Status Run::State::apply_to_run(const v1::Event& event) {
                                                   {"labels", std::move(labels)}});
     top = std::make_shared<Scope>();
     open_scope(top, 0, "");
+    if (workflow->deadline) {
+      deadline_due_us = at_us + workflow->deadline->count();
+      outbox.push_back(StartTimer{{"", 0, 0, 0}, v1::TIMER_KIND_DEADLINE, deadline_due_us});
+    }
+  } else if (event.has_run_paused() || event.has_run_resumed()) {
+    paused = event.has_run_paused();
+  } else if (event.has_signal_received()) {
+    if (!event.signal_received().id().empty()) signal_ids.insert(event.signal_received().id());
+    signals.push_back({event.seq(), event.signal_received().name(), event.signal_received().payload_json()});
+    consider_all(*top);
   } else if (event.has_run_ended()) {
     ended = true;
     agenda.clear();
   } else if (event.has_cancel_requested()) {
     killing = event.cancel_requested().kill();
+    paused = false;
     if (!cancelling) close_scope(*top);
     cancelling = true;
     if (!killing) outbox.push_back(StartTimer{{"", 0, 0, 0}, v1::TIMER_KIND_GRACE, at_us + kCancelGraceUs});
     grace_over = grace_over || killing;
     if (killing) consider_all(*top);
+  } else if (event.timer_fired().timer() == v1::TIMER_KIND_DEADLINE) {
+    deadline_due_us = 0;
+    top->failure.emplace();
+    top->failure->set_kind(v1::ERROR_KIND_DEADLINE);
+    top->failure->set_message(fmt::format("the run was not done by its deadline of {}", to_text(*workflow->deadline)));
+    close_scope(*top);
   } else if (event.has_timer_fired()) {
     grace_over = true;
     consider_all(*top);
@@ -182,6 +210,12 @@ bool Run::State::fits(const v1::Event& event, const Place& place) const {
     case Kind::kRunEnded: return event.path().empty();
     case Kind::kCancelRequested:
       return event.path().empty() && (!cancelling || (event.cancel_requested().kill() && !killing));
+    case Kind::kSignalReceived: return event.path().empty();
+    case Kind::kRunPaused: return event.path().empty() && !paused && !cancelling;
+    case Kind::kRunResumed: return event.path().empty() && paused;
+    case Kind::kJoinMet: return place.step->phase == StepState::Phase::kPending && !place.step->joined;
+    case Kind::kAnswered:
+    case Kind::kSignalTaken: return attempt_is_open && fits_waiting(event, execution);
     case Kind::kFanOutStarted: return place.step->phase == StepState::Phase::kPending;
     case Kind::kAttemptStarted:
       return place.step->phase == StepState::Phase::kPending || (place.slot != nullptr && execution == nullptr);
@@ -208,6 +242,11 @@ bool Run::State::fits(const v1::Event& event, const Place& place) const {
         case v1::TIMER_KIND_REPEAT_CALL:
           return model_is_due && execution->phase == Phase::kModelBackoff && !execution->closing;
         case v1::TIMER_KIND_TIMEOUT: return attempt_is_open && !execution->closing;
+        case v1::TIMER_KIND_WAIT:
+        case v1::TIMER_KIND_EXPIRY: return attempt_is_open && fits_waiting(event, execution);
+        case v1::TIMER_KIND_DEADLINE:
+          if (event.path().empty()) return deadline_due_us > 0 && !cancelling && !top->failure;
+          return attempt_is_open && !execution->closing;
         case v1::TIMER_KIND_RESEND: return attempt_is_open && fits_call(event, *execution);
         default: return false;
       }
@@ -255,6 +294,7 @@ void Run::State::apply_to_step(const v1::Event& event, Place place) {
     case v1::Event::kAttemptFailed: {
       Slot& slot = *place.slot;
       end_execution(slot);
+      take_place(step, slot);
       slot.phase = Slot::Phase::kBackoff;
       slot.attempt = event.attempt() + 1;
       ++slot.used;
@@ -272,6 +312,7 @@ void Run::State::apply_to_step(const v1::Event& event, Place place) {
       }
       end_execution(slot);
       const bool again = slot.verdict == v1::ROUND_VERDICT_AGAIN;
+      take_place(step, slot);
       if (slot.phase == Slot::Phase::kIdle && !again) ++step.working;
       if (slot.phase != Slot::Phase::kIdle && again) --step.working;
       slot.phase = again ? Slot::Phase::kIdle : Slot::Phase::kRoundOver;
@@ -287,6 +328,7 @@ void Run::State::apply_to_step(const v1::Event& event, Place place) {
       Slot& slot = *place.slot;
       end_execution(slot);
       slot.inner_results.clear();
+      take_place(step, slot);
       if (slot.phase != Slot::Phase::kIdle) --step.working;
       slot.phase = Slot::Phase::kDone;
       slot.result = event.element_ended().result();
@@ -295,6 +337,15 @@ void Run::State::apply_to_step(const v1::Event& event, Place place) {
       if (slot.result.status() == v1::STEP_STATUS_FAILED && fails && !step.failing) {
         step.failing = slot.result.failure();
         close_step(scope, place.position);
+      }
+      break;
+    }
+    case v1::Event::kJoinMet: {
+      step.joined.emplace(event.join_met().steps().begin(), event.join_met().steps().end());
+      if (!place.definition->join->cancel_rest) break;
+      for (const workflows::StepId need : place.definition->needs) {
+        const bool met = std::ranges::find(*step.joined, workflow->step(need).name) != step.joined->end();
+        if (!met && workflow->step(need).scope == scope.definition->id) close_step(scope, position[need]);
       }
       break;
     }
@@ -335,6 +386,11 @@ void Run::State::start_execution(const v1::Event& event, const Place& place) {
     execution.timeout_due_us = event.at_us() + started.timeout_us();
     outbox.push_back(StartTimer{execution.key(), v1::TIMER_KIND_TIMEOUT, execution.timeout_due_us});
   }
+  if (started.deadline_us() > 0) {
+    execution.deadline_due_us = event.at_us() + started.deadline_us();
+    outbox.push_back(StartTimer{execution.key(), v1::TIMER_KIND_DEADLINE, execution.deadline_due_us});
+  }
+  if (started.has_waiting()) return start_waiting(execution, started.waiting());
   if (started.kind() == v1::STEP_KIND_PROMPT) return want_model(execution);
   if (started.kind() == v1::STEP_KIND_TOOL) {
     const std::string& tool = std::get<workflows::ToolBody>(place.definition->body).tool;
@@ -366,10 +422,20 @@ void Run::State::apply_to_attempt(const v1::Event& event, const Place& place) {
     case v1::Event::kTimerFired:
       if (event.timer_fired().timer() == v1::TIMER_KIND_REPEAT_CALL) return want_model(execution);
       if (event.timer_fired().timer() == v1::TIMER_KIND_RESEND) break;
+      if (event.timer_fired().timer() == v1::TIMER_KIND_WAIT || event.timer_fired().timer() == v1::TIMER_KIND_EXPIRY)
+        return apply_to_waiting(execution, event);
+      if (event.timer_fired().timer() == v1::TIMER_KIND_DEADLINE) {
+        execution.failure.set_kind(v1::ERROR_KIND_DEADLINE);
+        execution.failure.set_message(
+            fmt::format("it was not done by its deadline of {}", to_text(*place.definition->deadline)));
+        return close_execution(execution);
+      }
       execution.failure.set_kind(v1::ERROR_KIND_TIMED_OUT);
       execution.failure.set_message(
           fmt::format("it worked for longer than its timeout of {}", to_text(*place.definition->timeout)));
       return close_execution(execution);
+    case v1::Event::kAnswered:
+    case v1::Event::kSignalTaken: return apply_to_waiting(execution, event);
     case v1::Event::kModelCallStarted: execution.phase = Phase::kModelInFlight; return;
     case v1::Event::kModelCallEnded: return take_answer(execution, event.model_call_ended());
     case v1::Event::kModelCallFailed:

@@ -54,6 +54,15 @@ void outstanding_in(Run::State& state, const Execution& execution, std::vector<C
   if (execution.phase == Phase::kModelBackoff) {
     commands.push_back(StartTimer{key, v1::TIMER_KIND_REPEAT_CALL, execution.repeat_due_us});
   }
+  if (execution.phase == Phase::kWaiting && execution.waiting.due_us() > 0) {
+    commands.push_back(StartTimer{execution.key(), v1::TIMER_KIND_WAIT, execution.waiting.due_us()});
+  }
+  if (execution.phase == Phase::kWaiting && execution.waiting.expires_at_us() > 0) {
+    commands.push_back(StartTimer{execution.key(), v1::TIMER_KIND_EXPIRY, execution.waiting.expires_at_us()});
+  }
+  if (execution.deadline_due_us > 0) {
+    commands.push_back(StartTimer{execution.key(), v1::TIMER_KIND_DEADLINE, execution.deadline_due_us});
+  }
   if (execution.timeout_due_us > 0) {
     commands.push_back(StartTimer{execution.key(), v1::TIMER_KIND_TIMEOUT, execution.timeout_due_us});
   }
@@ -92,24 +101,16 @@ void doubts_in(const Scope& scope, std::vector<Doubt>& doubts) {
   }
 }
 
-// Something in it waits, and nothing in it works.
-bool waits_in(const Execution& execution) {
-  bool waits = false;
-  for (const ToolCallState& call : execution.calls) {
-    if (call.ended || (!call.in_doubt && !call.commanded)) continue;
-    if (!call.in_doubt || call.verifying) return false;
-    waits = true;
-  }
-  if (!execution.inner) return waits;
-  for (const StepState& step : execution.inner->steps) {
+void open_waits_in(const Scope& scope, std::vector<OpenWait>& open) {
+  for (const StepState& step : scope.steps) {
     for (const Slot& slot : step.slots) {
-      if (step.phase != StepState::Phase::kRunning || slot.phase == Slot::Phase::kDone) continue;
-      if (slot.phase == Slot::Phase::kIdle) continue;
-      if (!slot.execution || !waits_in(*slot.execution)) return false;
-      waits = true;
+      if (!slot.execution || slot.execution->closing) continue;
+      const Execution& execution = *slot.execution;
+      if (execution.phase == Execution::Phase::kWaiting)
+        open.push_back({execution.key(), execution.step, execution.waiting});
+      if (execution.inner) open_waits_in(*execution.inner, open);
     }
   }
-  return waits;
 }
 
 // "STEP_STATUS_SUCCEEDED" without its prefix, in lower case.
@@ -131,6 +132,9 @@ std::vector<Command> Run::outstanding() const {
       const std::string path = state_->undoable.back().path + "/undo";
       commands.push_back(StartTimer{{path, undo->attempt, 0, 0}, v1::TIMER_KIND_RETRY, undo->retry_due_us});
     }
+  }
+  if (state_->deadline_due_us > 0 && !state_->cancelling && !state_->top->failure) {
+    commands.push_back(StartTimer{{"", 0, 0, 0}, v1::TIMER_KIND_DEADLINE, state_->deadline_due_us});
   }
   if (state_->cancelling && !state_->grace_over) {
     commands.push_back(StartTimer{{"", 0, 0, 0}, v1::TIMER_KIND_GRACE, state_->at_us + kCancelGraceUs});
@@ -157,14 +161,25 @@ bool Run::waits(const CallKey& attempt) const {
   if (state_->ended || state_->is_undo(attempt.path)) return false;
   const auto place = state_->locate(attempt.path);
   return place && place->execution != nullptr && place->execution->attempt == attempt.attempt &&
-         waits_in(*place->execution);
+         (state_->paused || State::waits(*place->execution));
 }
+
+std::vector<OpenWait> Run::open_waits() const {
+  std::vector<OpenWait> open;
+  if (state_->top && !state_->ended) open_waits_in(*state_->top, open);
+  return open;
+}
+
+bool Run::has_signal(const std::string& id) const { return state_->signal_ids.contains(id); }
+std::size_t Run::signals_kept() const { return state_->signals.size(); }
+bool Run::paused() const { return state_->paused; }
 
 bool Run::ended() const { return state_->ended; }
 std::uint64_t Run::last_seq() const { return state_->seq; }
 std::int64_t Run::last_at_us() const { return state_->at_us; }
 const std::string& Run::digest() const { return state_->digest; }
 const workflows::Workflow& Run::workflow() const { return *state_->workflow; }
+std::shared_ptr<const workflows::Workflow> Run::shared_workflow() const { return state_->workflow; }
 
 void stamp(v1::Event& event, std::uint64_t previous_seq, std::int64_t previous_at_us,
            const std::string& previous_digest, std::int64_t now_us, std::uint64_t epoch) {

@@ -45,6 +45,16 @@ struct Doubt {
   bool closing = false;  // Nobody waits for its result any more, so it cannot leave again.
 };
 
+// Signals that a run keeps while no step takes them.
+inline constexpr std::size_t kSignalsMax = 1'000;
+
+// A step that waits for a time, a signal or an answer.
+struct OpenWait {
+  CallKey key;
+  const workflows::Step* step = nullptr;
+  v1::Waiting waiting;
+};
+
 class Run {
  public:
   Run(std::shared_ptr<const workflows::Workflow> workflow, const ToolTable& tools, Contents& contents);
@@ -65,7 +75,12 @@ class Run {
   std::vector<Command> outstanding() const;
 
   std::vector<Doubt> doubts() const;
-  // Whether the attempt waits for nothing but somebody's word: its timeout then stands still.
+  std::vector<OpenWait> open_waits() const;
+  bool has_signal(const std::string& id) const;  // Whether a signal with the sender's id has come.
+  std::size_t signals_kept() const;              // Signals that no step has taken.
+  bool paused() const;                           // Nothing new is decided; commands stay in the outbox.
+  // Whether the attempt waits for nothing but somebody's word, a signal or a time, or the run is paused: its timeout
+  // then stands still.
   bool waits(const CallKey& attempt) const;
 
   // Whether an answer from outside is still waited for; late ones are not applied.
@@ -76,6 +91,7 @@ class Run {
   std::int64_t last_at_us() const;
   const std::string& digest() const;  // 16 bytes.
   const workflows::Workflow& workflow() const;
+  std::shared_ptr<const workflows::Workflow> shared_workflow() const;
 
   struct State;
 

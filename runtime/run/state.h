@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -74,13 +75,17 @@ struct Execution {
     kAnswered,
     kToolDone,  // Of a `tool` step: it has its result.
     kGroup,
-    kFailed,  // `failure` says why; a decision is due.
+    kWaiting,  // For a time, a signal or an answer.
+    kMet,      // It has come; `tool_output` is what it brought.
+    kExpired,  // It has not come in time.
+    kFailed,   // `failure` says why; a decision is due.
   };
   const workflows::Step* step = nullptr;
   std::string path;
   std::uint32_t attempt = 1;
   Phase phase = Phase::kModelWanted;
-  std::int64_t timeout_due_us = 0;  // 0: none.
+  std::int64_t timeout_due_us = 0;   // 0: none.
+  std::int64_t deadline_due_us = 0;  // 0: none.
 
   // Agents:
   std::uint32_t turn = 1;
@@ -92,7 +97,9 @@ struct Execution {
   bool cut = false;
   bool effect_started = false;       // A call that may change the world has begun: no fresh start after that.
   std::shared_ptr<Effects> effects;  // Of the instance.
-  v1::Content tool_output;           // Of a `tool` step.
+  v1::Content tool_output;           // Of a `tool` step; of a step that waited.
+  v1::Waiting waiting;               // Of a step that waits.
+  std::string answered_by;
 
   v1::Failure failure;
   std::shared_ptr<Scope> inner;  // Of a group.
@@ -113,6 +120,7 @@ struct Slot {
   v1::StepResult result;                      // Of the last round that ended; of the element once it is done.
   std::vector<v1::StepResult> inner_results;  // Of a group: its steps in that round, for `previous` and `until`.
   std::shared_ptr<Effects> effects;
+  bool yields = false;  // It waits, and so takes no place of its fan-out.
   std::unique_ptr<Execution> execution;
 };
 
@@ -120,7 +128,8 @@ struct StepState {
   enum class Phase : std::uint8_t { kPending, kRunning, kEnded };
   Phase phase = Phase::kPending;
   v1::StepResult result;
-  std::vector<std::string> targets;  // Of a switch.
+  std::vector<std::string> targets;                // Of a switch.
+  std::optional<std::vector<std::string>> joined;  // The needs that met its `join`.
   std::vector<Slot> slots;
   v1::Content items;  // Of a fan-out.
   mutable std::shared_ptr<const Json> items_json;
@@ -206,12 +215,21 @@ struct Run::State {
   std::shared_ptr<const Json> input;
   std::shared_ptr<const Json> run_names;  // `run.*` in expressions.
   std::shared_ptr<Scope> top;
+  bool paused = false;
   bool cancelling = false;
   bool killing = false;
   bool grace_over = false;
+  std::int64_t deadline_due_us = 0;  // Of the run; 0: none, or over.
   bool ended = false;
   bool limited = false;
 
+  struct Signal {
+    std::uint64_t seq = 0;
+    std::string name;
+    v1::Content payload;
+  };
+  std::set<std::string> signal_ids;
+  std::vector<Signal> signals;                     // That no step has taken, in the order in which they came.
   std::map<std::string, std::uint64_t> keys_used;  // Keys that a workflow forms itself, and for which payload.
   std::vector<Undoable> undoable;                  // In the order in which they were done.
   std::optional<Undo> undo;                        // Of the last of them.
@@ -289,6 +307,19 @@ struct Run::State {
   std::optional<v1::Event> decide_doubts(const Execution& execution, Next next) const;
   // A call under way that is awaited no longer.
   std::optional<v1::Event> give_up_waiting(const Execution& execution) const;
+
+  // waiting.cpp: times, signals, questions, joins.
+  Result<v1::Waiting> begin_waiting(const At& at, v1::Content& question);
+  void start_waiting(Execution& execution, const v1::Waiting& waiting);
+  bool fits_waiting(const v1::Event& event, const Execution* execution) const;
+  void apply_to_waiting(Execution& execution, const v1::Event& event);
+  std::optional<v1::Event> decide_waiting(const At& at);
+  // Something in it waits for somebody or for a time, and nothing in it works.
+  static bool waits(const Execution& execution);
+  // Gives back, or takes again, the place of each fan-out's element around this slot.
+  void weigh(Scope& scope, std::uint32_t position, std::uint32_t slot);
+  // Whether what it waits for has ended; a decision where its `join` is met or can be met no more.
+  bool is_ready(const At& at, std::optional<v1::Event>& decision);
 
   // undo.cpp
   bool is_undo(std::string_view path) const;

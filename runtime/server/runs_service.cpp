@@ -53,4 +53,32 @@ grpc::ServerUnaryReactor* RunsService::Resolve(grpc::CallbackServerContext* cont
   return reactor;
 }
 
+grpc::ServerUnaryReactor* RunsService::Answer(grpc::CallbackServerContext* context,
+                                              const v1::RunsAnswerRequest* request, v1::RunsAnswerResponse* response) {
+  auto* reactor = context->DefaultReactor();
+  api_.answer(*request, answer_later(reactor, response));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* RunsService::Signal(grpc::CallbackServerContext* context,
+                                              const v1::RunsSignalRequest* request, v1::RunsSignalResponse* response) {
+  auto* reactor = context->DefaultReactor();
+  api_.signal(*request, answer_later(reactor, response));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* RunsService::Pause(grpc::CallbackServerContext* context, const v1::RunsPauseRequest* request,
+                                             v1::RunsPauseResponse* response) {
+  auto* reactor = context->DefaultReactor();
+  api_.pause(*request, answer_later(reactor, response));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* RunsService::Resume(grpc::CallbackServerContext* context,
+                                              const v1::RunsResumeRequest* request, v1::RunsResumeResponse* response) {
+  auto* reactor = context->DefaultReactor();
+  api_.resume(*request, answer_later(reactor, response));
+  return reactor;
+}
+
 }  // namespace weft::server

@@ -44,6 +44,14 @@ class RunsService final : public v1::Runs::CallbackService {
                                  v1::RunsWaitResponse* response) override;
   grpc::ServerUnaryReactor* Cancel(grpc::CallbackServerContext* context, const v1::RunsCancelRequest* request,
                                    v1::RunsCancelResponse* response) override;
+  grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, const v1::RunsAnswerRequest* request,
+                                   v1::RunsAnswerResponse* response) override;
+  grpc::ServerUnaryReactor* Signal(grpc::CallbackServerContext* context, const v1::RunsSignalRequest* request,
+                                   v1::RunsSignalResponse* response) override;
+  grpc::ServerUnaryReactor* Pause(grpc::CallbackServerContext* context, const v1::RunsPauseRequest* request,
+                                  v1::RunsPauseResponse* response) override;
+  grpc::ServerUnaryReactor* Resume(grpc::CallbackServerContext* context, const v1::RunsResumeRequest* request,
+                                   v1::RunsResumeResponse* response) override;
   grpc::ServerUnaryReactor* Resolve(grpc::CallbackServerContext* context, const v1::RunsResolveRequest* request,
                                     v1::RunsResolveResponse* response) override;
 

@@ -1,5 +1,5 @@
-// Tools that a workflow declares with `http:`: what goes out, what is known from what comes back, and who may run beside
-// whom.
+// Tools that a workflow declares with `http:`: what goes out, what is known from what comes back, and who may run
+// beside whom.
 #include <fmt/format.h>
 
 #include <atomic>
@@ -80,7 +80,8 @@ TEST_CASE("a call is one request: method, encoded URL, headers, token, body and 
   for (const v1::Event& event : world.events(id)) CHECK(event.ShortDebugString().find("s3cret") == std::string::npos);
 }
 
-TEST_CASE("a secret that the policy does not name is refused when the workflow is applied, and when it is forbidden later") {
+TEST_CASE(
+    "a secret that the policy does not name is refused when the workflow is applied, and when it is forbidden later") {
   Shop shop([](const Shop::Request&) { return Shop::Answer{}; });
   const std::string text =
       flow(shop, "  look: {effect: read, http: {get: \"SHOP/\", bearer: SHOP_TOKEN}}\n", "  act: {tool: look}\n");
@@ -118,8 +119,8 @@ TEST_CASE("what an answer's status says: done, nothing done, later with the same
   });
   World world;
   world.start();
-  world.apply(flow(shop, kRefund,
-                   "  act: {tool: refund, args: {id: a}, needs: [], retry: {attempts: 3, backoff: 10ms}}\n"));
+  world.apply(
+      flow(shop, kRefund, "  act: {tool: refund, args: {id: a}, needs: [], retry: {attempts: 3, backoff: 10ms}}\n"));
   SECTION("404 is an end of that key, 429 is not") {
     statuses = {429, 404};
     const v1::Run run = world.wait(world.submit("tools"));

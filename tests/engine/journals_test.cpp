@@ -52,9 +52,10 @@ void check_fold(const Engine& engine, const v1::Run& run, const run::ToolTable& 
 
 TEST_CASE("the stores of earlier versions are read as they were, and their unfinished runs end") {
   workflows::Diagnostics diagnostics("script");
-  const auto script = sim::Script::read("sim: 1\ncache: {delay: 0s}\nrules:\n  - {when: {step: \"^Sum up\"}, reply: "
-                                        "{text: '{\"n\": 3}'}}\n  - {reply: {echo: true}}\n",
-                                        diagnostics);
+  const auto script = sim::Script::read(
+      "sim: 1\ncache: {delay: 0s}\nrules:\n  - {when: {step: \"^Sum up\"}, reply: "
+      "{text: '{\"n\": 3}'}}\n  - {reply: {echo: true}}\n",
+      diagnostics);
   REQUIRE(script);
   const auto provider = sim::Provider::start(script, {});
   REQUIRE(provider);

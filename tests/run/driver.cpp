@@ -152,7 +152,9 @@ void Driver::admit(v1::Event event) {
 
 void Driver::settle() {
   while (auto decision = run_->decide()) admit(*std::move(decision));
-  while (auto command = run_->next()) {
+  while (!run_->paused()) {
+    auto command = run_->next();
+    if (!command) break;
     if (const auto* dropped = std::get_if<Drop>(&*command)) {
       const CallKey key = dropped->key;
       std::vector<Command> kept;
@@ -228,6 +230,39 @@ void Driver::cancel() {
 void Driver::kill() {
   v1::Event event;
   event.mutable_cancel_requested()->set_kill(true);
+  admit(std::move(event));
+  settle();
+}
+
+void Driver::reply(const std::string& path, const std::string& json, const std::string& by) {
+  v1::Event event;
+  event.set_path(path);
+  event.set_attempt(1);
+  event.mutable_answered()->mutable_value_json()->set_inline_(json);
+  event.mutable_answered()->set_by(by);
+  INFO(path);
+  REQUIRE(run_->expects(event));
+  admit(std::move(event));
+  settle();
+}
+
+void Driver::signal(const std::string& name, const std::string& json) {
+  v1::Event event;
+  event.mutable_signal_received()->set_name(name);
+  event.mutable_signal_received()->mutable_payload_json()->set_inline_(json);
+  admit(std::move(event));
+  settle();
+}
+
+void Driver::pause() {
+  v1::Event event;
+  event.mutable_run_paused();
+  admit(std::move(event));
+}
+
+void Driver::resume() {
+  v1::Event event;
+  event.mutable_run_resumed();
   admit(std::move(event));
   settle();
 }

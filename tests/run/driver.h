@@ -50,6 +50,10 @@ class Driver {
   void submit(const std::string& input_json = "{}");
   void cancel();
   void kill();
+  void reply(const std::string& path, const std::string& json, const std::string& by = "");
+  void signal(const std::string& name, const std::string& json);
+  void pause();
+  void resume();
   void pass(Duration time) { now_us_ += time.count(); }
   // Says of the first call in doubt what became of it.
   void resolve(v1::Resolution resolution, const std::string& json = "null");

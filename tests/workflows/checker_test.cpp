@@ -57,18 +57,18 @@ TEST_CASE("unknown keys are refused everywhere, with the nearest known one") {
 }
 
 TEST_CASE("keys that come later are refused by name, and never ignored") {
-  for (const char* top : {"budget: {usd: 1}", "deadline: 1h", "use: [x.yaml]", "on: {}", "finally: {}"}) {
+  for (const char* top : {"budget: {usd: 1}", "use: [x.yaml]", "on: {}", "finally: {}"}) {
     INFO(top);
     const Diagnostic fault = only_fault(whole(std::string("steps: {a: {set: 1}}\n") + top));
     CHECK(place_and_code(fault) == "4:1 later");
   }
-  for (const char* key : {"join: any", "cache: {key: x}", "budget: {usd: 1}", "deadline: 1h", "private: true",
-                          "continue: a", "session: x", "files: []", "accept: []", "remember: x", "memory: {}",
-                          "unsure: ask", "thinking: high", "compact: x"}) {
+  for (const char* key :
+       {"cache: {key: x}", "budget: {usd: 1}", "private: true", "continue: a", "session: x", "files: []", "accept: []",
+        "remember: x", "memory: {}", "unsure: ask", "thinking: high", "compact: x"}) {
     INFO(key);
     CHECK(place_and_code(only_fault(whole(std::string("steps: {a: {prompt: x, ") + key + "}}"))) == "3:24 later");
   }
-  for (const char* kind : {"ask: x", "wait: 30s", "workflow: x.yaml"}) {
+  for (const char* kind : {"workflow: x.yaml"}) {
     INFO(kind);
     const Diagnostic fault =
         only_fault(whole(std::string("steps: {a: {set: 1}, b: {") + kind + ", choices: [a], needs: [a]}}"));
@@ -123,7 +123,8 @@ TEST_CASE("what is not known is refused with the nearest known name") {
 TEST_CASE("a step has exactly one kind") {
   check_each({
       {"steps: {a: {prompt: x, tool: fs.list}}", "3:12 step-kind", "more than one kind: prompt, tool", ""},
-      {"steps: {a: {needs: [], timeout: 3s}}", "3:12 step-kind", "has no kind", "prompt, tool, steps, switch, set"},
+      {"steps: {a: {needs: [], timeout: 3s}}", "3:12 step-kind", "has no kind",
+       "prompt, tool, steps, switch, ask, wait, set"},
       {"steps: {a: hello}", "3:12 type", "must be a map", ""},
   });
   CHECK(faults_of(whole("steps: {a: {promt: x, needs: []}}")) == Faults{"3:12 step-kind", "3:13 unknown-key"});

@@ -93,9 +93,11 @@ TEST_CASE("a request that cannot be, or goes where a value says, is refused") {
 
 TEST_CASE("what a tool says of its effect must hang together") {
   const auto tool = [](const std::string& keys) {
-    return codes(with("  look: {effect: read, input: {id: string}, http: {get: \"https://a.example\"}}\n"
-                      "  put: {effect: idempotent, input: {id: string}, http: {put: \"https://a.example\"}}\n"
-                      "  t: {" + keys + "}\n"));
+    return codes(
+        with("  look: {effect: read, input: {id: string}, http: {get: \"https://a.example\"}}\n"
+             "  put: {effect: idempotent, input: {id: string}, http: {put: \"https://a.example\"}}\n"
+             "  t: {" +
+             keys + "}\n"));
   };
   const std::string post = "http: {post: \"https://a.example\", idempotency_key: \"{{ call.key }}\"}";
   const std::string get = "http: {get: \"https://a.example\"}";
@@ -129,4 +131,29 @@ TEST_CASE("a tool of the workflow is known to its steps and agents, with its arg
   CHECK(codes(with(tool, "  a: {prompt: Hi, tools: [find, fs.read]}\n")) == Codes{});
   CHECK(codes(with("  refund: {http: {get: \"https://a.example\", idempotency_key: \"{{ call.key }}\"}}\n")) ==
         Codes{"name"});
+}
+
+TEST_CASE("steps that wait: what they wait for must hang together") {
+  const auto step = [](const std::string& keys) { return codes(whole("steps: {a: {set: 1}, w: {" + keys + "}}")); };
+  CHECK(step("wait: 30s") == Codes{});
+  CHECK(step("wait: soon") == Codes{"duration"});
+  CHECK(step("wait: {until: \"2031-01-01T00:00:00Z\"}") == Codes{});
+  CHECK(step("wait: {until: \"{{ 1 }}\"}") == Codes{"type"});
+  CHECK(step("wait: {}") == Codes{"type"});
+  CHECK(step("wait: {signal: paid}, match: signal.n == 1, timeout: 1h, on_timeout: late") == Codes{});
+  CHECK(step("wait: {signal: paid}, match: signl.n == 1") == Codes{"unknown-name"});
+  CHECK(step("wait: 30s, match: \"true\"") == Codes{"match"});
+  CHECK(step("wait: 30s, timeout: 1h") == Codes{"wait"});
+  CHECK(step("ask: Sure?, choices: [yes, no], timeout: 1h, on_timeout: no") == Codes{});
+  CHECK(step("ask: Sure?, choices: [yes, no], timeout: 1h, on_timeout: maybe") == Codes{"choice"});
+  CHECK(step("ask: Sure?, choices: [yes, yes]") == Codes{"choice"});
+  CHECK(step("ask: Sure?, choices: [yes], output: string") == Codes{"choice"});
+  CHECK(step("ask: Sure?, on_timeout: no") == Codes{"missing-key"});
+  CHECK(step("ask: Sure?, notify: x") == Codes{"later"});
+  CHECK(step("set: 1, needs: [a], join: any, cancel_rest: true") == Codes{});
+  CHECK(step("set: 1, needs: [a], join: 2") == Codes{"join"});
+  CHECK(step("set: 1, join: any") == Codes{"join"});
+  CHECK(step("set: 1, needs: [a], cancel_rest: true") == Codes{"join"});
+  CHECK(codes(whole("steps: {w: {ask: Sure?, choices: [yes, no]}, s: {switch: steps.w.output, cases: {yes: none}}}")) ==
+        Codes{"non-exhaustive"});
 }

@@ -1,0 +1,208 @@
+// Runs that wait: they are not held in memory, and go on when an answer, a signal or their time comes.
+#include <fmt/format.h>
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <future>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/json.h"
+#include "fixture.h"
+
+using namespace weft;
+using namespace weft::engine;
+using namespace weft::engine::testing;
+
+namespace {
+
+constexpr const char* kAsk = R"(
+weft: 1
+name: ask
+steps:
+  think: {prompt: Think.}
+  sure: {ask: "Send {{ steps.think.text }}?", choices: [send, hold], needs: [think]}
+  done: {set: "{{ steps.sure.output }} by {{ steps.sure.answered_by ?? '-' }}"}
+)";
+
+template <class Response, class Request>
+Result<Response> call(Engine& engine, void (Api::*method)(const Request&, Done<Response>), const Request& request) {
+  std::promise<Result<Response>> promise;
+  (engine.*method)(request, [&](Result<Response> response) { promise.set_value(std::move(response)); });
+  return promise.get_future().get();
+}
+
+Result<v1::RunsAnswerResponse> answer(World& world, const std::string& id, const std::string& path,
+                                      const std::string& json) {
+  v1::RunsAnswerRequest request;
+  request.set_run_id(id);
+  request.set_path(path);
+  request.set_value_json(json);
+  request.set_by("ann");
+  return call(world.engine(), &Api::answer, request);
+}
+
+Result<v1::RunsSignalResponse> signal(World& world, const std::string& id, const std::string& name,
+                                      const std::string& json, const std::string& signal_id = "") {
+  v1::RunsSignalRequest request;
+  request.set_run_id(id);
+  request.set_name(name);
+  request.set_payload_json(json);
+  request.set_signal_id(signal_id);
+  return call(world.engine(), &Api::signal, request);
+}
+
+}  // namespace
+
+TEST_CASE("an answer moves its run on; the same again is acknowledged, each other one refused with a code of its own") {
+  World world;
+  world.start();
+  world.apply(kAsk);
+  const std::string id = world.submit("ask");
+  const v1::Run waiting = world.rest(id);
+  CHECK(waiting.status() == v1::RUN_STATUS_WAITING);
+  CHECK(waiting.waits_for() == fmt::format("an answer: weft answer {} sure send|hold", id));
+  CHECK(answer(world, id, "nowhere", "1").error().code == Code::kNotFound);
+  CHECK(answer(world, id, "sure", "\"later\"").error().code == Code::kInvalidArgument);
+  CHECK(answer(world, id, "sure", "{").error().code == Code::kInvalidArgument);
+  CHECK(world.get(id).status() == v1::RUN_STATUS_WAITING);
+  REQUIRE(answer(world, id, "sure", "\"send\""));
+  CHECK(world.wait(id).output_json().inline_() == "\"send by ann\"");
+  const auto again = answer(world, id, "sure", "\"send\"");
+  REQUIRE(again);
+  CHECK(again->existing());
+  CHECK(answer(world, id, "sure", "\"hold\"").error().code == Code::kAlreadyExists);
+  CHECK(world.provider().requests() == 1);
+}
+
+TEST_CASE("an answer after the question's time, and one to a question that is over, have codes of their own") {
+  World world;
+  world.start();
+  world.apply("weft: 1\nname: late\nsteps:\n"
+              "  sure: {ask: Sure?, timeout: 50ms, on_timeout: no}\n  more: {ask: More?}\n");
+  const std::string id = world.submit("late");
+  REQUIRE(eventually([&] { return world.get(id).waits_for() == fmt::format("an answer: weft answer {} more VALUE", id); }));
+  CHECK(answer(world, id, "sure", "\"yes\"").error().code == Code::kOutOfRange);
+  v1::RunsCancelRequest cancel;
+  cancel.set_run_id(id);
+  REQUIRE(call(world.engine(), &Api::cancel, cancel));
+  world.wait(id);
+  CHECK(answer(world, id, "more", "\"yes\"").error().code == Code::kFailedPrecondition);
+}
+
+TEST_CASE("a waiting run outlives its engine, and its time comes in the next one's life") {
+  World world;
+  world.start();
+  world.apply(kAsk);
+  world.apply("weft: 1\nname: soon\nsteps:\n  pause: {wait: 400ms}\n  after: {set: done, needs: [pause]}\n");
+  const std::string asks = world.submit("ask");
+  const std::string waits = world.submit("soon");
+  CHECK(world.rest(asks).status() == v1::RUN_STATUS_WAITING);
+  CHECK(world.get(waits).status() == v1::RUN_STATUS_RUNNING);
+  world.stop();
+  world.start();
+  CHECK(world.rest(asks).status() == v1::RUN_STATUS_WAITING);
+  CHECK(world.wait(waits).output_json().inline_() == "\"done\"");
+  REQUIRE(answer(world, asks, "sure", "\"hold\""));
+  CHECK(world.wait(asks).output_json().inline_() == "\"hold by ann\"");
+  CHECK(world.provider().requests() == 1);
+}
+
+TEST_CASE("a timeout around a question stands still while it is open") {
+  World world;
+  world.start();
+  world.apply(R"(
+weft: 1
+name: still
+steps:
+  all:
+    timeout: 300ms
+    steps:
+      sure: {ask: Sure?}
+      then: {prompt: "{{ steps.sure.output }}"}
+)");
+  const std::string id = world.submit("still");
+  CHECK(world.rest(id).status() == v1::RUN_STATUS_WAITING);
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  REQUIRE(answer(world, id, "all/sure", "\"yes\""));
+  CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
+}
+
+TEST_CASE("a signal comes once under one id, is kept until it is taken, and is refused over the limit") {
+  World world;
+  world.start();
+  world.apply("weft: 1\nname: paid\nsteps:\n  first: {ask: Go?}\n"
+              "  paid: {wait: {signal: paid}, needs: [first]}\n");
+  const std::string id = world.submit("paid");
+  world.rest(id);
+  REQUIRE(signal(world, id, "paid", "{\"n\": 1}", "m-1"));
+  const auto twice = signal(world, id, "paid", "{\"n\": 1}", "m-1");
+  REQUIRE(twice);
+  CHECK(twice->existing());
+  CHECK(signal(world, id, "", "1").error().code == Code::kInvalidArgument);
+  CHECK(signal(world, id, "paid", "{").error().code == Code::kInvalidArgument);
+  for (int i = 0; i < 999; ++i) REQUIRE(signal(world, id, "other", "1"));
+  CHECK(signal(world, id, "other", "1").error().code == Code::kResourceExhausted);
+  REQUIRE(answer(world, id, "first", "\"yes\""));
+  CHECK(world.wait(id).output_json().inline_() == "{\"n\":1}");
+  CHECK(signal(world, id, "paid", "1").error().code == Code::kFailedPrecondition);
+}
+
+TEST_CASE("a paused run says so, takes what comes, and goes on when it is resumed, by a later engine too") {
+  World world;
+  world.script("sim: 1\ncache: {delay: 0s}\nrules: [{reply: {text: slow, first_token: 100ms}}]\n");
+  world.start();
+  world.apply("weft: 1\nname: two\nsteps:\n  a: {prompt: A}\n  b: {prompt: \"{{ steps.a.text }}\"}\n");
+  const std::string id = world.submit("two");
+  REQUIRE(eventually([&] { return world.provider().requests() == 1; }));
+  v1::RunsPauseRequest pause;
+  pause.set_run_id(id);
+  REQUIRE(call(world.engine(), &Api::pause, pause));
+  const v1::Run paused = world.rest(id);
+  CHECK(paused.status() == v1::RUN_STATUS_PAUSED);
+  CHECK(paused.waits_for() == "somebody who resumes it: weft resume " + id);
+  world.stop();
+  world.start();
+  CHECK(world.rest(id).status() == v1::RUN_STATUS_PAUSED);
+  CHECK(world.provider().requests() == 1);
+  v1::RunsResumeRequest resume;
+  resume.set_run_id(id);
+  REQUIRE(call(world.engine(), &Api::resume, resume));
+  CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
+  CHECK(world.provider().requests() == 2);
+}
+
+TEST_CASE("10,000 waiting runs take no thread, and little memory") {
+  const auto figure = [](const std::string& name) {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with(name)) return std::stol(line.substr(name.size() + 1));
+    }
+    return 0L;
+  };
+  constexpr int kRuns = 10'000;
+  World world;
+  world.start();
+  world.apply("weft: 1\nname: wait\nsteps:\n  sure: {ask: Sure?, timeout: 30d, on_timeout: no}\n");
+  const long threads = figure("Threads:");
+  const long before_kb = figure("VmRSS:");
+  std::atomic<int> submitted = 0;
+  std::string last;
+  for (int i = 0; i < kRuns; ++i) {
+    v1::RunsSubmitRequest request;
+    request.set_workflow("wait");
+    world.engine().submit(request, [&](Result<v1::RunsSubmitResponse> response) {
+      if (response) ++submitted;
+      if (response) last = response->run_id();
+    });
+  }
+  REQUIRE(eventually([&] { return submitted == kRuns; }));
+  REQUIRE(eventually([&] { return world.get(last).status() == v1::RUN_STATUS_WAITING; }));
+  const long used_mb = (figure("VmRSS:") - before_kb) / 1024;
+  fmt::print("10,000 waiting runs: {} MB (with the journal in memory), {} threads more\n", used_mb,
+             figure("Threads:") - threads);
+  CHECK(figure("Threads:") - threads <= 1);
+  REQUIRE(answer(world, last, "sure", "\"yes\""));
+  CHECK(world.wait(last).status() == v1::RUN_STATUS_SUCCEEDED);
+}
