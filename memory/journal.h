@@ -68,6 +68,9 @@ struct Appended {
   // Set where `create` named a request id that exists with the same digest: nothing was written, this is the run.
   std::string existing_run;
 };
+// Whether an append that failed so may succeed later as it is: then the store is at fault and not the append. One whose
+// history is wrong (a gap, other events in its place) says so by the detail `history`.
+bool may_heal(const Error& error);
 using OnDurable = std::move_only_function<void(Result<Appended>)>;
 
 struct EventBatch {

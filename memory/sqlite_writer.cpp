@@ -137,7 +137,8 @@ Error SqliteWriter::gap(const Append& append, std::uint64_t last_seq) const {
     return error;
   }
   return data_loss(fmt::format("events {} to {} of run {} do not follow {}, its last", append.first_seq,
-                               append.last_seq, append.run, last_seq));
+                               append.last_seq, append.run, last_seq))
+      .with("history", "gap");
 }
 
 // The append begins where events are already: a success where it is what is there.
@@ -147,8 +148,9 @@ Applied SqliteWriter::repeated(const Append& append, const Run& run) {
   if (found && use.unsigned_at(0) == append.last_seq && use.bytes_at(1) == append.events) {
     return Result<Appended>(Appended{});
   }
-  return Result<Appended>(data_loss(
-      fmt::format("run {} has other events than these at {} to {}", append.run, append.first_seq, append.last_seq)));
+  return Result<Appended>(data_loss(fmt::format("run {} has other events than these at {} to {}", append.run,
+                                                append.first_seq, append.last_seq))
+                              .with("history", "other"));
 }
 
 Result<SqliteWriter::Decision> SqliteWriter::decide(const Append& append) {

@@ -64,6 +64,8 @@ class Api : public Reading {
   virtual void apply(const v1::WorkflowsApplyRequest& request, Done<v1::WorkflowsApplyResponse> done) = 0;
   virtual void submit(const v1::RunsSubmitRequest& request, Done<v1::RunsSubmitResponse> done) = 0;
   virtual void cancel(const v1::RunsCancelRequest& request, Done<v1::RunsCancelResponse> done) = 0;
+  // Whether new runs are taken now; the sentence that says why not.
+  virtual Status admits() const { return {}; }
   // Calls on_advance at once with what is durable, then at each advance, until `watcher` is gone. `run_id` is whole.
   virtual Status watch(std::string_view run_id, std::weak_ptr<Watcher> watcher) = 0;
 };

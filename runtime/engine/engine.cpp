@@ -71,7 +71,12 @@ class LiveEngine final : public Engine {
         table_(tool_table(*parts_.tools)),
         routes_(options_.config, options_.environment),
         registry_(*parts_.journal, *parts_.tools, routes_, *parts_.clock),
-        reading_(*parts_.journal, [this](v1::Run& run) { parked_.describe(run); }) {}
+        reading_(*parts_.journal,
+                 [this](v1::Run& run) {
+                   parked_.describe(run);
+                   frozen_.describe(run);
+                 }),
+        frozen_(options_.limits.frozen_bytes_max) {}
 
   ~LiveEngine() override {
     // The journal calls back into the shards, so they stop, then its queue empties, and then they go.
@@ -84,7 +89,7 @@ class LiveEngine final : public Engine {
     WEFT_TRY(const memory::Epoch epoch, parts_.journal->claim_all());
     for (std::uint32_t i = 0; i < std::max<std::uint32_t>(options_.shards, 1); ++i) {
       shards_.push_back(
-          std::make_unique<Shard>(ShardWorld{*parts_.journal, *parts_.tools, table_, routes_, hub_, parked_,
+          std::make_unique<Shard>(ShardWorld{*parts_.journal, *parts_.tools, table_, routes_, hub_, parked_, frozen_,
                                              *parts_.clock, options_.limits, epoch, active_runs_}));
     }
     WEFT_TRY(const auto rows, parts_.journal->unfinished());
@@ -123,6 +128,7 @@ class LiveEngine final : public Engine {
     if (!submission) return done(std::move(submission).error());
     if (request.validate_only()) return done(v1::RunsSubmitResponse{});
     if (draining_) return done(unavailable("this weft is stopping and takes no new runs"));
+    if (auto refusal = frozen_.refusal()) return done(*std::move(refusal));
     if (active_runs_.fetch_add(1) >= options_.limits.runs_active_max) {
       --active_runs_;
       return done(
@@ -187,6 +193,12 @@ class LiveEngine final : public Engine {
 
   std::size_t active_runs() const override { return active_runs_; }
 
+  Status admits() const override {
+    if (draining_) return unavailable("this weft is stopping and takes no new runs");
+    if (auto refusal = frozen_.refusal()) return *std::move(refusal);
+    return {};
+  }
+
   Result<v1::WorkflowsGetResponse> get_workflow(const v1::WorkflowsGetRequest& r) const override {
     return reading_.get_workflow(r);
   }
@@ -238,6 +250,7 @@ class LiveEngine final : public Engine {
   StoreReading reading_;
   Hub hub_;
   Parked parked_;
+  Frozen frozen_;
   std::atomic<std::size_t> active_runs_ = 0;
   std::atomic<bool> draining_ = false;
   std::vector<std::unique_ptr<Shard>> shards_;

@@ -150,6 +150,7 @@ void Shard::cancel(std::string run_id, std::string reason, Done<v1::RunsCancelRe
   loop_.post([this, run_id = std::move(run_id), reason = std::move(reason), done = std::move(done)]() mutable {
     Active* active = find(run_id);
     if (active == nullptr) return done(not_found(fmt::format("run {} is not at work here", run_id)));
+    if (active->frozen) return done(world_.frozen.refusal().value_or(unavailable("the store cannot be written")));
     active->cancels.emplace_back(active->run->last_seq() + 1, std::move(done));
     v1::Event event;
     event.mutable_cancel_requested()->set_reason(std::move(reason));
@@ -236,12 +237,7 @@ void Shard::flush(Active& active) {
     (active.created ? append.update : append.create) = std::move(row);
     active.created = true;
   }
-  world_.journal.append(std::move(append), [this, run_id = active.id,
-                                            seq = active.run->last_seq()](Result<memory::Appended> appended) mutable {
-    loop_.post([this, run_id = std::move(run_id), seq, appended = std::move(appended)]() mutable {
-      durable(run_id, seq, std::move(appended));
-    });
-  });
+  hand_in(active, std::move(append));
 }
 
 void Shard::durable(const std::string& run_id, std::uint64_t seq, Result<memory::Appended> appended) {
@@ -250,10 +246,11 @@ void Shard::durable(const std::string& run_id, std::uint64_t seq, Result<memory:
   Active& active = *found->second;
   if (!appended && active.durable_seq == 0 && active.submitted) {
     // It was never written, so it does not exist: whoever submitted it learns why.
-    std::exchange(active.submitted, nullptr)(std::move(appended).error());
+    const bool refused = !memory::may_heal(appended.error());
+    std::exchange(active.submitted, nullptr)(refused ? appended.error() : not_now(appended.error()));
     return forget(run_id);
   }
-  if (!appended) return give_up(active, appended.error());
+  if (!appended) return stand_still(active, seq, appended.error());
   if (!appended->existing_run.empty()) {
     v1::RunsSubmitResponse response;
     response.set_run_id(appended->existing_run);
@@ -262,6 +259,7 @@ void Shard::durable(const std::string& run_id, std::uint64_t seq, Result<memory:
     return forget(run_id);
   }
   active.durable_seq = std::max(active.durable_seq, seq);
+  settle(active);
   while (!active.gate.empty() && active.gate.front().seq <= active.durable_seq) {
     Task leave = std::move(active.gate.front().leave);
     active.gate.pop_front();
@@ -286,7 +284,7 @@ void Shard::durable(const std::string& run_id, std::uint64_t seq, Result<memory:
   if (over) forget(run_id);
 }
 
-// Nothing more happens to a run whose events could not be written; the next start goes on from what is durable.
+// Nothing more happens to a run whose events cannot be written any more; the next start goes on from what is durable.
 void Shard::give_up(Active& active, const Error& error) {
   spdlog::error("run {} stands still, since its events could not be written: {}", active.id, error.message);
   active.given_up = true;
@@ -305,6 +303,8 @@ void Shard::forget(const std::string& run_id) {
   if (found == runs_.end()) return;
   found->second->given_up = true;  // What drop() closes is not recorded any more.
   drop(*found->second, run::CallKey{});
+  frozen_.erase(run_id);
+  leave_frozen(*found->second);
   if (found->second->run->ended()) world_.parked.forget(run_id);
   runs_.erase(found);
   --world_.active_runs;

@@ -4,8 +4,10 @@
 
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +24,12 @@ class HeldJournal final : public memory::Journal {
   explicit HeldJournal(std::shared_ptr<memory::Journal> inner) : inner_(std::move(inner)) {}
   void hold();
   void release();
+  // From now on appends fail so, as on a store that cannot be written. kLate: they are written all the same, as where
+  // only the answer is lost.
+  enum class Written : std::uint8_t { kNo, kLate };
+  void fail(Error cause, Written written = Written::kNo);
+  void mend();
+  std::size_t failed() const;
   std::size_t waiting() const;
   std::size_t appends() const;  // Handed in so far.
 
@@ -61,6 +69,10 @@ class HeldJournal final : public memory::Journal {
   bool held_ = false;  // Guarded by mutex_, as below.
   std::size_t appends_ = 0;
   std::string damaged_;
+  std::optional<Error> failing_;
+  Written written_ = Written::kNo;
+  std::size_t failed_ = 0;
+  std::map<std::string, std::uint64_t> missing_;  // By run: the first append that failed; those behind it fail too.
   std::vector<std::pair<memory::Append, memory::OnDurable>> waiting_;
 };
 
