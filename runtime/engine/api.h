@@ -57,6 +57,8 @@ class Watcher {
   virtual void on_progress(const v1::Progress& progress) = 0;
 };
 
+class Admin;
+
 // Thread-safe. Done callbacks come once, on one of the engine's threads, and must not block.
 class Api : public Reading {
  public:
@@ -64,6 +66,8 @@ class Api : public Reading {
   virtual void apply(const v1::WorkflowsApplyRequest& request, Done<v1::WorkflowsApplyResponse> done) = 0;
   virtual void submit(const v1::RunsSubmitRequest& request, Done<v1::RunsSubmitResponse> done) = 0;
   virtual void cancel(const v1::RunsCancelRequest& request, Done<v1::RunsCancelResponse> done) = 0;
+  // The care of its store (runtime/engine/admin.h); null where it needs none.
+  virtual Admin* admin() { return nullptr; }
   // Whether new runs are taken now; the sentence that says why not.
   virtual Status admits() const { return {}; }
   // Calls on_advance at once with what is durable, then at each advance, until `watcher` is gone. `run_id` is whole.

@@ -41,11 +41,10 @@ std::optional<Error> Frozen::refusal() const {
   const std::lock_guard lock(mutex_);
   if (causes_.empty()) return std::nullopt;
   Error error = not_now(causes_.begin()->second);
-  error.message =
-      fmt::format("no new runs for now: {} {} to be written ({}); {}, and runs are taken again by themselves",
-                  causes_.size() == 1 ? "one run" : fmt::format("{} runs", causes_.size()),
-                  causes_.size() == 1 ? "waits" : "wait", error.message,
-                  has_no_room(error) ? "free some space" : "see to the store's disk");
+  error.message = fmt::format(
+      "no new runs for now: {} {} to be written ({}); {}, and runs are taken again by themselves",
+      causes_.size() == 1 ? "one run" : fmt::format("{} runs", causes_.size()), causes_.size() == 1 ? "waits" : "wait",
+      error.message, has_no_room(error) ? "free some space" : "see to the store's disk");
   return error;
 }
 
@@ -55,9 +54,9 @@ void Frozen::describe(v1::Run& run) const {
   const auto found = causes_.find(run.id());
   if (found == causes_.end()) return;
   run.set_status(v1::RUN_STATUS_WAITING);
-  run.set_waits_for(
-      fmt::format("{}: {}", has_no_room(found->second) ? "room for its events" : "a store that can be written",
-                  found->second.message));
+  run.set_waits_for(fmt::format("{}: {}",
+                                has_no_room(found->second) ? "room for its events" : "a store that can be written",
+                                found->second.message));
 }
 
 }  // namespace weft::engine

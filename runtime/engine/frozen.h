@@ -1,5 +1,5 @@
-// Runs that stand still because their events could not be written: which, why, and how many bytes of them wait in memory
-// for room on the disk.
+// Runs that stand still because their events could not be written: which, why, and how many bytes of them wait in
+// memory for room on the disk.
 //
 // Invariants:
 //  1. What waits is bounded over all runs of the engine: `bytes_max`.

@@ -42,7 +42,8 @@ Shard::Active* Shard::find(const std::string& run_id) {
   return found == runs_.end() ? nullptr : found->second.get();
 }
 
-Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows::Workflow> workflow) {
+Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows::Workflow> workflow,
+                      Crashes& crashes) {
   constexpr std::size_t kPageBytes = std::size_t{4} << 20;
   auto active = std::make_unique<Active>();
   active->id = row.id;
@@ -50,6 +51,8 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
   active->created = true;
   active->run = std::make_unique<run::Run>(std::move(workflow), world_.tool_table, contents_);
   std::uint64_t epoch = 0;
+  const std::uint64_t counted_seq = crashes.counted_seq(row.id);
+  bool got_on = false;
   while (true) {
     WEFT_TRY(const auto batches, world_.journal.events(row.id, active->run->last_seq() + 1, kPageBytes));
     if (batches.empty()) break;
@@ -60,6 +63,7 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
           active->pauses_us.emplace_back(event.at_us(), event.at_us() - active->run->last_at_us());
         }
         epoch = event.epoch();
+        got_on = got_on || (event.seq() > counted_seq && gets_on(event));
         if (event.has_attempt_started()) active->attempts_at_us[event.path()] = event.at_us();
         WEFT_RETURN_IF_ERROR(active->run->apply(event));
         active->conversations.apply(event);
@@ -71,6 +75,11 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
     // What an earlier life handed out; what of it is still due, outstanding() says.
   }
   active->durable_seq = active->run->last_seq();
+  const auto outstanding = active->run->outstanding();
+  const bool waits = !outstanding.empty() && std::ranges::all_of(outstanding, [](const run::Command& command) {
+    return std::holds_alternative<run::StartTimer>(command);
+  });
+  if (auto why = crashes.count(row.id, active->run->last_seq(), !waits, got_on)) return failed_precondition(*why);
   ++world_.active_runs;
   runs_[row.id] = std::move(active);
   return {};

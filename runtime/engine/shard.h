@@ -21,6 +21,7 @@
 #include "memory/journal.h"
 #include "runtime/engine/content_store.h"
 #include "runtime/engine/conversations.h"
+#include "runtime/engine/crashes.h"
 #include "runtime/engine/engine.h"
 #include "runtime/engine/frozen.h"
 #include "runtime/engine/hub.h"
@@ -65,7 +66,8 @@ class Shard {
   ~Shard();  // Stops the thread; calls in flight are dropped, to be found by recovery.
 
   // Before start(): folds a run from its journal.
-  Status recover(const memory::RunRow& row, std::shared_ptr<const workflows::Workflow> workflow);
+  // FAILED_PRECONDITION where `crashes` say that it is left alone.
+  Status recover(const memory::RunRow& row, std::shared_ptr<const workflows::Workflow> workflow, Crashes& crashes);
   void start();  // Begins to serve; recovered runs go on.
   void stop();   // Ends the thread; the journal may call back until it is drained.
 

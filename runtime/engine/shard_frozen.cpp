@@ -53,13 +53,12 @@ Error Shard::no_room_to_wait() const {
 void Shard::send_append(Active& active, memory::Append append) {
   ++active.appends_in_flight;
   const std::uint64_t seq = append.last_seq;
-  world_.journal.append(
-      std::move(append), [this, run_id = active.id, seq](Result<memory::Appended> appended) mutable {
-        loop_.post([this, run_id = std::move(run_id), seq, appended = std::move(appended)]() mutable {
-          if (Active* at_work = find(run_id)) --at_work->appends_in_flight;
-          durable(run_id, seq, std::move(appended));
-        });
-      });
+  world_.journal.append(std::move(append), [this, run_id = active.id, seq](Result<memory::Appended> appended) mutable {
+    loop_.post([this, run_id = std::move(run_id), seq, appended = std::move(appended)]() mutable {
+      if (Active* at_work = find(run_id)) --at_work->appends_in_flight;
+      durable(run_id, seq, std::move(appended));
+    });
+  });
 }
 
 // An append of the run failed. The verdict on it counts only where nothing before it is missing.

@@ -67,7 +67,7 @@ Result<std::vector<Address>> free_addresses(const std::vector<Listen>& wanted) {
 class GrpcServer final : public Server {
  public:
   GrpcServer(engine::Api& api, const ServerOptions& options)
-      : api_(api), workflows_(api), runs_(api, followers_, options.watch_stall_max), traces_(api) {}
+      : api_(api), workflows_(api), runs_(api, followers_, options.watch_stall_max), traces_(api), admin_(api) {}
   ~GrpcServer() override { stop(Duration::zero()); }
 
   Status listen(const ServerOptions& options) {
@@ -122,6 +122,7 @@ class GrpcServer final : public Server {
     builder.RegisterService(&workflows_);
     builder.RegisterService(&runs_);
     builder.RegisterService(&traces_);
+    builder.RegisterService(&admin_);
     std::vector<int> ports(addresses_.size(), 0);
     for (std::size_t i = 0; i < addresses_.size(); ++i) {
       builder.AddListeningPort(to_text(addresses_[i]), grpc::InsecureServerCredentials(), &ports[i]);
@@ -150,6 +151,7 @@ class GrpcServer final : public Server {
   WorkflowsService workflows_;
   RunsService runs_;
   TracesService traces_;
+  AdminService admin_;
   std::vector<Address> addresses_;
   std::unique_ptr<grpc::Server> server_;  // After the services: it ends first.
   std::unique_ptr<HealthPage> page_;

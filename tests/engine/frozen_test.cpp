@@ -153,7 +153,8 @@ TEST_CASE("a stale owner's tail is dropped for good: the run is not tried again"
   CHECK(world.get(id).status() == v1::RUN_STATUS_WAITING);
 }
 
-TEST_CASE("what waits for room is bounded: over frozen_bytes_max a run is left to the next start, which loses nothing") {
+TEST_CASE(
+    "what waits for room is bounded: over frozen_bytes_max a run is left to the next start, which loses nothing") {
   World world;
   world.limits.frozen_bytes_max = 100;
   const std::string id = in_its_first_call(world);
