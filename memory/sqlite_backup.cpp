@@ -1,5 +1,5 @@
-// A copy of a store while it is written: SQLite's backup, page by page, out of one read transaction. The writer goes on;
-// its WAL only cannot begin anew until the copy is made.
+// A copy of a store while it is written: SQLite's backup, page by page, out of one read transaction. The writer goes
+// on; its WAL only cannot begin anew until the copy is made.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>

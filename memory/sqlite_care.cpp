@@ -51,7 +51,8 @@ Result<Removed> SqliteCare::remove(const std::string& run) {
     WEFT_TRY(key, begin_removal(connection, run));
     return {};
   }));
-  return in_steps([key](const Connection& connection, Removed& removed) { return remove_some(connection, key, removed); });
+  return in_steps(
+      [key](const Connection& connection, Removed& removed) { return remove_some(connection, key, removed); });
 }
 
 Result<Removed> SqliteCare::finish_removals() {

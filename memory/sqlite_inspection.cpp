@@ -18,8 +18,8 @@ class SqliteInspection final : public Inspection {
     WEFT_TRY(const std::int64_t format, connection.integer("PRAGMA user_version"));
     std::int64_t old_runs = INT64_MAX;
     if (format >= 2) {
-      WEFT_TRY(old_runs, connection.integer(
-                             "SELECT coalesce((SELECT value FROM facts WHERE name = 'runs_without_uses'), 0)"));
+      WEFT_TRY(old_runs,
+               connection.integer("SELECT coalesce((SELECT value FROM facts WHERE name = 'runs_without_uses'), 0)"));
     }
     return std::unique_ptr<Inspection>(new SqliteInspection(std::move(connection), format, old_runs));
   }
@@ -36,9 +36,10 @@ class SqliteInspection final : public Inspection {
   }
 
   Result<std::vector<Run>> runs(std::int64_t after_key, std::size_t limit) override {
-    WEFT_TRY(const Statement statement,
-             connection_.prepare("SELECT key, id, workflow, workflow_hash, status, ended, summary FROM runs WHERE key > ? "
-                                 "ORDER BY key LIMIT ?"));
+    WEFT_TRY(
+        const Statement statement,
+        connection_.prepare("SELECT key, id, workflow, workflow_hash, status, ended, summary FROM runs WHERE key > ? "
+                            "ORDER BY key LIMIT ?"));
     Use use(statement);
     use.integer(after_key).unsigned_integer(limit);
     std::vector<Run> found;
@@ -85,7 +86,8 @@ class SqliteInspection final : public Inspection {
   Result<bool> keeps(std::int64_t run_key, const Digest& digest) override {
     if (run_key <= old_runs_) return true;
     WEFT_TRY(const Statement statement,
-             connection_.prepare("SELECT 1 FROM blob_uses u JOIN blobs b ON b.key = u.blob WHERE b.digest = ? AND u.run = ?"));
+             connection_.prepare(
+                 "SELECT 1 FROM blob_uses u JOIN blobs b ON b.key = u.blob WHERE b.digest = ? AND u.run = ?"));
     Use use(statement);
     return use.blob(view(digest)).integer(run_key).step();
   }

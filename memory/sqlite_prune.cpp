@@ -18,8 +18,7 @@ Status run_with(const Connection& connection, std::string_view sql, std::int64_t
 }
 
 Result<std::int64_t> fact(const Connection& connection, std::string_view name) {
-  return connection.integer(
-      fmt::format("SELECT coalesce((SELECT value FROM facts WHERE name = '{}'), 0)", name));
+  return connection.integer(fmt::format("SELECT coalesce((SELECT value FROM facts WHERE name = '{}'), 0)", name));
 }
 
 // Keys of a query over (key, bytes) with one parameter, as many as one step may take. `more`: some were left.
@@ -103,10 +102,10 @@ Result<bool> remove_some_old_blobs(const Connection& connection, Removed& remove
   WEFT_TRY(const std::int64_t old_blobs, fact(connection, "blobs_without_uses"));
   if (old_blobs == 0) return false;
   WEFT_TRY(const std::int64_t old_runs, fact(connection, "runs_without_uses"));
-  WEFT_TRY(const std::int64_t left,
-           connection.integer(fmt::format("SELECT EXISTS (SELECT 1 FROM runs WHERE key <= {0}) OR EXISTS (SELECT 1 FROM "
-                                          "removals WHERE run <= {0})",
-                                          old_runs)));
+  WEFT_TRY(const std::int64_t left, connection.integer(fmt::format(
+                                        "SELECT EXISTS (SELECT 1 FROM runs WHERE key <= {0}) OR EXISTS (SELECT 1 FROM "
+                                        "removals WHERE run <= {0})",
+                                        old_runs)));
   if (left != 0) return false;
   WEFT_TRY(const Keys blobs, some_keys(connection,
                                        "SELECT key, length(bytes) FROM blobs b WHERE key <= ? AND NOT EXISTS (SELECT 1 "
@@ -117,7 +116,8 @@ Result<bool> remove_some_old_blobs(const Connection& connection, Removed& remove
   }
   removed.blobs += blobs.keys.size();
   if (blobs.more) return true;
-  WEFT_RETURN_IF_ERROR(connection.execute("DELETE FROM facts WHERE name IN ('blobs_without_uses', 'runs_without_uses')"));
+  WEFT_RETURN_IF_ERROR(
+      connection.execute("DELETE FROM facts WHERE name IN ('blobs_without_uses', 'runs_without_uses')"));
   return false;
 }
 

@@ -34,11 +34,13 @@ Exit verify(const Context& context, const Place& place) {
       return context.terminal.out_line(
           fmt::format("{}: {}; {}", fault.run.empty() ? place.store : fault.run, fault.what, fault.way_out));
     }
-    faults.push_back({{"run", fault.run.empty() ? Json() : Json(fault.run)}, {"what", fault.what}, {"way_out", fault.way_out}});
+    faults.push_back(
+        {{"run", fault.run.empty() ? Json() : Json(fault.run)}, {"what", fault.what}, {"way_out", fault.way_out}});
   });
   if (!verified) return fail(context, verified.error());
   if (as_text) {
-    context.terminal.err_line(fmt::format("{}: {}, {}, {} ({} bytes)", verified->faults == 0 ? "sound" : count_of(verified->faults, "fault"),
+    context.terminal.err_line(fmt::format("{}: {}, {}, {} ({} bytes)",
+                                          verified->faults == 0 ? "sound" : count_of(verified->faults, "fault"),
                                           count_of(verified->runs, "run"), count_of(verified->events, "event"),
                                           count_of(verified->blobs, "content"), verified->blob_bytes));
   } else {
@@ -106,13 +108,12 @@ Exit prune(const Context& context, const Place& place, const DbOptions& options)
   WEFT_COMMAND_TRY(context, const engine::Pruned pruned,
                    address.empty() ? prune_at_rest(place, options) : prune_at_work(address, options));
   if (context.terminal.format() != Format::kText) {
-    context.terminal.out_line(to_text(Json{{"runs", pruned.runs},
-                                           {"runs_kept", pruned.kept},
-                                           {"blobs", pruned.blobs},
-                                           {"dry_run", options.dry_run}}));
+    context.terminal.out_line(to_text(Json{
+        {"runs", pruned.runs}, {"runs_kept", pruned.kept}, {"blobs", pruned.blobs}, {"dry_run", options.dry_run}}));
     return Exit::kOk;
   }
-  std::string line = fmt::format("{} {}", count_of(pruned.runs, "run"), options.dry_run ? "would be removed" : "removed");
+  std::string line =
+      fmt::format("{} {}", count_of(pruned.runs, "run"), options.dry_run ? "would be removed" : "removed");
   if (!options.dry_run && pruned.blobs > 0) line += fmt::format(", with {}", count_of(pruned.blobs, "content"));
   if (pruned.kept > 0) line += fmt::format("; {} old enough but still needed", count_of(pruned.kept, "run"));
   context.terminal.out_line(line);

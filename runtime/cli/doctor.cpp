@@ -52,9 +52,7 @@ struct Finding {
   std::string todo;  // Empty where nothing is amiss.
 };
 
-std::string_view name_of(State state) {
-  return state == State::kOk ? "ok" : state == State::kWarn ? "warn" : "fail";
-}
+std::string_view name_of(State state) { return state == State::kOk ? "ok" : state == State::kWarn ? "warn" : "fail"; }
 
 // Where the store is, or would be made.
 fs::path folder_of(const Place& place) {
@@ -98,7 +96,8 @@ Finding look_at_sync(const fs::path& folder) {
   const std::size_t count = took_ms.size();
   const double p50 = percentile(took_ms, 0.5);
   const double p99 = percentile(took_ms, 0.99);
-  finding.found = fmt::format("p50 {:.3f} ms, p99 {:.3f} ms for 4 KiB ({} times, {})", p50, p99, count, folder.string());
+  finding.found =
+      fmt::format("p50 {:.3f} ms, p99 {:.3f} ms for 4 KiB ({} times, {})", p50, p99, count, folder.string());
   if (p50 > kSyncSlowMs) {
     finding.state = State::kWarn;
     finding.todo = "each step of a run waits for the disk; put the store on a faster one";
@@ -165,11 +164,11 @@ Finding look_at_clock() {
   const bool has_boot = ::clock_gettime(CLOCK_BOOTTIME, &boot) == 0;
   timex state = {};
   const bool synchronised = ::adjtimex(&state) >= 0 && (state.status & STA_UNSYNC) == 0;
-  Finding finding{"clock", State::kOk,
-                  fmt::format("wall against steady {:+.1f} ms in {} ms, {}{}", drift, kClockWatch.count(),
-                              synchronised ? "synchronised" : "not synchronised",
-                              has_boot ? "" : ", no boot-time clock"),
-                  ""};
+  Finding finding{
+      "clock", State::kOk,
+      fmt::format("wall against steady {:+.1f} ms in {} ms, {}{}", drift, kClockWatch.count(),
+                  synchronised ? "synchronised" : "not synchronised", has_boot ? "" : ", no boot-time clock"),
+      ""};
   if (std::abs(drift) > kClockDriftMs) {
     finding.state = State::kWarn;
     finding.todo = "the wall clock jumps: times in traces are wrong, order and timers are not; let it be slewed";
@@ -185,7 +184,8 @@ Finding look_at_sqlite() {
   Finding finding{"SQLite", State::kOk, build.version, ""};
   // Not a warning: the precaution is built in. Said, since scanners and other tools on the same file may care.
   if (build.has_wal_reset_fault) {
-    finding.found += ", with the WAL-reset fault that 3.51.3 mends; weft is not exposed: one connection alone checkpoints";
+    finding.found +=
+        ", with the WAL-reset fault that 3.51.3 mends; weft is not exposed: one connection alone checkpoints";
   }
   return finding;
 }
@@ -196,8 +196,9 @@ Finding look_at_open_files() {
   Finding finding{"open files", State::kOk, fmt::format("at most {}", limit.rlim_cur), ""};
   if (limit.rlim_cur < kFilesWanted) {
     finding.state = limit.rlim_cur < kFilesLeast ? State::kFail : State::kWarn;
-    finding.todo = fmt::format("each call of a model holds one: `ulimit -n {}` before weft, or LimitNOFILE={} in its unit",
-                               kFilesWanted * 4, kFilesWanted * 4);
+    finding.todo =
+        fmt::format("each call of a model holds one: `ulimit -n {}` before weft, or LimitNOFILE={} in its unit",
+                    kFilesWanted * 4, kFilesWanted * 4);
   }
   return finding;
 }
@@ -264,9 +265,9 @@ Exit execute(const Context& context, const DoctorOptions&) {
     return fail(context, invalid_argument("doctor looks at the machine it runs on; it asks no server"));
   }
   const fs::path folder = folder_of(place);
-  const std::vector<Finding> findings{look_at_sync(folder),   look_at_file_system(folder), look_at_room(folder),
-                                      look_at_clock(),        look_at_sqlite(),            look_at_open_files(),
-                                      look_at_store(place),   look_at_models(context, place)};
+  const std::vector<Finding> findings{
+      look_at_sync(folder), look_at_file_system(folder), look_at_room(folder), look_at_clock(),
+      look_at_sqlite(),     look_at_open_files(),        look_at_store(place), look_at_models(context, place)};
   Json all = Json::array();
   for (const Finding& finding : findings) {
     if (!context.terminal.is_text()) {

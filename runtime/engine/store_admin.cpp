@@ -57,8 +57,7 @@ class StoreAdmin final : public Admin {
 
   void drain(const v1::AdminDrainRequest& request, Done<v1::AdminDrainResponse> done) override {
     if (request.patience_ms() < 0 || request.patience_ms() > kDrainMsMax) {
-      return done(
-          invalid_argument(fmt::format("patience_ms is {}: from 0 to {}", request.patience_ms(), kDrainMsMax)));
+      return done(invalid_argument(fmt::format("patience_ms is {}: from 0 to {}", request.patience_ms(), kDrainMsMax)));
     }
     const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(request.patience_ms());
     ask<v1::AdminDrainResponse>(std::move(done), [this, until]() -> Result<v1::AdminDrainResponse> {

@@ -70,7 +70,8 @@ class Verification {
     }
     WEFT_TRY(const bool known, store_.has_workflow(run.row.workflow_hash));
     if (!known) {
-      complain(run.row.id, fmt::format("its workflow {} ({}) is not in the store", run.row.workflow, run.row.workflow_hash),
+      complain(run.row.id,
+               fmt::format("its workflow {} ({}) is not in the store", run.row.workflow, run.row.workflow_hash),
                "apply the file it was submitted with");
     }
     return {};
@@ -95,7 +96,8 @@ class Verification {
       return broken(fmt::format("events {} to {} are missing", history.seq + 1, batch.first_seq - 1));
     }
     auto events = read_batch(batch.events);
-    if (!events) return broken(fmt::format("events {} to {}: {}", batch.first_seq, batch.last_seq, events.error().message));
+    if (!events)
+      return broken(fmt::format("events {} to {}: {}", batch.first_seq, batch.last_seq, events.error().message));
     for (const v1::Event& event : *events) {
       ++result_.events;
       v1::Event again = event;

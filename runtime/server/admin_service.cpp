@@ -7,7 +7,8 @@ namespace weft::server {
 // What an operator may do, other users of the machine may not: the socket is the owner's alone, a port is not.
 Result<engine::Admin*> AdminService::admitted(const grpc::CallbackServerContext& context) const {
   if (!std::string_view(context.peer()).starts_with("unix:")) {
-    return permission_denied("Admin is answered on the socket beside the store alone, since a port does not ask who calls");
+    return permission_denied(
+        "Admin is answered on the socket beside the store alone, since a port does not ask who calls");
   }
   engine::Admin* admin = api_.admin();
   if (admin == nullptr) return unimplemented("this engine's store needs no care");

@@ -63,8 +63,10 @@ TEST_CASE("a store at rest is looked through, copied, and rid of what is old") {
   CHECK(run_program(folder.path(), {"db", "verify", "--store", "copy.db"}).exit == 0);
 
   CHECK(run_program(folder.path(), {"db", "prune"}).out == "0 runs removed\n");
-  CHECK(run_program(folder.path(), {"db", "prune", "--older-than", "0s", "--dry-run"}).out == "2 runs would be removed\n");
-  CHECK(run_program(folder.path(), {"db", "prune", "--older-than", "0s", "--workflow", "other"}).out == "0 runs removed\n");
+  CHECK(run_program(folder.path(), {"db", "prune", "--older-than", "0s", "--dry-run"}).out ==
+        "2 runs would be removed\n");
+  CHECK(run_program(folder.path(), {"db", "prune", "--older-than", "0s", "--workflow", "other"}).out ==
+        "0 runs removed\n");
   const Json pruned = json_from(folder, {"db", "prune", "--older-than", "0s"});
   CHECK(pruned["runs"] == 2);
   CHECK(json_from(folder, {"runs"})["runs"].empty());
@@ -84,7 +86,11 @@ TEST_CASE("a damaged store is exit 1 with a line for each fault") {
   }
   // The workflow's name as an event holds it: the file stays a database, the history is another.
   std::size_t changed = 0;
-  for (std::size_t at = bytes.find("\x1a\x04" "flow"); at != std::string::npos; at = bytes.find("\x1a\x04" "flow", at + 1)) {
+  for (std::size_t at = bytes.find("\x1a\x04"
+                                   "flow");
+       at != std::string::npos; at = bytes.find("\x1a\x04"
+                                                "flow",
+                                                at + 1)) {
     bytes[at + 2] = 'F';
     ++changed;
   }
@@ -210,7 +216,8 @@ TEST_CASE("doctor measures the machine, says what to do, and fails where durabil
   const Json found = json_from(folder, {"doctor"});
   std::vector<std::string> names;
   for (const Json& check : found["checks"]) names.push_back(check["name"]);
-  CHECK(names == std::vector<std::string>{"sync", "file system", "room", "clock", "SQLite", "open files", "store", "models"});
+  CHECK(names ==
+        std::vector<std::string>{"sync", "file system", "room", "clock", "SQLite", "open files", "store", "models"});
   CHECK(found["checks"][0]["found"].get<std::string>().find("p99") != std::string::npos);
   CHECK(found["checks"][7]["state"] == "warn");
   CHECK(found["checks"][7]["todo"].get<std::string>().find("DEEPSEEK_API_KEY") != std::string::npos);

@@ -1,10 +1,11 @@
 // The care of a store by its engine: what verify finds, what the retention removes, which runs are left alone.
+#include "memory/care.h"
+
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <future>
 #include <set>
 
-#include "memory/care.h"
 #include "memory/inspection.h"
 #include "memory/sqlite.h"
 #include "runtime/engine/batch.h"
