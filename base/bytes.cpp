@@ -138,6 +138,25 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+std::string as_utf8(std::string_view bytes, std::size_t& replaced) {
+  constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
+  if (is_utf8(bytes)) return std::string(bytes);
+  std::string text;
+  for (std::size_t at = 0; at < bytes.size();) {
+    std::size_t length = 1;
+    while (length <= 4 && at + length <= bytes.size() && !is_utf8(bytes.substr(at, length))) ++length;
+    if (length <= 4 && at + length <= bytes.size()) {
+      text += bytes.substr(at, length);
+      at += length;
+    } else {
+      text += kReplacement;
+      ++replaced;
+      ++at;
+    }
+  }
+  return text;
+}
+
 std::uint64_t hash64(std::string_view bytes) {
   const Digest digest = sha256(bytes);
   std::uint64_t value = 0;

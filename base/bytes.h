@@ -35,6 +35,8 @@ std::string_view view(const Digest& digest);  // The 32 bytes.
 std::string to_hex(std::string_view bytes);   // Lower case.
 Result<std::string> from_hex(std::string_view hex);
 bool is_utf8(std::string_view bytes);  // Well-formed, no surrogates, no overlong forms.
+// Text for JSON: bytes that are not UTF-8 become U+FFFD each, and are counted.
+std::string as_utf8(std::string_view bytes, std::size_t& replaced);
 // Foreign text for a terminal or a log: control characters become \xNN, so no escape sequence is obeyed.
 std::string printable(std::string_view text);
 std::uint64_t hash64(std::string_view bytes);  // First 8 bytes of the SHA-256, little endian: for jitter.

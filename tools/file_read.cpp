@@ -14,7 +14,6 @@ namespace {
 // How much of a file is looked at to find the lines asked for, and to count the others.
 constexpr std::uint64_t kScanBytesMax = std::uint64_t{64} << 20;
 constexpr std::size_t kPieceBytes = 64 << 10;
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
 // Goes through a file's bytes once and keeps those of the lines that were asked for.
 class LineReader {
@@ -72,24 +71,6 @@ std::string_view tidy_end(std::string_view text, std::uint64_t& last_line) {
 }
 
 }  // namespace
-
-std::string as_utf8(std::string_view bytes, std::size_t& replaced) {
-  if (is_utf8(bytes)) return std::string(bytes);
-  std::string text;
-  for (std::size_t at = 0; at < bytes.size();) {
-    std::size_t length = 1;
-    while (length <= 4 && at + length <= bytes.size() && !is_utf8(bytes.substr(at, length))) ++length;
-    if (length <= 4 && at + length <= bytes.size()) {
-      text += bytes.substr(at, length);
-      at += length;
-    } else {
-      text += kReplacement;
-      ++replaced;
-      ++at;
-    }
-  }
-  return text;
-}
 
 std::string_view without_cut_character(std::string_view text) {
   // At most three bytes of a character that goes on behind the cut.

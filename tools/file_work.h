@@ -85,8 +85,6 @@ struct Appending {
 Appending append_line(const Root& root, const std::string& path, const std::string& line, const FileLimits& limits,
                       const CallTime& time);
 
-// Text for JSON: bytes that are not UTF-8 become U+FFFD each, and are counted.
-std::string as_utf8(std::string_view bytes, std::size_t& replaced);
 // For a text that was cut somewhere: without the beginning of the character that the cut went through.
 std::string_view without_cut_character(std::string_view text);
 

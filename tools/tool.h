@@ -9,13 +9,13 @@
 #include <vector>
 
 #include "base/result.h"
+#include "workflows/tool.h"
 
 namespace weft::tools {
 
-// What a call may do to the world; a tool that declares nothing counts as kWrite.
-enum class Effect : std::uint8_t { kPure, kRead, kIdempotent, kWrite };
+using workflows::changes_world;
+using workflows::Effect;
 std::string_view effect_name(Effect effect);
-constexpr bool changes_world(Effect effect) { return effect == Effect::kIdempotent || effect == Effect::kWrite; }
 
 struct ToolSpec {
   std::string name;          // `[a-z][a-z0-9_]*` with at most one dot.
@@ -32,9 +32,10 @@ struct ToolRequest {
 };
 
 enum class ToolStatus : std::uint8_t {
-  kDone,     // `output` is the result.
-  kFailed,   // The tool says that it did not work, and that nothing was done; `output` says why.
-  kUnknown,  // Whether it was done is not known.
+  kDone,      // `output` is the result.
+  kFailed,    // The tool says that it did not work, and that nothing was done; `output` says why.
+  kDeclined,  // It did not work now, which proves nothing; asked again, it is with the same key.
+  kUnknown,   // Whether it was done is not known.
 };
 
 struct ToolReply {

@@ -170,6 +170,25 @@ Json as_step(const yaml::Node& node) {
   return out;
 }
 
+Json as_tool(const yaml::Node& node) {
+  const auto as_http = [](const yaml::Node& http) {
+    Json out = Json::object();
+    for (const auto& member : http.members)
+      append(out, member.key, member.key == "timeout" ? as_duration(*member.value) : as_is(*member.value));
+    return out;
+  };
+  return in_order(node, {{"description", as_is},
+                         {"input", as_is},
+                         {"effect", as_text},
+                         {"on_doubt", as_text},
+                         {"repeatable", as_is},
+                         {"key_ttl", as_duration},
+                         {"verify", as_is},
+                         {"undo", as_is},
+                         {"concurrency", as_is},
+                         {"http", as_http}});
+}
+
 }  // namespace
 
 std::string canonical(const yaml::Node& top) {
@@ -179,6 +198,7 @@ std::string canonical(const yaml::Node& top) {
                                     {"input", as_is},
                                     {"models", each<as_is>},
                                     {"context", as_is},
+                                    {"tools", each<as_tool>},
                                     {"defaults", as_agent},
                                     {"agents", each<as_agent>},
                                     {"steps", each<as_step>},

@@ -11,14 +11,9 @@
 namespace weft::workflows {
 namespace {
 
-const KnownTool* find_tool(const Draft& draft, const std::string& name) {
-  const auto known = std::ranges::find(draft.world.tools, name, &KnownTool::name);
-  return known == draft.world.tools.end() ? nullptr : &*known;
-}
-
 bool tool_changes_world(const Draft& draft, const std::string& name) {
-  const KnownTool* tool = find_tool(draft, name);
-  return tool && tool->changes_world;
+  const KnownTool* tool = draft.find_tool(name);
+  return tool && changes_world(tool->effect);
 }
 
 bool body_changes_world(const Draft& draft, const Step& step) {
@@ -123,14 +118,15 @@ void check_reachable(Draft& draft, StepId id) {
   }
 }
 
-// Names of arguments against the tool's schema; their values are checked when they are known.
-void check_args(Draft& draft, StepId id) {
-  const auto* body = std::get_if<ToolBody>(&draft.step(id).body);
-  const KnownTool* tool = body ? find_tool(draft, body->tool) : nullptr;
-  const yaml::Node* node = draft.note(id).node;
-  if (!tool || !node) return;
-  const yaml::Node* args = node->get("args");
-  const auto schema = parse_untrusted(tool->input_schema);
+}  // namespace
+
+const KnownTool* Draft::find_tool(std::string_view name) const {
+  const auto known = std::ranges::find(tools, name, &KnownTool::name);
+  return known == tools.end() ? nullptr : &*known;
+}
+
+void check_arg_names(Draft& draft, const KnownTool& tool, const yaml::Node* args, Mark otherwise) {
+  const auto schema = parse_untrusted(tool.input_schema);
   if (!schema || !schema->is_object() || (args && !args->is_map())) return;
   const Json none = Json::object();
   const auto member = [&](const char* key) -> const Json& { return schema->contains(key) ? schema->at(key) : none; };
@@ -140,27 +136,29 @@ void check_args(Draft& draft, StepId id) {
   if (args && properties.is_object() && member("additionalProperties") == Json(false)) {
     for (const auto& arg : args->members) {
       if (properties.contains(arg.key)) continue;
-      unknown_name(draft.diagnostics, arg.key_mark, "args", fmt::format("argument of the tool {},", tool->name),
-                   arg.key, known);
+      unknown_name(draft.diagnostics, arg.key_mark, "args", fmt::format("argument of the tool {},", tool.name), arg.key,
+                   known);
     }
   }
   for (const Json& required : member("required")) {
     const bool given = !required.is_string() || (args && args->has(required.get_ref<const std::string&>()));
     if (given) continue;
     draft.diagnostics.error(
-        args ? args->mark : draft.step(id).mark, "args",
-        fmt::format("the tool {} needs the argument \"{}\"", tool->name, required.get<std::string>()));
+        args ? args->mark : otherwise, "args",
+        fmt::format("the tool {} needs the argument \"{}\"", tool.name, required.get<std::string>()));
   }
 }
-
-}  // namespace
 
 void check_world(Draft& draft) {
   // Inner steps have larger numbers than the groups around them, and say first what they may do.
   for (StepId id = static_cast<StepId>(draft.workflow->steps.size()); id-- > 0;) {
     check_effects(draft, id);
     check_reachable(draft, id);
-    check_args(draft, id);
+    const auto* body = std::get_if<ToolBody>(&draft.step(id).body);
+    const KnownTool* tool = body ? draft.find_tool(body->tool) : nullptr;
+    const yaml::Node* node = draft.note(id).node;
+    // Their values are checked when they are known.
+    if (tool && node) check_arg_names(draft, *tool, node->get("args"), draft.step(id).mark);
   }
 }
 

@@ -67,7 +67,9 @@ struct AgentDraft {
 
 struct Draft {
   Draft(const Bundle& the_bundle, const World& the_world, Diagnostics& the_diagnostics)
-      : bundle(the_bundle), world(the_world), diagnostics(the_diagnostics) {}
+      : bundle(the_bundle), world(the_world), diagnostics(the_diagnostics), tools(the_world.tools) {}
+  // Null where there is none of that name.
+  const KnownTool* find_tool(std::string_view name) const;
 
   const Bundle& bundle;
   const World& world;
@@ -75,7 +77,8 @@ struct Draft {
   yaml::NodePtr root;
   std::shared_ptr<Workflow> workflow = std::make_shared<Workflow>();
   Type input_type;
-  std::vector<StepNote> notes;  // One for each of workflow->steps.
+  std::vector<KnownTool> tools;  // Of the world and of the workflow.
+  std::vector<StepNote> notes;   // One for each of workflow->steps.
 
   std::map<std::string, std::string> routes;  // Of `models`: name to model.
   std::vector<std::string> context;
@@ -98,6 +101,7 @@ struct Draft {
 void read_models(Draft& draft, const yaml::Node& top);
 void read_context(Draft& draft, const yaml::Node& top);
 void read_defaults(Draft& draft, const yaml::Node& top);
+void read_tools(Draft& draft, const yaml::Node& top);
 void read_agents(Draft& draft, const yaml::Node& top);
 void read_inputs(Draft& draft, const yaml::Node& top);
 void read_steps(Draft& draft, const yaml::Node& top);
@@ -132,6 +136,10 @@ void check_types(Draft& draft);
 
 // world
 void check_world(Draft& draft);
+// The tools that the workflow declares: their templates, and those that they name.
+void check_tools(Draft& draft);
+// The names of arguments in `args`, where it is a map, against the tool's schema.
+void check_arg_names(Draft& draft, const KnownTool& tool, const yaml::Node* args, Mark otherwise);
 void check_texts(Draft& draft);
 
 // The workflow written again: the same meaning gives the same bytes.

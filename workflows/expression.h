@@ -136,6 +136,9 @@ class Template {
   Result<Json> evaluate(const Environment& environment, const ExpressionLimits& limits = {}) const;
   // The same as text: a string as it is, everything else as compact JSON. For prompts.
   Result<std::string> evaluate_text(const Environment& environment, const ExpressionLimits& limits = {}) const;
+  // The same where the text is a URL: what stands for `{{ }}` is percent-encoded (RFC 3986: all but unreserved
+  // characters), so that a value stays within the part of the URL in which it stands.
+  Result<std::string> evaluate_url(const Environment& environment, const ExpressionLimits& limits = {}) const;
 
  private:
   struct Parts;

@@ -61,13 +61,14 @@ void read_all(Draft& draft, const yaml::Node& top) {
   read_inputs(draft, top);
   read_models(draft, top);
   read_context(draft, top);
+  read_tools(draft, top);
   read_defaults(draft, top);
   read_agents(draft, top);
   read_steps(draft, top);
-  refuse_later(draft.diagnostics, top, {"budget", "deadline", "tools", "use", "on", "finally"});
+  refuse_later(draft.diagnostics, top, {"budget", "deadline", "use", "on", "finally"});
   yaml::refuse_unused(
       top, "a workflow",
-      {"weft", "name", "description", "input", "models", "context", "agents", "defaults", "steps", "returns"},
+      {"weft", "name", "description", "input", "models", "context", "tools", "agents", "defaults", "steps", "returns"},
       draft.diagnostics);
 }
 
@@ -125,6 +126,7 @@ void load_draft(Draft& draft) {
   resolve_graph(draft);
   check_types(draft);
   check_world(draft);
+  check_tools(draft);
   check_texts(draft);
   if (!draft.diagnostics.has_errors()) write_canonical(draft);
 }

@@ -32,12 +32,14 @@ inline constexpr std::size_t kBundleBytesMax = std::size_t{64} << 20;
 struct KnownTool {
   std::string name;
   std::string input_schema;  // JSON Schema.
-  bool changes_world = true;
+  Effect effect = Effect::kWrite;
 };
 struct World {
   std::vector<KnownTool> tools;
   // Nothing where the model is known; else the sentence (unknown, retired: with the successor).
   std::function<std::optional<std::string>(const std::string& model)> refuse_model;
+  // Nothing where a workflow may name the secret; else the sentence.
+  std::function<std::optional<std::string>(const std::string& secret)> refuse_secret;
   bool strict = false;  // Warnings are errors.
 };
 

@@ -138,9 +138,9 @@ void check_wire_names(Draft& draft, const yaml::Node& node, const std::vector<st
   }
 }
 
-std::vector<std::string> read_tools(Draft& draft, const yaml::Node& node) {
+std::vector<std::string> read_tool_names(Draft& draft, const yaml::Node& node) {
   std::vector<std::string> known, tools;
-  for (const KnownTool& tool : draft.world.tools) known.push_back(tool.name);
+  for (const KnownTool& tool : draft.tools) known.push_back(tool.name);
   for (const NameAt& tool : read_names(draft, node, "tools")) {
     if (std::ranges::find(known, tool.name) == known.end()) {
       unknown_name(draft.diagnostics, tool.mark, "unknown-tool", "tool", tool.name, known);
@@ -201,7 +201,7 @@ void read_agent_keys(Draft& draft, const yaml::Node& node, AgentDraft& agent) {
   }
   if (const yaml::Node* system = node.get("system")) agent.system = read_static_texts(draft, *system, "system");
   if (const yaml::Node* context = node.get("context")) agent.context = read_static_texts(draft, *context, "context");
-  if (const yaml::Node* tools = node.get("tools")) agent.agent.tools = read_tools(draft, *tools);
+  if (const yaml::Node* tools = node.get("tools")) agent.agent.tools = read_tool_names(draft, *tools);
   if (const yaml::Node* turns = node.get("turns")) {
     if (const auto count = read_count(diagnostics, *turns, "turns", kTurns)) {
       agent.agent.turns = static_cast<std::uint32_t>(*count);

@@ -24,9 +24,10 @@ const std::vector<std::string> kControlKeys{"needs", "when",    "for_each", "max
 const std::vector<std::string> kAgentKeys{"prompt", "agent", "model",      "system",     "context",
                                           "tools",  "turns", "max_output", "temperature"};
 
-bool changes_world(const Draft& draft, const std::string& tool) {
-  const auto known = std::ranges::find(draft.world.tools, tool, &KnownTool::name);
-  return known == draft.world.tools.end() || known->changes_world;
+// Whether a call may be made again: it changes nothing, or goes out under the same key.
+bool is_safe_to_repeat(const Draft& draft, const std::string& name) {
+  const KnownTool* tool = draft.find_tool(name);
+  return tool != nullptr && tool->effect != Effect::kWrite;
 }
 
 std::vector<std::string> with_control(std::vector<std::string> keys) {
@@ -58,7 +59,7 @@ ToolBody read_tool(Draft& draft, const yaml::Node& node) {
   const yaml::Node& named = *node.get("tool");
   const auto name = read_text(draft.diagnostics, named, "tool");
   std::vector<std::string> known;
-  for (const KnownTool& tool : draft.world.tools) known.push_back(tool.name);
+  for (const KnownTool& tool : draft.tools) known.push_back(tool.name);
   if (name && std::ranges::find(known, *name) == known.end()) {
     unknown_name(draft.diagnostics, named.mark, "unknown-tool", "tool", *name, known);
   }
@@ -149,10 +150,11 @@ std::optional<std::string> read_kind(Draft& draft, const std::string& name, cons
 void read_retry_and_timeout(Draft& draft, const yaml::Node& node, Step& step) {
   bool is_safe = false;
   if (const auto* prompt = std::get_if<PromptBody>(&step.body)) {
-    is_safe = std::ranges::none_of(prompt->agent.tools, [&](const auto& tool) { return changes_world(draft, tool); });
+    is_safe =
+        std::ranges::all_of(prompt->agent.tools, [&](const auto& tool) { return is_safe_to_repeat(draft, tool); });
     if (!node.has("timeout")) step.timeout = draft.timeout.value_or(kPromptTimeout);
   } else if (const auto* tool = std::get_if<ToolBody>(&step.body)) {
-    is_safe = !changes_world(draft, tool->tool);
+    is_safe = is_safe_to_repeat(draft, tool->tool);
     if (!node.has("timeout")) step.timeout = draft.timeout.value_or(kToolTimeout);
   }
   if (draft.retry) step.retry = *draft.retry;

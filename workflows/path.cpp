@@ -39,6 +39,13 @@ std::string without_attempts(std::string_view path) {
   return out;
 }
 
+std::string call_path(std::string_view path, std::uint32_t attempt, std::uint32_t turn, std::uint32_t call) {
+  std::string text(path);
+  if (attempt > 1) text += fmt::format("~{}", attempt);
+  if (turn > 0) text += fmt::format(":{}.{}", turn, call);
+  return text;
+}
+
 std::string encode_key(std::string_view key) {
   std::string out;
   for (const char c : key) {

@@ -23,6 +23,9 @@ PathSegment take_segment(std::string_view& path);
 // The path without `~N`: the same for every attempt.
 std::string without_attempts(std::string_view path);
 
+// One call at a path: `refund~2` the call of a tool step, `draft~3:4.2` the second tool call of an agent's fourth turn.
+std::string call_path(std::string_view path, std::uint32_t attempt, std::uint32_t turn, std::uint32_t call);
+
 // A key as it stands in a path: what would be read as notation is written %XX.
 std::string encode_key(std::string_view key);
 

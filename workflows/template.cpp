@@ -320,6 +320,23 @@ Result<Json> Template::evaluate(const Environment& environment, const Expression
   return result;
 }
 
+Result<std::string> Template::evaluate_url(const Environment& environment, const ExpressionLimits& limits) const {
+  if (is_constant() || parts_->root.kind != Part::Kind::kText) return evaluate_text(environment, limits);
+  expression::Evaluation evaluation(environment, limits);
+  std::string url;
+  for (const auto& segment : parts_->root.segments) {
+    url += segment.text;
+    if (!segment.text.empty()) continue;
+    std::string value;
+    if (!evaluation.write_text(evaluation.run(parts_->tree(segment.expression)), value)) return evaluation.take_error();
+    for (const char c : value) {
+      const bool unreserved = is_name_part(c) || c == '-' || c == '.' || c == '~';
+      url += unreserved ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+  }
+  return url;
+}
+
 Result<std::string> Template::evaluate_text(const Environment& environment, const ExpressionLimits& limits) const {
   std::string text;
   if (!is_constant() && parts_->root.kind == Part::Kind::kText) {

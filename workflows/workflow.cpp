@@ -31,4 +31,9 @@ Duration backoff(const Retry& retry, std::uint32_t used, std::string_view seed) 
 
 bool Step::asks_for_json() const { return !output.is_any() && output.type().kind() != Type::Kind::kString; }
 
+const Tool* Workflow::tool(std::string_view tool_name) const {
+  const auto found = std::ranges::find(tools, tool_name, &Tool::name);
+  return found == tools.end() ? nullptr : &*found;
+}
+
 }  // namespace weft::workflows

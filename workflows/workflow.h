@@ -13,6 +13,7 @@
 #include "workflows/diagnostic.h"
 #include "workflows/expression.h"
 #include "workflows/shape.h"
+#include "workflows/tool.h"
 
 namespace weft::workflows {
 
@@ -138,6 +139,7 @@ struct Workflow {
   std::string name;
   std::string description;
   std::vector<Input> inputs;  // In file order.
+  std::vector<Tool> tools;    // Its own, by name.
   std::vector<Step> steps;
   std::vector<Scope> scopes;
   std::string canonical;  // The emitted form: loading it gives the same hash.
@@ -145,6 +147,7 @@ struct Workflow {
 
   const Step& step(StepId id) const { return steps[id]; }
   const Scope& top() const { return scopes[0]; }
+  const Tool* tool(std::string_view tool_name) const;  // Of its own; null where it declares none of that name.
   // The step that `name` means when it is read in `scope`: of that scope or of an enclosing one.
   const Step* find(ScopeId scope, std::string_view name) const;
 };

@@ -19,6 +19,7 @@ class Archive final : public Target {
   Result<v1::WorkflowsApplyResponse> apply(const v1::WorkflowsApplyRequest&) override { return no_engine(); }
   Result<v1::RunsSubmitResponse> submit(const v1::RunsSubmitRequest&) override { return no_engine(); }
   Result<v1::RunsCancelResponse> cancel(const v1::RunsCancelRequest&) override { return no_engine(); }
+  Result<v1::RunsResolveResponse> resolve(const v1::RunsResolveRequest&) override { return no_engine(); }
   Result<v1::WorkflowsGetResponse> get_workflow(const v1::WorkflowsGetRequest& request) override {
     return reading_->get_workflow(request);
   }

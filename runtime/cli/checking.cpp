@@ -18,10 +18,11 @@ workflows::World world_of(const engine::Config& config, const engine::Getenv& en
   workflows::World world;
   world.strict = strictness == Strictness::kStrict;
   for (const tools::ToolSpec& spec : tools::file_tool_specs()) {
-    world.tools.push_back({spec.name, spec.input_schema, tools::changes_world(spec.effect)});
+    world.tools.push_back({spec.name, spec.input_schema, spec.effect});
   }
   world.refuse_model = [routes = std::make_shared<const engine::Routes>(config, environment)](
                            const std::string& model) { return routes->refuse(model); };
+  world.refuse_secret = [config](const std::string& name) { return engine::refuse_secret(config, name); };
   return world;
 }
 

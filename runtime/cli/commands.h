@@ -33,6 +33,7 @@ Exit execute(const Context& context, const GraphOptions& options);
 Exit execute(const Context& context, const CancelOptions& options);
 Exit execute(const Context& context, const DbOptions& options);
 Exit execute(const Context& context, const DoctorOptions& options);
+Exit execute(const Context& context, const ResolveOptions& options);
 Exit execute(const Context& context, const SimOptions& options);
 Exit execute(const Context& context, const InitOptions& options);
 Exit execute(const Context& context, const VersionOptions& options);

@@ -8,6 +8,7 @@
 #include "base/time.h"
 #include "runtime/cli/figures.h"
 #include "runtime/cli/json_view.h"
+#include "runtime/cli/trace_tree.h"
 
 namespace weft::cli {
 namespace {
@@ -39,7 +40,7 @@ std::string what(const v1::Event& event, const Look& look) {
     case Kind::kRunEnded:
       return "ended  " + status_name(event.run_ended().status()) +
              (event.run_ended().has_failure() ? ": " + event.run_ended().failure().message() : "");
-    case Kind::kCancelRequested: return "cancel asked for";
+    case Kind::kCancelRequested: return event.cancel_requested().kill() ? "kill asked for" : "cancel asked for";
     case Kind::kAttemptStarted:
       return kind_name(event.attempt_started().kind()) + " started" +
              (event.attempt() > 1 ? fmt::format(", attempt {}", event.attempt()) : "");
@@ -66,6 +67,8 @@ std::string what(const v1::Event& event, const Look& look) {
       return fmt::format("tool call {} {}  {}", event.call(), outcome_name(event.tool_call_ended().outcome()),
                          to_text(Duration(event.tool_call_ended().total_us())));
     case Kind::kToolCallInDoubt: return "in doubt: " + event.tool_call_in_doubt().why();
+    case Kind::kToolCallVerified: return verified_text(event);
+    case Kind::kToolCallResolved: return resolved_text(event);
     default: return "";
   }
 }

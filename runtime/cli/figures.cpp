@@ -75,6 +75,10 @@ std::string run_line(const v1::Run& run, const Look& look) {
                       usage_text(run.usage()), usd_text(run.has_cost() ? &run.cost() : nullptr));
   if (run.model_calls_lost() > 0) text += fmt::format("  {} lost, estimated", run.model_calls_lost());
   if (run.simulated() && !run.cost().simulated()) text += "  simulated";
+  if (run.undos_failed() > 0)
+    text += "  " + paint(look, Colour::kRed, fmt::format("{} not undone", counted(run.undos_failed(), "effect")));
+  if (run.doubts_open() > 0)
+    text += "  " + paint(look, Colour::kRed, fmt::format("{} in doubt", counted(run.doubts_open(), "call")));
   if (!run.waits_for().empty()) text += "  waits for " + printable(run.waits_for());
   return text;
 }

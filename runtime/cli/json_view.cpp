@@ -66,6 +66,12 @@ void add_figures(const v1::Run& run, Json& json) {
       run.ended_at_us() == 0 ? Json(nullptr) : Json((run.ended_at_us() - run.submitted_at_us()) / 1000);
   json["steps"] = run.steps_ended();
   json["simulated"] = run.simulated();
+  json["doubts"] = Json::array();
+  for (const v1::Doubt& doubt : run.doubts()) {
+    json["doubts"].push_back(Json{
+        {"path", doubt.path()}, {"tool", doubt.tool()}, {"why", doubt.why()}, {"since", time_text(doubt.since_us())}});
+  }
+  json["undos_failed"] = run.undos_failed();
 }
 
 }  // namespace

@@ -92,6 +92,15 @@ struct GraphOptions {
 struct CancelOptions {
   std::string run;
   std::string reason;
+  bool kill = false;  // The command `kill`.
+};
+struct ResolveOptions {
+  std::string run;
+  std::string path;
+  std::string how;     // done, retry, skip, unknown
+  std::string output;  // JSON; empty: null.
+  bool new_key = false;
+  std::string reason;
 };
 struct SimOptions {
   std::string script;
@@ -111,9 +120,10 @@ struct InitOptions {
 };
 struct VersionOptions {};
 
-using Command = std::variant<RunOptions, SubmitOptions, ServeOptions, ApplyOptions, WorkflowsOptions, WaitOptions,
-                             OutputOptions, RunsOptions, TraceOptions, EventsOptions, CheckOptions, GraphOptions,
-                             CancelOptions, DbOptions, DoctorOptions, SimOptions, InitOptions, VersionOptions>;
+using Command =
+    std::variant<RunOptions, SubmitOptions, ServeOptions, ApplyOptions, WorkflowsOptions, WaitOptions, OutputOptions,
+                 RunsOptions, TraceOptions, EventsOptions, CheckOptions, GraphOptions, CancelOptions, DbOptions,
+                 DoctorOptions, ResolveOptions, SimOptions, InitOptions, VersionOptions>;
 
 struct Invocation {
   Global global;

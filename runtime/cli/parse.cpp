@@ -22,7 +22,8 @@ look     runs                   list runs
          events RUN             the same as events, one JSON object a line
          output RUN             what a run returned
          wait RUN...            until they have ended
-steer    cancel RUN
+steer    cancel RUN             calls under way are awaited, effects undone;  kill  waits for nothing
+         resolve RUN PATH HOW   settle a call of which it is not known whether it was done
 files    check FILE...          every mistake in one pass
          graph FILE|RUN         draw it
          apply FILE...          register a version;  workflows  lists them
@@ -204,7 +205,22 @@ class Grammar {
     app->add_flag("--follow,-f", events_.follow, "As they happen");
     app = command("cancel", "Cancel a run");
     app->add_option("RUN", cancel_.run)->required();
-    app->add_option("--reason", cancel_.reason);
+    app->add_option("--reason", cancel_.reason, "Kept with the run");
+    app = command("kill", "Cancel a run at once: nothing is awaited, and nothing undone");
+    app->add_option("RUN", cancel_.run)->required();
+    app->add_option("--reason", cancel_.reason, "Kept with the run");
+    app = command("resolve", "Say what became of a call that is in doubt");
+    app->add_option("RUN", resolve_.run)->required();
+    app->add_option("PATH", resolve_.path, "Of the call, or of its step: refund, refund[inv-12], draft:4.2")
+        ->required();
+    app->add_option("HOW", resolve_.how,
+                    "done: it was done; retry: it leaves again; skip: the run goes on without it; unknown: still so")
+        ->required()
+        ->check(CLI::IsMember({"done", "retry", "skip", "unknown"}));
+    app->add_option("--output", resolve_.output, "Its result, as JSON: of done");
+    app->add_flag("--new-key", resolve_.new_key,
+                  "Nothing was done for certain, so it leaves under a new key: of retry");
+    app->add_option("--reason", resolve_.reason, "How that is known; kept with the run")->required();
   }
 
   void add_files() {
@@ -263,6 +279,12 @@ class Grammar {
     if (name == "cancel") return cancel_;
     if (name == "db") return db_;
     if (name == "doctor") return DoctorOptions{};
+    if (name == "kill") {
+      CancelOptions kill = cancel_;
+      kill.kill = true;
+      return kill;
+    }
+    if (name == "resolve") return resolve_;
     if (name == "sim") return sim_;
     if (name == "init") return init_;
     return VersionOptions{};
@@ -291,6 +313,7 @@ class Grammar {
   GraphOptions graph_;
   CancelOptions cancel_;
   DbOptions db_;
+  ResolveOptions resolve_;
   SimOptions sim_;
   InitOptions init_;
 };

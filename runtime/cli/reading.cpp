@@ -1,4 +1,4 @@
-// The commands that look at one run: wait, output, trace, events, cancel.
+// The commands that look at one run: wait, output, trace, events.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -18,12 +18,6 @@ Result<v1::Run> find_run(Target& target, const std::string& key) {
   request.set_run_id(key);
   WEFT_TRY(auto found, target.get_run(request));
   return std::move(*found.mutable_run());
-}
-
-// For commands that act: no store is NOT_FOUND before no engine is UNAVAILABLE.
-Result<std::unique_ptr<Target>> open_existing(const Place& place) {
-  if (place.server.empty() && !place.store_exists) return no_store(place.store);
-  return open_engine(place);
 }
 
 Result<std::string> output_of(Target& target, const v1::Run& run, const std::string& step) {
@@ -164,21 +158,6 @@ Exit execute(const Context& context, const EventsOptions& options) {
     return context.terminal.out_closed() ? Go::kStop : Go::kOn;
   });
   return status ? Exit::kOk : fail(context, status.error());
-}
-
-Exit execute(const Context& context, const CancelOptions& options) {
-  WEFT_COMMAND_TRY(context, const Place place, find_place(context.global, context.environment, context.folder));
-  WEFT_COMMAND_TRY(context, const auto target, open_existing(place));
-  v1::RunsCancelRequest request;
-  request.set_run_id(options.run);
-  request.set_reason(options.reason);
-  WEFT_COMMAND_TRY(context, const auto cancelled, target->cancel(request));
-  if (context.terminal.is_text()) {
-    context.terminal.out_line(run_line(cancelled.run(), context.terminal.out_look()));
-  } else {
-    context.terminal.out_line(to_text(run_row_json(cancelled.run())));
-  }
-  return Exit::kOk;
 }
 
 }  // namespace weft::cli

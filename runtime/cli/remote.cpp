@@ -57,6 +57,9 @@ class Remote final : public Target {
   Result<v1::RunsCancelResponse> cancel(const v1::RunsCancelRequest& request) override {
     return call<v1::RunsCancelResponse>(*runs_, &v1::Runs::Stub::Cancel, request);
   }
+  Result<v1::RunsResolveResponse> resolve(const v1::RunsResolveRequest& request) override {
+    return call<v1::RunsResolveResponse>(*runs_, &v1::Runs::Stub::Resolve, request);
+  }
   Result<v1::TracesGetResponse> get_trace(const v1::TracesGetRequest& request) override {
     return call<v1::TracesGetResponse>(*traces_, &v1::Traces::Stub::Get, request);
   }

@@ -145,12 +145,6 @@ Result<std::optional<v1::Run>> follow(const Context& context, Target& target, co
   const Status status = target.watch(watch, [&](const v1::RunsWatchResponse& message) {
     live.show(message);
     if (message.has_ended()) end = message.ended();
-    // Doubt may be all that is left: then nothing moves the run any more.
-    if (message.event().has_tool_call_in_doubt()) {
-      v1::RunsGetRequest get;
-      get.set_run_id(run_id);
-      if (auto run = target.get_run(get); run && !is_under_way(run->run().status())) end = run->run();
-    }
     return end ? Go::kStop : Go::kOn;
   });
   if (!status && status.error().code == Code::kCancelled) return std::optional<v1::Run>();
@@ -173,6 +167,10 @@ Exit report(const Context& context, Target& target, const v1::Run& run, Show sho
   }
   terminal.err_line(run_line(run, terminal.err_look()));
   if (run.has_failure()) terminal.error({Code::kUnknown, run.failure().message(), {}});
+  for (const v1::Doubt& doubt : run.doubts()) {
+    terminal.err_line(
+        fmt::format("in doubt: {}  {}: {}", printable(doubt.path()), doubt.tool(), printable(doubt.why())));
+  }
   terminal.err_line(fmt::format("weft trace {}", run.id()));
   return exit_for(run.status());
 }

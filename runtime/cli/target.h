@@ -35,6 +35,7 @@ class Target {
   virtual Result<v1::RunsGetResponse> get_run(const v1::RunsGetRequest& request) = 0;
   virtual Result<v1::RunsListResponse> list_runs(const v1::RunsListRequest& request) = 0;
   virtual Result<v1::RunsCancelResponse> cancel(const v1::RunsCancelRequest& request) = 0;
+  virtual Result<v1::RunsResolveResponse> resolve(const v1::RunsResolveRequest& request) = 0;
   // The run as it is when it has ended, needs somebody, or `timeout_ms` is over.
   virtual Result<v1::RunsWaitResponse> wait(const v1::RunsWaitRequest& request) = 0;
   // Calls `on_message` for each message, in order, until the run has ended, `on_message` says so, or interrupt().

@@ -71,6 +71,8 @@ Json tool_call_json(const TraceToolCall& call, const FetchContent& fetch) {
   json["duration_ms"] = call.ended ? Json(call.ended->total_us() / 1000) : Json(nullptr);
   json["output"] =
       call.ended ? content_or_hash(call.ended->output(), fetch, done ? Holds::kJson : Holds::kText) : Json(nullptr);
+  json["sendings"] = call.sendings;
+  json["settled"] = call.settled;
   json["in_doubt"] = call.in_doubt ? Json(*call.in_doubt) : Json(nullptr);
   return json;
 }

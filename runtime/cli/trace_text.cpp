@@ -186,6 +186,10 @@ class Drawing {
     } else {
       finish(*call.ended, line);
     }
+    for (const std::string& step : call.settled) {
+      if (!call.in_doubt || &step != &call.settled.back())
+        line.block.push_back(paint(look_, Colour::kYellow, sentence(step)));
+    }
     return line;
   }
 

@@ -1,6 +1,10 @@
 #include "runtime/cli/trace_tree.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+
+#include "runtime/cli/json_view.h"
 
 namespace weft::cli {
 namespace {
@@ -151,6 +155,29 @@ void TraceBuilder::add_to_run(const v1::Event& event) {
   }
 }
 
+std::string verified_text(const v1::Event& event) {
+  const v1::ToolCallVerified& verified = event.tool_call_verified();
+  switch (verified.verdict()) {
+    case v1::VERDICT_DONE: return verified.tool() + " says: it was done";
+    case v1::VERDICT_NOT_DONE: return verified.tool() + " says: it was not done";
+    default: return verified.tool() + " cannot say: " + verified.why();
+  }
+}
+
+std::string resolved_text(const v1::Event& event) {
+  const v1::ToolCallResolved& resolved = event.tool_call_resolved();
+  const bool new_key = resolved.new_key();
+  const std::string how = short_name(*v1::Resolution_descriptor(), resolved.resolution());
+  switch (resolved.by()) {
+    case v1::RESOLVED_BY_OPERATOR:
+      return fmt::format("resolved {}{}: {}", how, new_key ? " with a new key" : "", resolved.reason());
+    case v1::RESOLVED_BY_EFFECT:
+      return resolved.resolution() == v1::RESOLUTION_RETRY ? "sent again with the same key, as the tool is idempotent"
+                                                           : "left to the next attempt, which sends the same key";
+    default: return "on_doubt: " + how;
+  }
+}
+
 void TraceBuilder::add_to_attempt(const v1::Event& event, TraceNode& node) {
   TraceAttempt& attempt = attempt_of(node, event.attempt());
   switch (event.kind_case()) {
@@ -182,15 +209,30 @@ void TraceBuilder::add_to_attempt(const v1::Event& event, TraceNode& node) {
       call.effect = event.tool_call_started().effect();
       call.arguments = event.tool_call_started().arguments();
       call.started_at_us = event.at_us();
+      ++call.sendings;
+      call.in_doubt.reset();
       break;
     }
     case v1::Event::kToolCallEnded: {
       TraceToolCall& call = tool_call(attempt, event);
       call.ended = event.tool_call_ended();
+      call.in_doubt.reset();
       if (call.tool.empty()) call.tool = event.tool_call_ended().tool();
       break;
     }
-    case v1::Event::kToolCallInDoubt: tool_call(attempt, event).in_doubt = event.tool_call_in_doubt().why(); break;
+    case v1::Event::kToolCallInDoubt: {
+      TraceToolCall& call = tool_call(attempt, event);
+      call.in_doubt = event.tool_call_in_doubt().why();
+      call.settled.push_back("in doubt: " + event.tool_call_in_doubt().why());
+      break;
+    }
+    case v1::Event::kToolCallVerified: tool_call(attempt, event).settled.push_back(verified_text(event)); break;
+    case v1::Event::kToolCallResolved: {
+      TraceToolCall& call = tool_call(attempt, event);
+      call.settled.push_back(resolved_text(event));
+      if (event.tool_call_resolved().resolution() != v1::RESOLUTION_UNKNOWN) call.in_doubt.reset();
+      break;
+    }
     default: break;
   }
 }

@@ -38,7 +38,9 @@ struct TraceToolCall {
   v1::ToolEffect effect = v1::TOOL_EFFECT_UNSPECIFIED;  // Unspecified: it never started.
   std::int64_t started_at_us = 0;
   std::optional<v1::ToolCallEnded> ended;
-  std::optional<std::string> in_doubt;  // Why.
+  std::uint32_t sendings = 0;
+  std::optional<std::string> in_doubt;  // Why; while it is.
+  std::vector<std::string> settled;     // How its doubts went: sentences.
 };
 
 // What one attempt left behind, in order.
@@ -87,6 +89,10 @@ struct TraceTree {
 
 // Splits a path into the paths of its node and of every node above it, outermost first.
 std::vector<std::string> path_chain(std::string_view path);
+
+// How a doubt went on, as sentences without an end.
+std::string verified_text(const v1::Event& event);
+std::string resolved_text(const v1::Event& event);
 
 // Events may be added as they come.
 class TraceBuilder {

@@ -70,6 +70,7 @@ class Api : public Reading {
   virtual Admin* admin() { return nullptr; }
   // Whether new runs are taken now; the sentence that says why not.
   virtual Status admits() const { return {}; }
+  virtual void resolve(const v1::RunsResolveRequest& request, Done<v1::RunsResolveResponse> done) = 0;
   // Calls on_advance at once with what is durable, then at each advance, until `watcher` is gone. `run_id` is whole.
   virtual Status watch(std::string_view run_id, std::weak_ptr<Watcher> watcher) = 0;
 };

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "workflows/yaml.h"
 
 namespace weft::engine {
@@ -155,6 +157,14 @@ std::optional<Config> read_config(std::string_view text, Diagnostics& diagnostic
     }
     yaml::refuse_unused(*tools, "`tools`", {"fs"}, diagnostics);
   }
+  if (const Node* policy = map_of(*root, "policy", diagnostics)) {
+    if (const Node* secrets = policy->get("secrets")) {
+      for (const auto& name : secrets->items) config.secrets.push_back(name->text);
+      if (!secrets->is_sequence())
+        diagnostics.error(secrets->mark, "type", "`policy.secrets` is a list of environment variables");
+    }
+    yaml::refuse_unused(*policy, "`policy`", {"secrets"}, diagnostics);
+  }
   for (const Node::Member& member : entries(*root, "providers", diagnostics))
     read_provider(member.key, *member.value, config, diagnostics);
   for (const Node::Member& member : entries(*root, "models", diagnostics))
@@ -164,9 +174,16 @@ std::optional<Config> read_config(std::string_view text, Diagnostics& diagnostic
   }
   if (const Node* limits = map_of(*root, "limits", diagnostics)) read_limits(*limits, config, diagnostics);
   yaml::refuse_unused(*root, "the configuration",
-                      {"store", "listen", "http", "tools", "providers", "models", "retention", "limits"}, diagnostics);
+                      {"store", "listen", "http", "tools", "policy", "providers", "models", "retention", "limits"},
+                      diagnostics);
   if (diagnostics.has_errors()) return std::nullopt;
   return config;
+}
+
+std::optional<std::string> refuse_secret(const Config& config, const std::string& name) {
+  if (std::ranges::find(config.secrets, name) != config.secrets.end()) return std::nullopt;
+  return fmt::format("no workflow here may use the secret {}: allow it in weft.yaml with policy: {{secrets: [{}]}}",
+                     name, name);
 }
 
 }  // namespace weft::engine

@@ -23,7 +23,8 @@ struct Config {
   std::string store;                // Empty: found by the rule of the command line.
   std::vector<std::string> listen;  // Empty: the defaults.
   std::optional<std::string> http;
-  std::string tools_root;  // `tools.fs.root`; empty: none.
+  std::string tools_root;            // `tools.fs.root`; empty: none.
+  std::vector<std::string> secrets;  // `policy.secrets`: environment variables that workflows may name.
   model::Catalog catalog = model::Catalog::built_in();
   // WEFT_MODEL_URL: one OpenAI-compatible server that answers for every model.
   std::string model_url;
@@ -37,6 +38,8 @@ struct Config {
 
 // Reads weft.yaml. An unknown key is an error with the nearest known one.
 std::optional<Config> read_config(std::string_view yaml, workflows::Diagnostics& diagnostics);
+// Nothing where workflows may name this secret; else the sentence that says so.
+std::optional<std::string> refuse_secret(const Config& config, const std::string& name);
 // WEFT_MODEL_URL with WEFT_MODEL_KEY and WEFT_MODEL; otherwise WEFT_SIM_URL, a simulated provider in another process
 // (`weft sim`), priced as the models it stands for.
 void apply_environment(Config& config, const Getenv& environment);

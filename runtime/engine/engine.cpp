@@ -64,6 +64,40 @@ std::string payload_digest(const v1::RunsSubmitRequest& request, std::string_vie
   return to_hex(view(digest.finish()));
 }
 
+// Whether a workflow may use the secret, and what it is now.
+Result<std::string> secret(const EngineOptions& options, const std::string& name) {
+  if (auto refusal = refuse_secret(options.config, name)) return permission_denied(*std::move(refusal));
+  if (auto value = options.environment(name)) return *std::move(value);
+  return not_found(
+      fmt::format("the secret {} is not set: set the environment variable {} where weft runs", name, name));
+}
+
+// The request with its output as canonical JSON.
+Result<v1::RunsResolveRequest> checked_resolution(const v1::RunsResolveRequest& request) {
+  v1::RunsResolveRequest checked = request;
+  switch (request.resolution()) {
+    case v1::RESOLUTION_DONE:
+    case v1::RESOLUTION_RETRY:
+    case v1::RESOLUTION_SKIP:
+    case v1::RESOLUTION_UNKNOWN: break;
+    default: return invalid_argument("a call in doubt is resolved as done, retry, skip or unknown");
+  }
+  if (request.reason().empty() || request.reason().size() > kReasonBytesMax) {
+    return invalid_argument(
+        fmt::format("say how that is known: a resolution has a reason of 1 to {} bytes, which is kept with the run",
+                    kReasonBytesMax));
+  }
+  if (request.new_key() && request.resolution() != v1::RESOLUTION_RETRY)
+    return invalid_argument("a new key is for a call that leaves again: for retry alone");
+  if (!request.output_json().empty() && request.resolution() != v1::RESOLUTION_DONE)
+    return invalid_argument("an output is the result of a call that was done: for done alone");
+  if (request.resolution() == v1::RESOLUTION_DONE) {
+    WEFT_TRY(const Json output, parse_untrusted(request.output_json().empty() ? "null" : request.output_json()));
+    checked.set_output_json(to_text(output));
+  }
+  return checked;
+}
+
 class LiveEngine final : public Engine {
  public:
   LiveEngine(EngineParts parts, EngineOptions options)
@@ -71,7 +105,10 @@ class LiveEngine final : public Engine {
         options_(std::move(options)),
         table_(tool_table(*parts_.tools)),
         routes_(options_.config, options_.environment),
-        registry_(*parts_.journal, *parts_.tools, routes_, *parts_.clock),
+        secrets_([this](const std::string& name) { return secret(options_, name); }),
+        registry_(
+            *parts_.journal, *parts_.tools, routes_,
+            [this](const std::string& name) { return refuse_secret(options_.config, name); }, *parts_.clock),
         reading_(*parts_.journal,
                  [this](v1::Run& run) {
                    parked_.describe(run);
@@ -99,7 +136,7 @@ class LiveEngine final : public Engine {
     for (std::uint32_t i = 0; i < std::max<std::uint32_t>(options_.shards, 1); ++i) {
       shards_.push_back(
           std::make_unique<Shard>(ShardWorld{*parts_.journal, *parts_.tools, table_, routes_, hub_, parked_, frozen_,
-                                             *parts_.clock, options_.limits, epoch, active_runs_}));
+                                             places_, secrets_, *parts_.clock, options_.limits, epoch, active_runs_}));
     }
     WEFT_TRY(const auto rows, parts_.journal->unfinished());
     for (const memory::RunRow& row : rows) {
@@ -178,7 +215,22 @@ class LiveEngine final : public Engine {
       done(std::move(over));
     };
     if (row->ended) return gone_by(not_found("ended"));
-    shard_of(row->partition).cancel(row->id, request.reason(), std::move(gone_by));
+    v1::CancelRequested cancel;
+    cancel.set_reason(request.reason());
+    cancel.set_kill(request.kill());
+    shard_of(row->partition).cancel(row->id, std::move(cancel), std::move(gone_by));
+  }
+
+  void resolve(const v1::RunsResolveRequest& request, Done<v1::RunsResolveResponse> done) override {
+    auto checked = checked_resolution(request);
+    if (!checked) return done(std::move(checked).error());
+    auto row = parts_.journal->run(request.run_id());
+    if (!row) return done(std::move(row).error());
+    if (row->ended) {
+      return done(failed_precondition(fmt::format(
+          "run {} has ended, so nothing of it is settled any more; its trace tells what was in doubt", row->id)));
+    }
+    shard_of(row->partition).resolve(row->id, *std::move(checked), std::move(done));
   }
 
   Status watch(std::string_view run_id, std::weak_ptr<Watcher> watcher) override {
@@ -191,7 +243,7 @@ class LiveEngine final : public Engine {
     if (!run) return run.error();
     if (const auto alive = watcher.lock()) {
       alive->on_advance(run->run().last_seq(), ended ? std::make_shared<v1::Run>(run->run()) : nullptr);
-      if (run->run().status() == v1::RUN_STATUS_WAITING) alive->on_rest();
+      if (!ended && is_at_rest(run->run().status())) alive->on_rest();
     }
     return {};
   }
@@ -269,11 +321,13 @@ class LiveEngine final : public Engine {
   EngineOptions options_;
   run::ToolTable table_;
   Routes routes_;
+  tools::Secrets secrets_;
   Registry registry_;
   StoreReading reading_;
   Hub hub_;
   Parked parked_;
   Frozen frozen_;
+  Places places_;
   std::atomic<std::size_t> active_runs_ = 0;
   memory::Care* care_ = parts_.journal->care();
   bool recovered_ = false;

@@ -17,9 +17,10 @@ class Parked {
   enum class Place : std::uint8_t { kNone, kAtWork };  // Whether it counts among the engine's active runs.
 
   // `waits_for`: what would let it go on, in words.
-  void park(const std::string& run_id, std::string waits_for, Place place) {
+  void park(const std::string& run_id, std::string waits_for, Place place,
+            v1::RunStatus status = v1::RUN_STATUS_WAITING) {
     const std::lock_guard lock(mutex_);
-    parked_[run_id] = {std::move(waits_for), place};
+    parked_[run_id] = {std::move(waits_for), place, status};
   }
   std::size_t at_work() const {
     const std::lock_guard lock(mutex_);
@@ -35,7 +36,7 @@ class Parked {
     const std::lock_guard lock(mutex_);
     const auto found = parked_.find(run.id());
     if (found == parked_.end()) return;
-    run.set_status(v1::RUN_STATUS_WAITING);
+    run.set_status(found->second.status);
     run.set_waits_for(found->second.waits_for);
   }
 
@@ -44,6 +45,7 @@ class Parked {
   struct Entry {
     std::string waits_for;
     Place place = Place::kNone;
+    v1::RunStatus status = v1::RUN_STATUS_WAITING;
   };
   std::map<std::string, Entry> parked_;  // By run. Guarded by mutex_.
 };

@@ -35,15 +35,16 @@ run::ToolTable tool_table(const tools::Toolbox& tools) {
     const yaml::NodePtr node = yaml::read(spec->input_schema, diagnostics);
     workflows::Shape shape = node ? workflows::Shape::read(*node, diagnostics) : workflows::Shape();
     WEFT_CHECK(!diagnostics.has_errors(), "the schema of the tool " + spec->name + " is no shape");
-    table.emplace(spec->name, run::ToolFacts{spec->effect, std::move(shape)});
+    table.emplace(spec->name, run::ToolFacts{{.effect = spec->effect}, std::move(shape)});
   }
   return table;
 }
 
-Registry::Registry(memory::Journal& journal, const tools::Toolbox& tools, const Routes& routes, const Clock& clock)
-    : journal_(journal), tools_(tools), routes_(routes), clock_(clock) {}
+Registry::Registry(memory::Journal& journal, const tools::Toolbox& tools, const Routes& routes, Refuse refuse_secret,
+                   const Clock& clock)
+    : journal_(journal), tools_(tools), routes_(routes), refuse_secret_(std::move(refuse_secret)), clock_(clock) {}
 
-Result<workflows::Loaded> Registry::check(const v1::Bundle& wire, bool strict) const {
+Result<workflows::Loaded> Registry::check(const v1::Bundle& wire, bool strict, Origin origin) const {
   if (static_cast<std::size_t>(wire.files_size()) > workflows::kBundleFilesMax) {
     return resource_exhausted(
                fmt::format("a workflow names {} files; the limit is {}", wire.files_size(), workflows::kBundleFilesMax))
@@ -66,9 +67,10 @@ Result<workflows::Loaded> Registry::check(const v1::Bundle& wire, bool strict) c
   workflows::World world;
   world.strict = strict;
   for (const tools::ToolSpec* spec : tools_.specs()) {
-    world.tools.push_back({spec->name, spec->input_schema, tools::changes_world(spec->effect)});
+    world.tools.push_back({spec->name, spec->input_schema, spec->effect});
   }
   world.refuse_model = [this](const std::string& model) { return routes_.refuse(model); };
+  if (origin == Origin::kSubmitted) world.refuse_secret = refuse_secret_;
   return workflows::load(from_wire(wire), world);
 }
 
@@ -134,7 +136,7 @@ Result<std::shared_ptr<const workflows::Workflow>> Registry::by_hash(const std::
   WEFT_TRY(const memory::WorkflowRow row, journal_.workflow_by_hash(hash));
   v1::Bundle bundle;
   if (!bundle.ParseFromString(row.bundle)) return data_loss(fmt::format("the stored workflow {} cannot be read", hash));
-  WEFT_TRY(workflows::Loaded loaded, check(bundle, /*strict=*/false));
+  WEFT_TRY(workflows::Loaded loaded, check(bundle, /*strict=*/false, Origin::kStored));
   if (!loaded.workflow) {
     return failed_precondition(
         fmt::format("the stored workflow {} is refused by this weft: {}", row.name,

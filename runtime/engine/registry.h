@@ -1,6 +1,7 @@
 // Workflows by content: checks them, registers versions, and keeps the loaded ones at hand.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -26,9 +27,13 @@ class Registry {
  public:
   static constexpr std::size_t kLoadedMax = 256;  // Workflows kept parsed; the one used longest ago goes first.
 
-  Registry(memory::Journal& journal, const tools::Toolbox& tools, const Routes& routes, const Clock& clock);
+  using Refuse = std::function<std::optional<std::string>(const std::string& name)>;
+  Registry(memory::Journal& journal, const tools::Toolbox& tools, const Routes& routes, Refuse refuse_secret,
+           const Clock& clock);
 
-  Result<workflows::Loaded> check(const v1::Bundle& bundle, bool strict) const;
+  // A stored workflow was let in when it was applied; what has been forbidden since is refused where it is used.
+  enum class Origin : std::uint8_t { kSubmitted, kStored };
+  Result<workflows::Loaded> check(const v1::Bundle& bundle, bool strict, Origin origin = Origin::kSubmitted) const;
   void apply(const v1::WorkflowsApplyRequest& request, Done<v1::WorkflowsApplyResponse> done);
   Result<std::shared_ptr<const workflows::Workflow>> by_hash(const std::string& hash);
   // The hash of the version that a submission means: the one it names, or the last applied under its name.
@@ -40,6 +45,7 @@ class Registry {
   memory::Journal& journal_;
   const tools::Toolbox& tools_;
   const Routes& routes_;
+  const Refuse refuse_secret_;
   const Clock& clock_;
   mutable std::mutex mutex_;
   struct Kept {

@@ -28,7 +28,7 @@ std::optional<Duration> Retention::of(const std::string& workflow) const {
 
 bool is_needed(const v1::Run& run) {
   // An open doubt: only its events say what may have been done.
-  return run.status() == v1::RUN_STATUS_IN_DOUBT || run.failure().kind() == v1::ERROR_KIND_IN_DOUBT;
+  return run.doubts_open() > 0;
 }
 
 Result<Pruned> prune(memory::Care& store, const Retention& retention, const PruneOrder& order,

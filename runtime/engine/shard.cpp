@@ -5,9 +5,11 @@
 
 #include <algorithm>
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "runtime/engine/batch.h"
 #include "runtime/engine/tally.h"
+#include "workflows/path.h"
 
 namespace weft::engine {
 namespace {
@@ -53,6 +55,7 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
   std::uint64_t epoch = 0;
   const std::uint64_t counted_seq = crashes.counted_seq(row.id);
   bool got_on = false;
+  std::map<std::string, std::int64_t> doubted_us;  // By call: since when.
   while (true) {
     WEFT_TRY(const auto batches, world_.journal.events(row.id, active->run->last_seq() + 1, kPageBytes));
     if (batches.empty()) break;
@@ -64,6 +67,14 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
         }
         epoch = event.epoch();
         got_on = got_on || (event.seq() > counted_seq && gets_on(event));
+        if (event.has_tool_call_in_doubt())
+          doubted_us[workflows::call_path(event.path(), event.attempt(), event.turn(), event.call())] = event.at_us();
+        if (event.has_tool_call_ended() || event.has_tool_call_resolved() || event.has_tool_call_verified()) {
+          if (auto doubt =
+                  doubted_us.extract(workflows::call_path(event.path(), event.attempt(), event.turn(), event.call()))) {
+            active->pauses_us.emplace_back(event.at_us(), event.at_us() - doubt.mapped());
+          }
+        }
         if (event.has_attempt_started()) active->attempts_at_us[event.path()] = event.at_us();
         WEFT_RETURN_IF_ERROR(active->run->apply(event));
         active->conversations.apply(event);
@@ -102,6 +113,8 @@ void Shard::resume(Active& active) {
       admit(active, lost_call(model_call->key, flight, "lost", "weft stopped before the answer came"));
     } else if (tool_call != nullptr && tool_call->started && tools::changes_world(tool_call->effect)) {
       v1::Event event = event_at(tool_call->key);
+      event.mutable_tool_call_in_doubt()->set_lost(true);
+      event.mutable_tool_call_in_doubt()->set_tool(tool_call->tool);
       event.mutable_tool_call_in_doubt()->set_why(fmt::format(
           "weft stopped between the intent of {} and its result; whether it was done is not known", tool_call->tool));
       admit(active, std::move(event));
@@ -121,6 +134,7 @@ void Shard::resume(Active& active) {
   active.attempts_at_us.clear();
   active.pauses_us.clear();
   advance(active);
+  consider_rest(active);
 }
 
 void Shard::submit(Submission submission) {
@@ -155,18 +169,72 @@ void Shard::submit(Submission submission) {
   });
 }
 
-void Shard::cancel(std::string run_id, std::string reason, Done<v1::RunsCancelResponse> done) {
-  loop_.post([this, run_id = std::move(run_id), reason = std::move(reason), done = std::move(done)]() mutable {
+void Shard::cancel(std::string run_id, v1::CancelRequested request, Done<v1::RunsCancelResponse> done) {
+  loop_.post([this, run_id = std::move(run_id), request = std::move(request), done = std::move(done)]() mutable {
     Active* active = find(run_id);
     if (active == nullptr) return done(not_found(fmt::format("run {} is not at work here", run_id)));
     if (active->frozen) return done(world_.frozen.refusal().value_or(unavailable("the store cannot be written")));
-    active->cancels.emplace_back(active->run->last_seq() + 1, std::move(done));
     v1::Event event;
-    event.mutable_cancel_requested()->set_reason(std::move(reason));
-    if (active->run->expects(event)) return answer(run_id, std::move(event));
+    *event.mutable_cancel_requested() = std::move(request);
+    const bool expected = active->run->expects(event);
     // Asked for before: answered as soon as that is durable.
-    active->cancels.back().first = active->run->last_seq();
+    active->asking.emplace_back(active->run->last_seq() + (expected ? 1 : 0),
+                                [done = std::move(done)](Result<v1::Run> run) mutable {
+                                  if (!run) return done(std::move(run).error());
+                                  v1::RunsCancelResponse response;
+                                  *response.mutable_run() = *std::move(run);
+                                  done(std::move(response));
+                                });
+    if (expected) return answer(run_id, std::move(event));
     durable(run_id, active->durable_seq, memory::Appended{});
+  });
+}
+
+void Shard::resolve(std::string run_id, v1::RunsResolveRequest request, Done<v1::RunsResolveResponse> done) {
+  loop_.post([this, run_id = std::move(run_id), request = std::move(request), done = std::move(done)]() mutable {
+    Active* active = find(run_id);
+    if (active == nullptr) return done(not_found(fmt::format("run {} is not at work here", run_id)));
+    if (active->frozen) return done(world_.frozen.refusal().value_or(unavailable("the store cannot be written")));
+    const std::vector<run::Doubt> doubts = active->run->doubts();
+    const run::Doubt* meant = nullptr;
+    std::string open;
+    for (const run::Doubt& doubt : doubts) {
+      const std::string path = workflows::call_path(doubt.key.path, doubt.key.attempt, doubt.key.turn, doubt.key.call);
+      const bool fits = request.path() == path || request.path() == doubt.key.path;
+      if (fits && meant != nullptr && request.path() != path) {
+        return done(failed_precondition(
+            fmt::format("more than one call at {} is in doubt; name one of them, such as {}", request.path(), path)));
+      }
+      if (fits) meant = &doubt;
+      if (open.size() < 200) open += (open.empty() ? "" : ", ") + path;
+    }
+    if (meant == nullptr) {
+      return done(
+          failed_precondition(fmt::format("nothing is in doubt at \"{}\" of run {}; {}", printable(request.path()),
+                                          run_id, open.empty() ? "no call of it is" : "these calls are: " + open)));
+    }
+    if (meant->closing && request.resolution() == v1::RESOLUTION_RETRY) {
+      return done(failed_precondition(fmt::format(
+          "the call at {} is not waited for any more, so it does not leave again; say done or skip", request.path())));
+    }
+    v1::Event event = event_at(meant->key);
+    v1::ToolCallResolved& resolved = *event.mutable_tool_call_resolved();
+    resolved.set_resolution(request.resolution());
+    resolved.set_reason(request.reason());
+    resolved.set_new_key(request.new_key());
+    resolved.set_by(v1::RESOLVED_BY_OPERATOR);
+    if (request.resolution() == v1::RESOLUTION_DONE) {
+      auto put = contents_.put(request.output_json());
+      if (!put) return done(std::move(put).error());
+      *resolved.mutable_output_json() = *std::move(put);
+    }
+    active->asking.emplace_back(active->run->last_seq() + 1, [done = std::move(done)](Result<v1::Run> run) mutable {
+      if (!run) return done(std::move(run).error());
+      v1::RunsResolveResponse response;
+      *response.mutable_run() = *std::move(run);
+      done(std::move(response));
+    });
+    answer(run_id, std::move(event));
   });
 }
 
@@ -184,6 +252,7 @@ void Shard::admit(Active& active, v1::Event event) {
     die(fmt::format("run {}: {}", active.id, applied.error().message));
   active.conversations.apply(event);
   tally(event, active.summary);
+  awaken(active);
   if (active.batch.empty()) active.batch_first = event.seq();
   append_event(event, active.batch);
 }
@@ -202,8 +271,8 @@ void Shard::advance(Active& active) {
       moved = true;
     }
     if (moved) continue;
-    const bool idle = active.models.empty() && active.tools.empty() && active.timers.empty();
-    if (!idle || !active.run->outstanding().empty()) break;
+    const bool idle = active.models.empty() && active.tools.empty() && active.timers.empty() && active.asked == 0;
+    if (!idle || !active.run->outstanding().empty() || !active.run->doubts().empty()) break;
     // Nothing is decided and nothing is awaited: a defect of the runtime, and it says so instead of hanging.
     v1::Event event;
     event.mutable_run_ended()->set_status(v1::RUN_STATUS_FAILED);
@@ -212,6 +281,7 @@ void Shard::advance(Active& active) {
         "the run waits for nothing and has not ended; this is a defect of weft");
     admit(active, std::move(event));
   }
+  if (!active.summary.doubts().empty() || !active.stilled_us.empty()) keep_timeouts(active);
   if (active.at_once == 0) return flush(active);
   for (memory::Blob& blob : contents_.take_staged()) active.blobs.push_back(std::move(blob));
 }
@@ -279,18 +349,61 @@ void Shard::durable(const std::string& run_id, std::uint64_t seq, Result<memory:
     response.set_run_id(run_id);
     std::exchange(active.submitted, nullptr)(std::move(response));
   }
-  std::erase_if(active.cancels, [&](auto& waiting) {
+  std::erase_if(active.asking, [&](auto& waiting) {
     if (waiting.first > active.durable_seq) return false;
-    v1::RunsCancelResponse response;
-    *response.mutable_run() = active.summary;
-    waiting.second(std::move(response));
+    waiting.second(active.summary);
     return true;
   });
   const bool over = active.run->ended() && active.durable_seq == active.run->last_seq();
   if (world_.hub.watched()) {
     world_.hub.advanced(run_id, active.durable_seq, over ? std::make_shared<v1::Run>(active.summary) : nullptr);
   }
-  if (over) forget(run_id);
+  if (over) return forget(run_id);
+  consider_rest(active);
+}
+
+void Shard::consider_rest(Active& active) {
+  const bool moving = active.durable_seq < active.run->last_seq() || active.asked > 0 || active.at_once > 0 ||
+                      !active.models.empty() || !active.tools.empty() || !active.gate.empty() ||
+                      std::ranges::any_of(active.timers, [](const auto& timer) {
+                        return timer.first.second != v1::TIMER_KIND_TIMEOUT;
+                      });
+  if (active.rests || moving || active.run->ended() || active.summary.doubts().empty()) return;
+  const v1::Doubt& oldest = active.summary.doubts(0);
+  active.rests = true;
+  world_.parked.park(active.id,
+                     fmt::format("somebody who knows whether {} was done: weft resolve {} {} done|retry|skip",
+                                 oldest.tool(), active.id, oldest.path()),
+                     Parked::Place::kAtWork, v1::RUN_STATUS_IN_DOUBT);
+  world_.hub.rests(active.id);
+}
+
+void Shard::awaken(Active& active) {
+  if (!std::exchange(active.rests, false)) return;
+  world_.parked.forget(active.id);
+}
+
+void Shard::keep_timeouts(Active& active) {
+  const std::int64_t now_us = world_.clock.now().time_since_epoch().count();
+  for (auto timeout = active.timeouts_us.begin(); timeout != active.timeouts_us.end();) {
+    const auto& [key, due_us] = *timeout;
+    if (!active.run->waits(key)) {
+      ++timeout;
+      continue;
+    }
+    active.stilled_us[key] = std::max<std::int64_t>(0, due_us - now_us);
+    if (auto timer = active.timers.extract({key, v1::TIMER_KIND_TIMEOUT})) loop_.cancel(timer.mapped());
+    timeout = active.timeouts_us.erase(timeout);
+  }
+  for (auto stilled = active.stilled_us.begin(); stilled != active.stilled_us.end();) {
+    const auto [key, left_us] = *stilled;
+    if (active.run->waits(key)) {
+      ++stilled;
+      continue;
+    }
+    stilled = active.stilled_us.erase(stilled);
+    start_timer(active, {key, v1::TIMER_KIND_TIMEOUT, now_us + left_us});
+  }
 }
 
 // Nothing more happens to a run whose events cannot be written any more; the next start goes on from what is durable.
@@ -298,8 +411,8 @@ void Shard::give_up(Active& active, const Error& error) {
   spdlog::error("run {} stands still, since its events could not be written: {}", active.id, error.message);
   active.given_up = true;
   active.gate.clear();
-  for (auto& [seq, done] : active.cancels) done(error);
-  active.cancels.clear();
+  for (auto& [seq, done] : active.asking) done(error);
+  active.asking.clear();
   const std::string run_id = active.id;
   world_.parked.park(run_id, "a restart: its events could not be written (" + error.message + ")",
                      Parked::Place::kNone);

@@ -26,10 +26,12 @@
 #include "runtime/engine/frozen.h"
 #include "runtime/engine/hub.h"
 #include "runtime/engine/parked.h"
+#include "runtime/engine/places.h"
 #include "runtime/engine/registry.h"
 #include "runtime/engine/routes.h"
 #include "runtime/model/client.h"
 #include "runtime/run/run.h"
+#include "tools/http_tool.h"
 
 namespace weft::engine {
 
@@ -42,6 +44,8 @@ struct ShardWorld {
   Hub& hub;
   Parked& parked;
   Frozen& frozen;
+  Places& places;
+  const tools::Secrets& secrets;
   Clock& clock;
   const EngineLimits& limits;
   memory::Epoch epoch = 0;
@@ -73,7 +77,8 @@ class Shard {
 
   // Thread-safe; they post to the shard.
   void submit(Submission submission);
-  void cancel(std::string run_id, std::string reason, Done<v1::RunsCancelResponse> done);
+  void cancel(std::string run_id, v1::CancelRequested request, Done<v1::RunsCancelResponse> done);
+  void resolve(std::string run_id, v1::RunsResolveRequest request, Done<v1::RunsResolveResponse> done);
 
  private:
   using TimerKey = std::pair<run::CallKey, int>;
@@ -93,6 +98,15 @@ class Shard {
   struct ToolFlight {
     std::shared_ptr<tools::Cancelled> cancelled;
     std::int64_t started_us = 0;
+    std::string tool;
+    tools::Effect effect = tools::Effect::kWrite;
+    Places::Place place;
+    HttpClient::CallId request = 0;  // 0: none of its own.
+  };
+  using OnReply = std::move_only_function<void(tools::HttpToolReply)>;
+  // Equal calls of a tool that changes nothing, which are one request.
+  struct SharedFlight {
+    std::vector<std::pair<std::string, run::CallKey>> waiting;  // Runs and their calls.
   };
   struct Active {
     std::string id;
@@ -116,12 +130,17 @@ class Shard {
     std::map<run::CallKey, ModelFlight> models;
     std::map<run::CallKey, ToolFlight> tools;
     std::map<TimerKey, Loop::TimerId> timers;
+    std::map<run::CallKey, std::int64_t> stilled_us;   // Timeouts that stand still: how much of each is left.
+    std::map<run::CallKey, std::int64_t> timeouts_us;  // When each that counts is due.
+    std::size_t asked = 0;  // Questions to `verify` tools on their way, and calls that wait for a place.
+    bool rests = false;     // It is among the parked, since it waits for somebody's word.
     // Found by recover() for resume(): when attempts began, and from when on how long nothing ran.
     std::map<std::string, std::int64_t> attempts_at_us;  // By path.
     std::vector<std::pair<std::int64_t, std::int64_t>> pauses_us;
     std::string request_digest;
     Done<v1::RunsSubmitResponse> submitted;
-    std::vector<std::pair<std::uint64_t, Done<v1::RunsCancelResponse>>> cancels;  // Answered when durable.
+    // Told the run when what they asked for is durable.
+    std::vector<std::pair<std::uint64_t, Done<v1::Run>>> asking;
   };
 
   // shard.cpp: the life of a run.
@@ -133,6 +152,11 @@ class Shard {
   void forget(const std::string& run_id);
   void resume(Active& active);
   Active* find(const std::string& run_id);
+  // Where nothing but somebody's word moves it: says so to whoever looks.
+  void consider_rest(Active& active);
+  void awaken(Active& active);
+  // Timeouts count while their attempt works.
+  void keep_timeouts(Active& active);
   // Admits an answer from outside if it is still waited for, and everything that follows from it.
   void answer(const std::string& run_id, v1::Event event);
 
@@ -155,12 +179,25 @@ class Shard {
   void model_outcome(const std::string& run_id, const run::CallKey& key, model::Outcome outcome);
   void model_closed(Active& active, const run::CallKey& key, const ModelFlight& flight);
   void next_waiting_model();
-  void call_tool(Active& active, const run::ToolCall& command);
-  void run_tool(const std::string& run_id, const run::CallKey& key, tools::ToolRequest request);
-  void run_at_once(const std::string& run_id, Task tool);
-  void tool_outcome(const std::string& run_id, const run::CallKey& key, tools::ToolReply reply);
   void start_timer(Active& active, const run::StartTimer& command);
   void drop(Active& active, const run::CallKey& key);
+  // shard_tools.cpp: calls of tools.
+  void call_tool(Active& active, const run::ToolCall& command);
+  void begin_tool(Active& active, const run::ToolCall& command, Places::Place place);
+  void run_tool(const std::string& run_id, const run::CallKey& key, tools::ToolRequest request);
+  void run_pooled(tools::Tool& tool, std::shared_ptr<tools::Cancelled> cancelled, tools::ToolRequest request,
+                  OnReply on_reply);
+  // 0 where it has been answered at once.
+  HttpClient::CallId request(const workflows::Tool& tool, const tools::ToolRequest& request, const std::string& id,
+                             OnReply on_reply);
+  void share_request(Active& active, const workflows::Tool& tool, const run::CallKey& key,
+                     const tools::ToolRequest& request);
+  void run_at_once(const std::string& run_id, Task tool);
+  void tool_outcome(const std::string& run_id, const run::CallKey& key, tools::ToolReply reply);
+  void drop_tools(Active& active, const run::CallKey& key);
+  void verify(Active& active, const run::VerifyCall& command);
+  void verify_now(const std::string& run_id, const run::VerifyCall& command);
+
   void when_durable(Active& active, const run::CallKey& key, Task leave);
   Result<std::shared_ptr<const model::Prefix>> prefix(const Active& active, workflows::StepId step, const Route& route);
   v1::Event model_ended(const run::CallKey& key, const ModelFlight& flight, model::Answer answer,
@@ -182,7 +219,8 @@ class Shard {
   std::set<std::string> frozen_;  // Runs.
   std::string probed_;            // The run whose append was last tried again.
   std::optional<Loop::TimerId> probe_timer_;
-  Duration probe_delay_{};  // Zero: the store was last seen to be written.
+  Duration probe_delay_{};                      // Zero: the store was last seen to be written.
+  std::map<std::string, SharedFlight> shared_;  // By workflow, tool and arguments.
   std::size_t models_in_flight_ = 0;
   std::size_t tools_in_flight_ = 0;
   std::thread thread_;

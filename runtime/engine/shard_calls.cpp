@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "base/check.h"
 #include "runtime/engine/shard.h"
@@ -49,6 +50,7 @@ void Shard::carry_out(Active& active, const run::Command& command) {
     if (active.run->expects(wanted)) call_tool(active, *call);
     return;
   }
+  if (const auto* question = std::get_if<run::VerifyCall>(&command)) return verify(active, *question);
   if (const auto* timer = std::get_if<run::StartTimer>(&command)) return start_timer(active, *timer);
   drop(active, std::get<run::Drop>(command).key);
 }
@@ -69,6 +71,10 @@ Result<std::shared_ptr<const model::Prefix>> Shard::prefix(const Active& active,
   face.max_output = agent.max_output;
   face.temperature = agent.temperature;
   for (const std::string& name : agent.tools) {
+    if (const workflows::Tool* own = workflow.tool(name)) {
+      face.tools.push_back({name, own->description, to_text(own->input.schema())});
+      continue;
+    }
     const tools::Tool* tool = world_.tools.find(name);
     if (tool == nullptr) return failed_precondition(fmt::format("the tool {} is not offered by this server", name));
     face.tools.push_back({name, tool->spec().description, tool->spec().input_schema});
@@ -277,105 +283,15 @@ void Shard::next_waiting_model() {
   }
 }
 
-void Shard::call_tool(Active& active, const run::ToolCall& command) {
-  v1::Event event = event_at(command.key);
-  v1::ToolCallStarted& started = *event.mutable_tool_call_started();
-  started.set_tool(command.tool);
-  started.set_effect(static_cast<v1::ToolEffect>(static_cast<int>(command.effect) + 1));
-  started.set_key(command.idempotency_key);
-  *started.mutable_arguments() = command.arguments;
-  admit(active, std::move(event));
-  auto arguments = contents_.bytes(command.arguments);
-  if (!arguments) die(fmt::format("run {}: {}", active.id, arguments.error().message));
-  active.tools[command.key] = {std::make_shared<tools::Cancelled>(false),
-                               world_.clock.now().time_since_epoch().count()};
-  tools::ToolRequest request{command.tool, **arguments, command.idempotency_key};
-  Task leave = [this, run_id = active.id, key = command.key, request = std::move(request)]() mutable {
-    run_tool(run_id, key, std::move(request));
-  };
-  // A read changes nothing, so it need not wait for the disk; but a run that does not exist yet, or that stands still,
-  // reads nothing either.
-  const bool harmless = !tools::changes_world(command.effect) && active.durable_seq > 0 && !active.frozen;
-  if (!harmless) return when_durable(active, command.key, std::move(leave));
-  const tools::Tool* tool = world_.tools.find(command.tool);
-  if (tool == nullptr || !tool->is_instant()) return loop_.post(std::move(leave));
-  ++active.at_once;
-  loop_.post([this, run_id = active.id, leave = std::move(leave)]() mutable { run_at_once(run_id, std::move(leave)); });
-}
-
-// The result, and the intent of what follows from it, ride in the batch of the call that was asked for: one sync less.
-void Shard::run_at_once(const std::string& run_id, Task tool) {
-  Active* active = find(run_id);
-  if (active == nullptr) return;
-  --active->at_once;
-  tool();
-  // Where nobody waited for the result any more, nothing advanced the run.
-  active = find(run_id);
-  if (active != nullptr && active->at_once == 0) flush(*active);
-}
-
-void Shard::run_tool(const std::string& run_id, const run::CallKey& key, tools::ToolRequest request) {
-  Active* active = find(run_id);
-  if (active == nullptr) return;
-  const auto flight = active->tools.find(key);
-  if (flight == active->tools.end()) return;
-  tools::Tool* tool = world_.tools.find(request.tool);
-  WEFT_CHECK(tool != nullptr, "a tool is called that is not there");
-  if (tool->is_instant()) return tool_outcome(run_id, key, tool->run(request, *flight->second.cancelled));
-  if (tools_in_flight_ >= world_.limits.tool_calls_max) {
-    waiting_tools_.push_back(
-        [this, run_id, key, request = std::move(request)]() mutable { run_tool(run_id, key, std::move(request)); });
-    return;
-  }
-  ++tools_in_flight_;
-  auto reply = std::make_shared<tools::ToolReply>();
-  loop_.work([tool, reply, cancelled = flight->second.cancelled,
-              request = std::move(request)] { *reply = tool->run(request, *cancelled); },
-             [this, run_id, key, reply] {
-               --tools_in_flight_;
-               tool_outcome(run_id, key, std::move(*reply));
-               // A call that nobody waits for any more takes no place, so the next one is tried.
-               while (!waiting_tools_.empty() && tools_in_flight_ < world_.limits.tool_calls_max) {
-                 Task next = std::move(waiting_tools_.front());
-                 waiting_tools_.pop_front();
-                 next();
-               }
-             });
-}
-
-void Shard::tool_outcome(const std::string& run_id, const run::CallKey& key, tools::ToolReply reply) {
-  Active* active = find(run_id);
-  if (active == nullptr) return;
-  const auto flight = active->tools.find(key);
-  if (flight == active->tools.end()) return;
-  const std::int64_t total_us = world_.clock.now().time_since_epoch().count() - flight->second.started_us;
-  active->tools.erase(flight);
-  v1::Event event = event_at(key);
-  auto output = contents_.put(std::move(reply.output));
-  if (reply.status == tools::ToolStatus::kUnknown) {
-    event.mutable_tool_call_in_doubt()->set_why(output && output->has_inline_() ? output->inline_()
-                                                                                : "whether it was done is not known");
-    return answer(run_id, std::move(event));
-  }
-  v1::ToolCallEnded& ended = *event.mutable_tool_call_ended();
-  ended.set_outcome(reply.status == tools::ToolStatus::kDone ? v1::TOOL_OUTCOME_DONE : v1::TOOL_OUTCOME_FAILED);
-  ended.set_total_us(total_us);
-  if (!output) {
-    ended.set_outcome(v1::TOOL_OUTCOME_FAILED);
-    ended.mutable_output()->set_inline_("its result is too large: " + output.error().message);
-  } else {
-    *ended.mutable_output() = *std::move(output);
-  }
-  answer(run_id, std::move(event));
-}
-
 void Shard::start_timer(Active& active, const run::StartTimer& command) {
   const TimerKey key{command.key, command.timer};
+  if (command.timer == v1::TIMER_KIND_TIMEOUT) active.timeouts_us[command.key] = command.due_us;
   const Duration wait(std::max<std::int64_t>(0, command.due_us - world_.clock.now().time_since_epoch().count()));
   active.timers[key] = loop_.after(wait, [this, run_id = active.id, command] {
     Active* due = find(run_id);
     if (due == nullptr) return;
     due->timers.erase({command.key, command.timer});
+    if (command.timer == v1::TIMER_KIND_TIMEOUT) due->timeouts_us.erase(command.key);
     v1::Event event = event_at(command.key);
     event.mutable_timer_fired()->set_timer(command.timer);
     answer(run_id, std::move(event));
@@ -392,6 +308,8 @@ void Shard::drop(Active& active, const run::CallKey& key) {
     loop_.cancel(entry.second);
     return true;
   });
+  std::erase_if(active.timeouts_us, [&](const auto& entry) { return meant(entry.first); });
+  std::erase_if(active.stilled_us, [&](const auto& entry) { return meant(entry.first); });
   std::vector<std::pair<run::CallKey, ModelFlight>> closed;
   std::erase_if(active.models, [&](auto& entry) {
     if (!meant(entry.first)) return false;
@@ -399,14 +317,7 @@ void Shard::drop(Active& active, const run::CallKey& key) {
     return true;
   });
   for (const auto& [call, flight] : closed) model_closed(active, call, flight);
-  std::erase_if(active.tools, [&](const auto& entry) {
-    if (!meant(entry.first)) return false;
-    v1::Event wanted = event_at(entry.first);
-    wanted.mutable_tool_call_ended();
-    if (active.run->expects(wanted)) return false;  // It may change the world: its result is waited for.
-    *entry.second.cancelled = true;
-    return true;
-  });
+  drop_tools(active, key);
 }
 
 void Shard::model_closed(Active& active, const run::CallKey& key, const ModelFlight& flight) {

@@ -73,8 +73,8 @@ void Shard::stand_still(Active& active, std::uint64_t seq, const Error& cause) {
     // One line for all that stand still together.
     if (frozen_.empty()) spdlog::error("runs stand still, since their events cannot be written: {}", cause.message);
     frozen_.insert(active.id);
-    for (auto& [at, done] : active.cancels) done(not_now(cause));
-    active.cancels.clear();
+    for (auto& [at, done] : active.asking) done(not_now(cause));
+    active.asking.clear();
   }
   world_.frozen.add(active.id, cause);
   if (active.appends_in_flight == 0) probe_later();

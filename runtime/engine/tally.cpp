@@ -1,5 +1,7 @@
 #include "runtime/engine/tally.h"
 
+#include "workflows/path.h"
+
 namespace weft::engine {
 namespace {
 
@@ -28,9 +30,31 @@ void book(const Call& call, v1::Run& run) {
   if (run.has_cost()) run.mutable_cost()->set_partial(run.calls_without_price() > 0);
 }
 
+// A doubt is open until the call is known to have ended, leaves again, or somebody has said what becomes of it.
+void count_doubt(const v1::Event& event, v1::Run& run) {
+  const std::string path = workflows::call_path(event.path(), event.attempt(), event.turn(), event.call());
+  const bool settles =
+      event.has_tool_call_ended() || event.has_tool_call_started() ||
+      (event.has_tool_call_resolved() && event.tool_call_resolved().resolution() != v1::RESOLUTION_UNKNOWN);
+  if (event.has_tool_call_in_doubt()) {
+    v1::Doubt& doubt = *run.add_doubts();
+    doubt.set_path(path);
+    doubt.set_tool(event.tool_call_in_doubt().tool());
+    doubt.set_why(event.tool_call_in_doubt().why());
+    doubt.set_since_us(event.at_us());
+  } else if (settles) {
+    auto& doubts = *run.mutable_doubts();
+    for (int i = doubts.size(); i-- > 0;) {
+      if (doubts[i].path() == path) doubts.DeleteSubrange(i, 1);
+    }
+  }
+  run.set_doubts_open(static_cast<std::uint32_t>(run.doubts_size()));
+}
+
 }  // namespace
 
 void tally(const v1::Event& event, v1::Run& run) {
+  if (event.has_tool_call_in_doubt() || run.doubts_size() > 0) count_doubt(event, run);
   run.set_last_seq(event.seq());
   run.set_digest(event.digest());
   using Kind = v1::Event::KindCase;
@@ -50,6 +74,7 @@ void tally(const v1::Event& event, v1::Run& run) {
     case Kind::kRunEnded:
       run.set_status(event.run_ended().status());
       run.set_ended_at_us(event.at_us());
+      run.set_undos_failed(event.run_ended().undos_failed());
       if (event.run_ended().has_output_json()) *run.mutable_output_json() = event.run_ended().output_json();
       if (event.run_ended().has_failure()) *run.mutable_failure() = event.run_ended().failure();
       return;

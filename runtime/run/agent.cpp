@@ -18,14 +18,6 @@ using Phase = Execution::Phase;
 
 namespace {
 
-// H(lineage, path, tool, arguments, generation): no attempt and no position is in it. Lengths keep the parts apart.
-std::string idempotency_key(std::string_view lineage, std::string_view path, std::string_view tool,
-                            std::string_view arguments, std::uint32_t generation) {
-  const std::string text = fmt::format("{}:{}{}:{}{}:{}{}:{}{}", lineage.size(), lineage, path.size(), path,
-                                       tool.size(), tool, arguments.size(), arguments, generation);
-  return to_hex(view(sha256(text)).substr(0, 16));
-}
-
 bool stopped(const ToolCallState& call) {
   return call.ended && call.outcome != v1::TOOL_OUTCOME_DONE && call.outcome != v1::TOOL_OUTCOME_REUSED;
 }
@@ -41,6 +33,17 @@ ToolCallState* next_effect(Execution& execution) {
     if (stopped(call)) return nullptr;
   }
   return nullptr;
+}
+
+// The result of an identical call of this instance: it is not done a second time.
+const v1::Content* recorded(const Execution& execution, const ToolCallState& call) {
+  if (call.policy == nullptr || call.policy->repeatable) return nullptr;
+  const auto history = execution.effects->find(call.identity);
+  return history == execution.effects->end() || !history->second.recorded ? nullptr : &*history->second.recorded;
+}
+
+bool has_recorded(const Execution& execution) {
+  return std::ranges::any_of(*execution.effects, [](const auto& entry) { return entry.second.recorded.has_value(); });
 }
 
 }  // namespace
@@ -66,50 +69,15 @@ void Run::State::take_answer(Execution& execution, const v1::ModelCallEnded& ans
   issue_tools(execution);
 }
 
-// Decides, from the call alone, whether it may run; a refusal is what the model reads.
-ToolCallState Run::State::plan_call(const Execution& execution, const std::vector<std::string>* allowed,
-                                    std::string_view tool, std::string_view wire_name, const v1::Content& arguments) {
-  ToolCallState call;
-  call.wire_name = wire_name;
-  const auto facts = tools.find(tool);
-  if (allowed != nullptr && (tool.empty() || std::ranges::find(*allowed, tool) == allowed->end())) {
-    call.refusal = allowed->empty() ? fmt::format("there is no tool {}; you have no tools", printable(wire_name))
-                                    : fmt::format("there is no tool {}; you have: {}", printable(wire_name),
-                                                  fmt::join(*allowed, ", "));
-    return call;
-  }
-  call.tool = tool;
-  if (facts == tools.end()) {
-    call.refusal = fmt::format("the tool {} is not offered by this server", tool);
-    return call;
-  }
-  call.effect = facts->second.effect;
-  auto bytes = contents.bytes(arguments);
-  auto value = bytes ? parse_untrusted(**bytes) : Result<Json>(std::move(bytes).error());
-  if (value) value = facts->second.input.validate(*std::move(value), "arguments");
-  auto canonical = store(value);
-  if (!canonical) {
-    call.refusal = fmt::format("{}: {}", tool, canonical.error().message);
-    return call;
-  }
-  call.key = idempotency_key(identity.lineage(), workflows::without_attempts(execution.path), tool, to_text(*value), 0);
-  call.arguments = *std::move(canonical);
-  return call;
-}
-
 // Puts the calls that may run now into the outbox, or the next turn where all have ended.
 void Run::State::issue_tools(Execution& execution) {
-  const auto command = [&](ToolCallState& call) {
-    call.commanded = true;
-    const auto number = static_cast<std::uint32_t>(&call - execution.calls.data()) + 1;
-    outbox.push_back(ToolCall{execution.key(execution.turn, number), call.tool, call.effect, call.key, call.arguments});
-  };
   if (execution.closing) return;
   for (ToolCallState& call : execution.calls) {
-    if (!tools::changes_world(call.effect) && call.refusal.empty() && !call.commanded) command(call);
+    if (!tools::changes_world(call.effect) && call.refusal.empty() && !call.commanded) command_tool(execution, call);
   }
   if (ToolCallState* effect = next_effect(execution)) {
-    if (effect->refusal.empty() && !effect->commanded && !execution.recorded.contains(effect->key)) command(*effect);
+    const bool known = recorded(execution, *effect) != nullptr;
+    if (effect->refusal.empty() && !effect->commanded && !known) command_tool(execution, *effect);
   }
   if (execution.step->kind != workflows::StepKind::kPrompt) return;
   if (!std::ranges::all_of(execution.calls, [](const ToolCallState& call) { return call.ended; })) return;
@@ -131,11 +99,12 @@ std::optional<v1::Event> Run::State::decide_execution(const At& at) {
     result.set_status(v1::STEP_STATUS_FAILED);
     *result.mutable_failure() = std::move(failure);
     // What an agent has begun to do to the world is not begun afresh, nor what a tool has done.
-    const bool fresh =
-        step.kind == workflows::StepKind::kPrompt ? !execution.effect_started : execution.recorded.empty();
+    const bool fresh = step.kind == workflows::StepKind::kPrompt ? !execution.effect_started : !has_recorded(execution);
     return finish(at, std::move(result), fresh ? again : Again::kNever);
   };
-  const bool done = execution.phase == Phase::kToolDone && !execution.recorded.empty();
+  const bool attempts_left = at.slot().used < step.retry.attempts && !cancelling;
+  if (auto event = decide_doubts(execution, attempts_left ? Next::kAttempt : Next::kNone)) return event;
+  const bool done = execution.phase == Phase::kToolDone && has_recorded(execution);
   if (execution.closing && !(done && execution.failure.kind() == v1::ERROR_KIND_TIMED_OUT)) {  // Late is done.
     if (!settled(execution)) return std::nullopt;
     return give_up(execution.failure, Again::kMay);
@@ -157,6 +126,12 @@ std::optional<v1::Event> Run::State::decide_execution(const At& at) {
     }
     case Phase::kToolDone: {
       const ToolCallState& call = execution.calls.front();
+      if (call.outcome == v1::TOOL_OUTCOME_SKIPPED) {
+        v1::StepResult result;
+        result.set_status(v1::STEP_STATUS_SKIPPED);
+        result.set_reason("in_doubt");
+        return finish(at, std::move(result), Again::kNever);
+      }
       if (call.outcome != v1::TOOL_OUTCOME_DONE) {
         auto why = contents.bytes(execution.tool_output);
         const bool refused = call.outcome == v1::TOOL_OUTCOME_REFUSED;
@@ -217,10 +192,10 @@ std::optional<v1::Event> Run::State::decide_tools(Execution& execution) {
     v1::ToolCallEnded& over = *event.mutable_tool_call_ended();
     over.set_tool(call.tool);
     if (sentence.empty()) {
-      const auto recorded = execution.recorded.find(call.key);
-      if (!changes || recorded == execution.recorded.end()) continue;
+      const v1::Content* known = changes ? recorded(execution, call) : nullptr;
+      if (known == nullptr) continue;
       over.set_outcome(v1::TOOL_OUTCOME_REUSED);
-      *over.mutable_output() = recorded->second;
+      *over.mutable_output() = *known;
       return event;
     }
     over.set_outcome(v1::TOOL_OUTCOME_REFUSED);

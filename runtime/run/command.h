@@ -38,6 +38,15 @@ struct ToolCall {
   bool started = false;
 };
 
+// Asks the tool that `verify` names about a call in doubt. Answered by ToolCallVerified.
+struct VerifyCall {
+  CallKey key;       // Of the call in doubt.
+  std::string tool;  // The one that is asked; it changes nothing.
+  std::string idempotency_key;
+  v1::Content arguments;    // Absent: the question cannot be put.
+  std::int64_t due_us = 0;  // Not earlier.
+};
+
 // Answered by TimerFired when `due_us` has come.
 struct StartTimer {
   CallKey key;
@@ -51,6 +60,6 @@ struct Drop {
   CallKey key;  // `turn` and `call` are 0.
 };
 
-using Command = std::variant<ModelCall, ToolCall, StartTimer, Drop>;
+using Command = std::variant<ModelCall, ToolCall, VerifyCall, StartTimer, Drop>;
 
 }  // namespace weft::run

@@ -81,26 +81,24 @@ std::optional<v1::Event> Run::State::decide() {
     }
     agenda.pop_front();
   }
-  if (top->all_ended()) return run_end();
-  return std::nullopt;
+  if (!top->all_ended()) return std::nullopt;
+  v1::Event end = run_end();
+  const bool takes_back =
+      end.run_ended().status() == v1::RUN_STATUS_FAILED || end.run_ended().status() == v1::RUN_STATUS_CANCELLED;
+  if (!takes_back || undoable.empty()) return end;
+  if (auto event = decide_undo()) return event;
+  return killing ? std::optional(std::move(end)) : std::nullopt;
 }
 
 std::optional<v1::Event> Run::State::decide_step(const At& at) {
   StepState& step = at.step();
   if (step.phase == StepState::Phase::kEnded) return std::nullopt;
   if (step.closing || at.scope.closing) {
-    if (grace_over) {
-      for (const Slot& open : step.slots) {
-        if (!open.execution) continue;
-        for (std::uint32_t i = 0; i < open.execution->calls.size(); ++i) {
-          if (!open.execution->calls[i].open_effect()) continue;
-          v1::Event event = draft(open.execution->path, open.execution->attempt, open.execution->turn, i + 1);
-          event.mutable_tool_call_in_doubt()->set_why(
-              fmt::format("the run was cancelled while {} was under way, and it did not answer in time",
-                          open.execution->calls[i].tool));
-          return event;
-        }
-      }
+    for (const Slot& open : step.slots) {
+      if (!open.execution) continue;
+      if (auto event = decide_doubts(*open.execution, Next::kNone)) return event;
+      if (!grace_over) continue;
+      if (auto event = give_up_waiting(*open.execution)) return event;
     }
     if (!settled(step)) return std::nullopt;
     v1::StepResult result;
@@ -284,6 +282,7 @@ std::optional<v1::Event> Run::State::begin(const At& at) {
 v1::Event Run::State::run_end() {
   v1::Event event = draft("");
   v1::RunEnded& over = *event.mutable_run_ended();
+  over.set_undos_failed(undos_failed);
   if (cancelling) {
     over.set_status(v1::RUN_STATUS_CANCELLED);
     return event;

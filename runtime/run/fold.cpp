@@ -55,14 +55,16 @@ std::optional<Place> Run::State::locate(std::string_view path) const {
   return std::nullopt;
 }
 
-bool Run::State::settled(const Execution& execution) {
-  const bool acting = std::ranges::any_of(execution.calls, &ToolCallState::open_effect);
+// A call in doubt is not settled either: a cancel hides none. Only a kill leaves it behind.
+bool Run::State::settled(const Execution& execution) const {
+  const bool acting = std::ranges::any_of(
+      execution.calls, [&](const ToolCallState& call) { return call.open_effect() && !(killing && call.in_doubt); });
   if (acting || execution.phase == Execution::Phase::kModelInFlight) return false;
   return !execution.inner || execution.inner->all_ended();
 }
 
-bool Run::State::settled(const StepState& step) {
-  return std::ranges::all_of(step.slots, [](const Slot& slot) { return !slot.execution || settled(*slot.execution); });
+bool Run::State::settled(const StepState& step) const {
+  return std::ranges::all_of(step.slots, [&](const Slot& slot) { return !slot.execution || settled(*slot.execution); });
 }
 
 void Run::State::close_execution(Execution& execution) {
@@ -107,8 +109,11 @@ Status Run::State::apply(const v1::Event& event) {
         fmt::format("event {} is of a kind that this weft does not know; a newer one wrote it", event.seq()));
   }
   const bool begins = event.kind_case() == Kind::kRunSubmitted;
-  const std::optional<Place> place = begins || event.path().empty() ? Place{} : locate(event.path());
-  if (event.seq() != seq + 1 || ended || begins != (seq == 0) || !place || !fits(event, *place)) {
+  const bool undoes = is_undo(event.path());
+  const bool whole = begins || undoes || event.path().empty();
+  const std::optional<Place> place = whole ? Place{} : locate(event.path());
+  const bool fitting = undoes ? fits_undo(event) : place && fits(event, *place);
+  if (event.seq() != seq + 1 || ended || begins != (seq == 0) || !fitting) {
     return data_loss(fmt::format("event {} (kind {}, path \"{}\") does not fit the run's history after event {}",
                                  event.seq(), static_cast<int>(event.kind_case()), event.path(), seq));
   }
@@ -116,6 +121,10 @@ Status Run::State::apply(const v1::Event& event) {
   at_us = event.at_us();
   digest = event.digest();
   if (event.path().empty()) return apply_to_run(event);
+  if (undoes) {
+    apply_to_undo(event);
+    return {};
+  }
   switch (event.kind_case()) {
     case Kind::kFanOutStarted:
     case Kind::kAttemptStarted:
@@ -147,10 +156,13 @@ Status Run::State::apply_to_run(const v1::Event& event) {
   } else if (event.has_run_ended()) {
     ended = true;
     agenda.clear();
-  } else if (event.has_cancel_requested() && !cancelling) {
+  } else if (event.has_cancel_requested()) {
+    killing = event.cancel_requested().kill();
+    if (!cancelling) close_scope(*top);
     cancelling = true;
-    close_scope(*top);
-    outbox.push_back(StartTimer{{"", 0, 0, 0}, v1::TIMER_KIND_GRACE, at_us + kCancelGraceUs});
+    if (!killing) outbox.push_back(StartTimer{{"", 0, 0, 0}, v1::TIMER_KIND_GRACE, at_us + kCancelGraceUs});
+    grace_over = grace_over || killing;
+    if (killing) consider_all(*top);
   } else if (event.has_timer_fired()) {
     grace_over = true;
     consider_all(*top);
@@ -168,7 +180,8 @@ bool Run::State::fits(const v1::Event& event, const Place& place) const {
   switch (event.kind_case()) {
     case Kind::kRunSubmitted:
     case Kind::kRunEnded: return event.path().empty();
-    case Kind::kCancelRequested: return event.path().empty() && !cancelling;
+    case Kind::kCancelRequested:
+      return event.path().empty() && (!cancelling || (event.cancel_requested().kill() && !killing));
     case Kind::kFanOutStarted: return place.step->phase == StepState::Phase::kPending;
     case Kind::kAttemptStarted:
       return place.step->phase == StepState::Phase::kPending || (place.slot != nullptr && execution == nullptr);
@@ -183,13 +196,9 @@ bool Run::State::fits(const v1::Event& event, const Place& place) const {
     case Kind::kCallRefused: return attempt_is_open && !execution->closing;
     case Kind::kToolCallStarted:
     case Kind::kToolCallEnded:
-    case Kind::kToolCallInDoubt: {
-      if (!attempt_is_open || execution->turn != event.turn() || event.call() == 0 ||
-          event.call() > execution->calls.size())
-        return false;
-      const ToolCallState& call = execution->calls[event.call() - 1];
-      return !call.ended && !call.in_doubt && (!execution->closing || call.open_effect());
-    }
+    case Kind::kToolCallInDoubt:
+    case Kind::kToolCallVerified:
+    case Kind::kToolCallResolved: return attempt_is_open && fits_call(event, *execution);
     case Kind::kTimerFired:
       switch (event.timer_fired().timer()) {
         case v1::TIMER_KIND_GRACE: return event.path().empty() && cancelling && !grace_over;
@@ -199,6 +208,7 @@ bool Run::State::fits(const v1::Event& event, const Place& place) const {
         case v1::TIMER_KIND_REPEAT_CALL:
           return model_is_due && execution->phase == Phase::kModelBackoff && !execution->closing;
         case v1::TIMER_KIND_TIMEOUT: return attempt_is_open && !execution->closing;
+        case v1::TIMER_KIND_RESEND: return attempt_is_open && fits_call(event, *execution);
         default: return false;
       }
     default: return false;
@@ -269,6 +279,7 @@ void Run::State::apply_to_step(const v1::Event& event, Place place) {
         ++slot.round;
         slot.attempt = 1;
         slot.used = 1;
+        slot.effects.reset();
       }
       break;
     }
@@ -318,6 +329,8 @@ void Run::State::start_execution(const v1::Event& event, const Place& place) {
   execution.step = place.definition;
   execution.path = event.path();
   execution.attempt = event.attempt();
+  if (!place.slot->effects) place.slot->effects = std::make_shared<Effects>();
+  execution.effects = place.slot->effects;
   if (started.timeout_us() > 0) {
     execution.timeout_due_us = event.at_us() + started.timeout_us();
     outbox.push_back(StartTimer{execution.key(), v1::TIMER_KIND_TIMEOUT, execution.timeout_due_us});
@@ -352,6 +365,7 @@ void Run::State::apply_to_attempt(const v1::Event& event, const Place& place) {
   switch (event.kind_case()) {
     case v1::Event::kTimerFired:
       if (event.timer_fired().timer() == v1::TIMER_KIND_REPEAT_CALL) return want_model(execution);
+      if (event.timer_fired().timer() == v1::TIMER_KIND_RESEND) break;
       execution.failure.set_kind(v1::ERROR_KIND_TIMED_OUT);
       execution.failure.set_message(
           fmt::format("it worked for longer than its timeout of {}", to_text(*place.definition->timeout)));
@@ -377,25 +391,7 @@ void Run::State::apply_to_attempt(const v1::Event& event, const Place& place) {
       return;
     default: break;
   }
-  ToolCallState& call = execution.calls[event.call() - 1];
-  if (event.has_tool_call_started()) {
-    call.started = true;
-    execution.effect_started = execution.effect_started || tools::changes_world(call.effect);
-  } else if (event.has_tool_call_in_doubt()) {
-    call.in_doubt = true;
-    execution.failure.set_kind(v1::ERROR_KIND_IN_DOUBT);
-    execution.failure.set_message(event.tool_call_in_doubt().why());
-    execution.phase = Phase::kFailed;
-  } else {
-    const v1::Content& output = event.tool_call_ended().output();
-    call.ended = true;
-    call.outcome = event.tool_call_ended().outcome();
-    if (tools::changes_world(call.effect) && call.outcome == v1::TOOL_OUTCOME_DONE)
-      execution.recorded[call.key] = output;
-    if (place.definition->kind != workflows::StepKind::kTool) return issue_tools(execution);
-    execution.tool_output = output;
-    execution.phase = Phase::kToolDone;
-  }
+  apply_to_call(execution, execution.calls[event.call() - 1], event);
 }
 
 }  // namespace weft::run

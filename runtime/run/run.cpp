@@ -32,7 +32,7 @@ std::optional<Command> Run::next() {
 
 namespace {
 
-void outstanding_in(const Execution& execution, std::vector<Command>& commands) {
+void outstanding_in(Run::State& state, const Execution& execution, std::vector<Command>& commands) {
   using Phase = Execution::Phase;
   const CallKey key = execution.key(execution.turn, execution.sending);
   const bool in_flight = execution.phase == Phase::kModelInFlight;
@@ -41,9 +41,14 @@ void outstanding_in(const Execution& execution, std::vector<Command>& commands) 
   }
   for (std::uint32_t i = 0; i < execution.calls.size(); ++i) {
     const ToolCallState& call = execution.calls[i];
+    const CallKey of_call = execution.key(execution.turn, i + 1);
+    if (call.verifying) commands.push_back(state.verify_call(execution, call));
     if (!call.commanded || call.ended || call.in_doubt || (execution.closing && !call.open_effect())) continue;
-    commands.push_back(
-        ToolCall{execution.key(execution.turn, i + 1), call.tool, call.effect, call.key, call.arguments, call.started});
+    if (call.resend_due_us > 0) {
+      commands.push_back(StartTimer{of_call, v1::TIMER_KIND_RESEND, call.resend_due_us});
+    } else {
+      commands.push_back(ToolCall{of_call, call.tool, call.effect, call.key, call.arguments, call.started});
+    }
   }
   if (execution.closing) return;
   if (execution.phase == Phase::kModelBackoff) {
@@ -54,7 +59,7 @@ void outstanding_in(const Execution& execution, std::vector<Command>& commands) 
   }
 }
 
-void outstanding_in(const Run::State& state, Scope& scope, std::vector<Command>& commands) {
+void outstanding_in(Run::State& state, Scope& scope, std::vector<Command>& commands) {
   for (std::uint32_t position = 0; position < scope.steps.size(); ++position) {
     const StepState& step = scope.steps[position];
     for (std::uint32_t i = 0; i < step.slots.size() && step.phase == StepState::Phase::kRunning; ++i) {
@@ -63,10 +68,48 @@ void outstanding_in(const Run::State& state, Scope& scope, std::vector<Command>&
         const std::string path = state.slot_path({scope, position, i});
         commands.push_back(StartTimer{{path, slot.attempt, 0, 0}, v1::TIMER_KIND_RETRY, slot.retry_due_us});
       }
-      if (slot.execution) outstanding_in(*slot.execution, commands);
+      if (slot.execution) outstanding_in(state, *slot.execution, commands);
       if (slot.execution && slot.execution->inner) outstanding_in(state, *slot.execution->inner, commands);
     }
   }
+}
+
+void doubts_in(const Execution& execution, std::vector<Doubt>& doubts) {
+  for (std::uint32_t i = 0; i < execution.calls.size(); ++i) {
+    const ToolCallState& call = execution.calls[i];
+    if (!call.in_doubt || call.ended || call.resolution != v1::RESOLUTION_UNSPECIFIED) continue;
+    doubts.push_back({execution.key(execution.turn, i + 1), call.tool, execution.closing});
+  }
+}
+
+void doubts_in(const Scope& scope, std::vector<Doubt>& doubts) {
+  for (const StepState& step : scope.steps) {
+    for (const Slot& slot : step.slots) {
+      if (!slot.execution) continue;
+      doubts_in(*slot.execution, doubts);
+      if (slot.execution->inner) doubts_in(*slot.execution->inner, doubts);
+    }
+  }
+}
+
+// Something in it waits, and nothing in it works.
+bool waits_in(const Execution& execution) {
+  bool waits = false;
+  for (const ToolCallState& call : execution.calls) {
+    if (call.ended || (!call.in_doubt && !call.commanded)) continue;
+    if (!call.in_doubt || call.verifying) return false;
+    waits = true;
+  }
+  if (!execution.inner) return waits;
+  for (const StepState& step : execution.inner->steps) {
+    for (const Slot& slot : step.slots) {
+      if (step.phase != StepState::Phase::kRunning || slot.phase == Slot::Phase::kDone) continue;
+      if (slot.phase == Slot::Phase::kIdle) continue;
+      if (!slot.execution || !waits_in(*slot.execution)) return false;
+      waits = true;
+    }
+  }
+  return waits;
 }
 
 // "STEP_STATUS_SUCCEEDED" without its prefix, in lower case.
@@ -82,6 +125,13 @@ std::vector<Command> Run::outstanding() const {
   std::vector<Command> commands;
   if (state_->ended || !state_->top) return commands;
   outstanding_in(*state_, *state_->top, commands);
+  if (const auto& undo = state_->undo) {
+    if (undo->execution) outstanding_in(*state_, *undo->execution, commands);
+    if (undo->retry_due_us > 0) {
+      const std::string path = state_->undoable.back().path + "/undo";
+      commands.push_back(StartTimer{{path, undo->attempt, 0, 0}, v1::TIMER_KIND_RETRY, undo->retry_due_us});
+    }
+  }
   if (state_->cancelling && !state_->grace_over) {
     commands.push_back(StartTimer{{"", 0, 0, 0}, v1::TIMER_KIND_GRACE, state_->at_us + kCancelGraceUs});
   }
@@ -90,8 +140,24 @@ std::vector<Command> Run::outstanding() const {
 
 bool Run::expects(const v1::Event& event) const {
   if (state_->ended) return false;
+  if (state_->is_undo(event.path())) return state_->fits_undo(event);
   const auto place = event.path().empty() ? Place{} : state_->locate(event.path());
   return place && state_->fits(event, *place);
+}
+
+std::vector<Doubt> Run::doubts() const {
+  std::vector<Doubt> doubts;
+  if (!state_->top || state_->ended) return doubts;
+  doubts_in(*state_->top, doubts);
+  if (state_->undo && state_->undo->execution) doubts_in(*state_->undo->execution, doubts);
+  return doubts;
+}
+
+bool Run::waits(const CallKey& attempt) const {
+  if (state_->ended || state_->is_undo(attempt.path)) return false;
+  const auto place = state_->locate(attempt.path);
+  return place && place->execution != nullptr && place->execution->attempt == attempt.attempt &&
+         waits_in(*place->execution);
 }
 
 bool Run::ended() const { return state_->ended; }

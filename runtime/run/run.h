@@ -38,6 +38,13 @@ inline constexpr std::int64_t kRetryAfterUsMax = 600'000'000;
 // How long a cancelled run waits for calls that may change the world; then they are in doubt.
 inline constexpr std::int64_t kCancelGraceUs = 30'000'000;
 
+// A call that waits for somebody who knows whether it was done.
+struct Doubt {
+  CallKey key;
+  std::string tool;
+  bool closing = false;  // Nobody waits for its result any more, so it cannot leave again.
+};
+
 class Run {
  public:
   Run(std::shared_ptr<const workflows::Workflow> workflow, const ToolTable& tools, Contents& contents);
@@ -56,6 +63,10 @@ class Run {
   std::optional<Command> next();
   // Every command without a result, for recovery: what next() has handed out in an earlier life.
   std::vector<Command> outstanding() const;
+
+  std::vector<Doubt> doubts() const;
+  // Whether the attempt waits for nothing but somebody's word: its timeout then stands still.
+  bool waits(const CallKey& attempt) const;
 
   // Whether an answer from outside is still waited for; late ones are not applied.
   bool expects(const v1::Event& event) const;

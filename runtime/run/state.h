@@ -27,17 +27,40 @@ struct StepState;
 struct ToolCallState {
   std::string tool;  // Empty: the agent has no such tool.
   std::string wire_name;
+  const workflows::ToolPolicy* policy = nullptr;  // Null where the call is refused.
   tools::Effect effect = tools::Effect::kRead;
-  std::string key;        // Idempotency key; empty where the call is refused.
-  v1::Content arguments;  // Canonical.
-  std::string refusal;    // Why it will not run; empty: it may.
+  std::string identity;       // The key of its first generation: what makes two calls of one instance the same.
+  std::string key;            // Idempotency key; empty where the call is refused.
+  std::uint64_t payload = 0;  // Hash of tool and arguments.
+  v1::Content arguments;      // Canonical.
+  std::string refusal;        // Why it will not run; empty: it may.
   bool commanded = false;
   bool started = false;
   bool ended = false;
-  bool in_doubt = false;
+  std::uint32_t sendings = 0;
+  std::int64_t resend_due_us = 0;  // 0: not put off.
   v1::ToolOutcome outcome = v1::TOOL_OUTCOME_UNSPECIFIED;
-  bool open_effect() const { return started && !ended && !in_doubt && tools::changes_world(effect); }
+  bool nothing_done = false;
+
+  // Between intent and result, where it is not known what was done:
+  bool in_doubt = false;
+  bool lost = false;  // Weft itself stopped.
+  bool verifying = false;
+  std::uint32_t verifications = 0;
+  std::string doubt;                                       // Why.
+  v1::Resolution resolution = v1::RESOLUTION_UNSPECIFIED;  // Decided; the end that follows from it is due.
+  v1::Content resolved;
+
+  bool open_effect() const { return started && !ended && tools::changes_world(effect); }
 };
+
+// What one instance of a step has done to the world by calls that are the same: across attempts and turns.
+struct EffectHistory {
+  std::uint32_t generation = 0;    // Of their key.
+  std::int64_t first_sent_us = 0;  // With the key of this generation; 0: not yet.
+  std::optional<v1::Content> recorded;
+};
+using Effects = std::map<std::string, EffectHistory>;  // By identity.
 
 // One attempt at one instance of a step.
 struct Execution {
@@ -67,9 +90,9 @@ struct Execution {
   std::vector<ToolCallState> calls;  // Of the turn under way.
   v1::Content text;
   bool cut = false;
-  bool effect_started = false;  // A call that may change the world has begun: no fresh start after that.
-  std::map<std::string, v1::Content> recorded;  // Results of calls with effect, by idempotency key.
-  v1::Content tool_output;                      // Of a `tool` step.
+  bool effect_started = false;       // A call that may change the world has begun: no fresh start after that.
+  std::shared_ptr<Effects> effects;  // Of the instance.
+  v1::Content tool_output;           // Of a `tool` step.
 
   v1::Failure failure;
   std::shared_ptr<Scope> inner;  // Of a group.
@@ -89,6 +112,7 @@ struct Slot {
   v1::RoundVerdict verdict = v1::ROUND_VERDICT_UNSPECIFIED;
   v1::StepResult result;                      // Of the last round that ended; of the element once it is done.
   std::vector<v1::StepResult> inner_results;  // Of a group: its steps in that round, for `previous` and `until`.
+  std::shared_ptr<Effects> effects;
   std::unique_ptr<Execution> execution;
 };
 
@@ -121,6 +145,23 @@ struct Scope : std::enable_shared_from_this<Scope> {  // Agenda items hold it we
   bool closing = false;
   std::optional<v1::Failure> failure;
   bool all_ended() const { return ended == steps.size(); }
+};
+
+// A call with effect that was done, and is to be taken back where the run fails or is cancelled.
+struct Undoable {
+  std::string path;  // Of the call.
+  std::string tool;
+  std::string key;
+  v1::Content arguments;
+  v1::Content output;
+};
+
+// The taking back of the last of them, as a step at its path with `/undo` behind.
+struct Undo {
+  std::uint32_t attempt = 1;
+  std::int64_t retry_due_us = 0;         // 0: none waits.
+  std::unique_ptr<Execution> execution;  // Null between attempts.
+  std::shared_ptr<Effects> effects = std::make_shared<Effects>();
 };
 
 // A place where something may be decidable.
@@ -166,9 +207,15 @@ struct Run::State {
   std::shared_ptr<const Json> run_names;  // `run.*` in expressions.
   std::shared_ptr<Scope> top;
   bool cancelling = false;
+  bool killing = false;
   bool grace_over = false;
   bool ended = false;
   bool limited = false;
+
+  std::map<std::string, std::uint64_t> keys_used;  // Keys that a workflow forms itself, and for which payload.
+  std::vector<Undoable> undoable;                  // In the order in which they were done.
+  std::optional<Undo> undo;                        // Of the last of them.
+  std::uint32_t undos_failed = 0;
 
   std::vector<std::uint32_t> position;  // Of a step in its scope, by StepId.
   std::deque<AgendaItem> agenda;
@@ -190,8 +237,8 @@ struct Run::State {
   void consider_all(Scope& scope);  // With the scopes inside.
   void close_step(Scope& scope, std::uint32_t position);
   void close_execution(Execution& execution);
-  static bool settled(const Execution& execution);
-  static bool settled(const StepState& step);
+  bool settled(const Execution& execution) const;
+  bool settled(const StepState& step) const;
 
   // decide.cpp
   std::optional<v1::Event> decide();
@@ -222,6 +269,32 @@ struct Run::State {
   std::optional<v1::Event> decide_model_failure(const At& at);
   std::optional<v1::Event> decide_tools(Execution& execution);
   v1::StepResult answer_result(const Execution& execution);
+
+  // doubt.cpp: one call of a tool, from its intent to its end.
+  struct Facts {
+    const workflows::ToolPolicy& policy;
+    const workflows::Shape& input;
+  };
+  std::optional<Facts> facts_of(std::string_view tool) const;  // Of the workflow's own, else of the server's.
+  void command_tool(Execution& execution, ToolCallState& call);
+  void apply_to_call(Execution& execution, ToolCallState& call, const v1::Event& event);
+  bool fits_call(const v1::Event& event, const Execution& execution) const;
+  Command verify_call(const Execution& execution, const ToolCallState& call);
+  void call_again(Execution& execution, ToolCallState& call, std::int64_t due_us);
+  // The arguments for a tool that is called about a call, checked by its shape.
+  Result<v1::Content> counterpart_args(const workflows::Counterpart& counterpart, const v1::Content& arguments,
+                                       const std::string& key, const std::string& path, const v1::Content* output);
+  // `again`: whether another attempt follows where this one is given up.
+  enum class Next : std::uint8_t { kNone, kAttempt };
+  std::optional<v1::Event> decide_doubts(const Execution& execution, Next next) const;
+  // A call under way that is awaited no longer.
+  std::optional<v1::Event> give_up_waiting(const Execution& execution) const;
+
+  // undo.cpp
+  bool is_undo(std::string_view path) const;
+  bool fits_undo(const v1::Event& event) const;
+  void apply_to_undo(const v1::Event& event);
+  std::optional<v1::Event> decide_undo();
 
   // Names and drafts.
   std::string slot_path(const At& at) const;

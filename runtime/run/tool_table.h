@@ -1,4 +1,4 @@
-// What the core must know of tools: their effect and the shape of their arguments. Plain values.
+// What the core must know of tools: what they promise about the world and the shape of their arguments. Plain values.
 #pragma once
 
 #include <map>
@@ -10,7 +10,7 @@
 namespace weft::run {
 
 struct ToolFacts {
-  tools::Effect effect = tools::Effect::kWrite;
+  workflows::ToolPolicy policy;
   workflows::Shape input;
 };
 

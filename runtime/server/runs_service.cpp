@@ -45,4 +45,12 @@ grpc::ServerUnaryReactor* RunsService::Cancel(grpc::CallbackServerContext* conte
   return reactor;
 }
 
+grpc::ServerUnaryReactor* RunsService::Resolve(grpc::CallbackServerContext* context,
+                                               const v1::RunsResolveRequest* request,
+                                               v1::RunsResolveResponse* response) {
+  auto* reactor = context->DefaultReactor();
+  api_.resolve(*request, answer_later(reactor, response));
+  return reactor;
+}
+
 }  // namespace weft::server

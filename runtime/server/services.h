@@ -46,6 +46,8 @@ class RunsService final : public v1::Runs::CallbackService {
                                  v1::RunsWaitResponse* response) override;
   grpc::ServerUnaryReactor* Cancel(grpc::CallbackServerContext* context, const v1::RunsCancelRequest* request,
                                    v1::RunsCancelResponse* response) override;
+  grpc::ServerUnaryReactor* Resolve(grpc::CallbackServerContext* context, const v1::RunsResolveRequest* request,
+                                    v1::RunsResolveResponse* response) override;
 
  private:
   engine::Api& api_;

@@ -32,7 +32,8 @@ TEST_CASE("a run as JSON has the promised keys, in their order, and null for wha
       R"({"run_id":"01RUN","workflow":"hello","status":"failed","output":null,)"
       R"("error":{"kind":"model_failed","message":"no","attempts":0,"path":""},)"
       R"("usage":{"input_hit":null,"input_miss":null,"input_write":null,"output":3,"reasoning":null,"estimated":false},)"
-      R"("cost_usd":null,"cost_partial":false,"cache_hit_rate":null,"duration_ms":2500,"steps":0,"simulated":false})");
+      R"("cost_usd":null,"cost_partial":false,"cache_hit_rate":null,"duration_ms":2500,"steps":0,"simulated":false,)"
+      R"("doubts":[],"undos_failed":0})");
 }
 
 TEST_CASE("cost is a decimal string, the hit rate counts all input, and a long output comes from its blob") {

@@ -19,8 +19,8 @@ TEST_CASE("weft alone prints a short help and creates nothing") {
 TEST_CASE("help names nothing that is not there") {
   const Folder folder;
   const std::string help = run_program(folder.path(), {"--help"}).out;
-  for (const char* later : {"explain", "diff", "answer", "approve", "resolve", "fork", "replay", "plan", "schema",
-                            "fmt", "test ", "eval", "memory", "mcp", "completion", "svg", "waterfall"}) {
+  for (const char* later : {"explain", "diff", "answer", "approve", "fork", "replay", "plan", "schema", "fmt", "test ",
+                            "eval", "memory", "mcp", "completion", "svg", "waterfall"}) {
     INFO(later);
     CHECK(help.find(later) == std::string::npos);
     CHECK(run_program(folder.path(), {later}).exit == 2);
@@ -57,6 +57,8 @@ TEST_CASE("reading without a store is exit 6, acting without an engine exit 5, a
                                                                      {"output", "x"},
                                                                      {"wait", "x"},
                                                                      {"cancel", "x"},
+                                                                     {"kill", "x"},
+                                                                     {"resolve", "x", "y", "done", "--reason", "z"},
                                                                      {"graph", "x"}}) {
     INFO(arguments.front());
     CHECK(run_program(folder.path(), arguments).exit == 6);

@@ -131,7 +131,8 @@ TEST_CASE("run -o json prints one object with the promised keys") {
   std::vector<std::string> keys;
   for (const auto& item : run.items()) keys.push_back(item.key());
   CHECK(keys == std::vector<std::string>{"run_id", "workflow", "status", "output", "error", "usage", "cost_usd",
-                                         "cost_partial", "cache_hit_rate", "duration_ms", "steps", "simulated"});
+                                         "cost_partial", "cache_hit_rate", "duration_ms", "steps", "simulated",
+                                         "doubts", "undos_failed"});
   CHECK(run["status"] == "succeeded");
   CHECK(run["error"].is_null());
   CHECK(run["simulated"] == true);

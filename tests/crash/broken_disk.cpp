@@ -80,7 +80,8 @@ void note(int file, const std::string& path, size_t size, off64_t offset) {
   }
   const std::lock_guard lock(journal_mutex);
   const int journal = ::open(journal_of(path).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  if (journal < 0 || ::write(journal, record.data(), record.size()) != static_cast<ssize_t>(record.size())) std::abort();
+  if (journal < 0 || ::write(journal, record.data(), record.size()) != static_cast<ssize_t>(record.size()))
+    std::abort();
   ::close(journal);
 }
 
@@ -133,7 +134,9 @@ int sync_file(const char* name, int file) {
 }  // namespace
 
 extern "C" {
-ssize_t pwrite64(int file, const void* bytes, size_t size, off64_t offset) { return write_at(file, bytes, size, offset); }
+ssize_t pwrite64(int file, const void* bytes, size_t size, off64_t offset) {
+  return write_at(file, bytes, size, offset);
+}
 ssize_t pwrite(int file, const void* bytes, size_t size, off_t offset) { return write_at(file, bytes, size, offset); }
 int fsync(int file) { return sync_file("fsync", file); }
 int fdatasync(int file) { return sync_file("fdatasync", file); }

@@ -252,7 +252,8 @@ Losses lose_power_again_and_again(World& world, int rounds) {
     const auto acknowledged = load.stop();
     const int kept_of_8 = round % 2 == 0 ? 0 : 4;
     for (const char* name : {"weft.db", "weft.db-wal"}) {
-      losses.writes += lose_power(world.folder() / "store" + "/" + name, world.folder() / "unsynced" + "/" + name, kept_of_8, random);
+      losses.writes += lose_power(world.folder() / "store" + "/" + name, world.folder() / "unsynced" + "/" + name,
+                                  kept_of_8, random);
     }
     // Memory that both processes share is gone with the power.
     fs::remove(world.store() + "-shm");
@@ -271,7 +272,8 @@ Losses lose_power_again_and_again(World& world, int rounds) {
 TEST_CASE("power is lost again and again, unsynced writes vanish or tear: no acknowledged run is missing") {
   World world(Unsynced::kDropped);
   const Losses losses = lose_power_again_and_again(world, 20);
-  fmt::print("power lost 20 times: {} acknowledged runs, {} unsynced writes lost\n", losses.acknowledged, losses.writes);
+  fmt::print("power lost 20 times: {} acknowledged runs, {} unsynced writes lost\n", losses.acknowledged,
+             losses.writes);
   CHECK(losses.missing == 0);
   CHECK(losses.acknowledged > 100);
   CHECK(losses.writes > 0);

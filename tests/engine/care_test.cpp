@@ -54,7 +54,7 @@ struct Store {
 
   // Two events, the second of which ends it; `content` is long and named by the first.
   void ended_run(const std::string& id, std::int64_t ended_s, const std::string& workflow = "review",
-                 const std::string& content = "", v1::ErrorKind failure = v1::ERROR_KIND_UNSPECIFIED) {
+                 const std::string& content = "", std::uint32_t doubts = 0) {
     Written written;
     v1::Event submitted;
     submitted.mutable_run_submitted()->set_workflow(workflow);
@@ -77,7 +77,7 @@ struct Store {
     append.create->ended_at = at(ended_s);
     v1::Run summary;
     summary.set_id(id);
-    if (failure != v1::ERROR_KIND_UNSPECIFIED) summary.mutable_failure()->set_kind(failure);
+    summary.set_doubts_open(doubts);
     append.create->summary = summary.SerializeAsString();
     memory::test::must_append(*journal, std::move(append));
   }
@@ -182,7 +182,7 @@ TEST_CASE("runs go when their workflow's time is over, and not those that are ne
   Store store;
   store.ended_run("kept", 1'000);
   store.ended_run("old", 100);
-  store.ended_run("doubt", 100, "review", "", v1::ERROR_KIND_IN_DOUBT);
+  store.ended_run("doubt", 100, "review", "", 1);
   store.ended_run("short", 900, "brief");
   store.ended_run("never", 1, "law");
   Retention retention;

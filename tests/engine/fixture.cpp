@@ -124,7 +124,11 @@ void World::start() {
   EngineOptions options;
   options.config.model_url = provider_->base_url();
   options.config.simulated = simulated;
-  options.environment = [](const std::string&) { return std::optional<std::string>(); };
+  options.config.secrets = secrets;
+  options.environment = [this](const std::string& name) -> std::optional<std::string> {
+    const auto found = variables.find(name);
+    return found == variables.end() ? std::nullopt : std::optional(found->second);
+  };
   options.limits = limits;
   auto held = std::make_unique<HeldJournal>(store_);
   held_ = held.get();
@@ -172,6 +176,24 @@ v1::Run World::get(const std::string& id) {
   auto response = engine_->get_run(request);
   if (!response) FAIL(response.error().message);
   return response->run();
+}
+
+v1::Run World::rest(const std::string& id) {
+  REQUIRE(eventually([&] { return is_at_rest(get(id).status()); }));
+  return get(id);
+}
+
+Result<v1::RunsResolveResponse> World::resolve(const std::string& id, const std::string& path,
+                                               v1::Resolution resolution, const std::string& output) {
+  v1::RunsResolveRequest request;
+  request.set_run_id(id);
+  request.set_path(path);
+  request.set_resolution(resolution);
+  request.set_output_json(output);
+  request.set_reason("asked the shop");
+  std::promise<Result<v1::RunsResolveResponse>> promise;
+  engine_->resolve(request, [&](Result<v1::RunsResolveResponse> response) { promise.set_value(std::move(response)); });
+  return promise.get_future().get();
 }
 
 v1::Run World::wait(const std::string& id) {

@@ -105,8 +105,11 @@ class World {
   std::vector<std::shared_ptr<tools::Tool>> tools;
   void script(const std::string& yaml);
   EngineLimits limits;
-  bool simulated = true;  // What the engine takes the provider for.
+  bool simulated = true;                         // What the engine takes the provider for.
+  std::map<std::string, std::string> variables;  // The engine's environment.
+  std::vector<std::string> secrets;              // That workflows may name.
 
+  void on(std::shared_ptr<memory::Journal> store) { store_ = std::move(store); }
   void start();
   void stop();  // As a crash would leave it: nothing is said to the runs.
   Engine& engine() { return *engine_; }
@@ -117,6 +120,10 @@ class World {
   Result<v1::RunsSubmitResponse> submit(v1::RunsSubmitRequest request);
   std::string submit(const std::string& workflow, const std::string& input = "{}");
   v1::Run get(const std::string& id);
+  // Until nothing moves it, or it has ended.
+  v1::Run rest(const std::string& id);
+  Result<v1::RunsResolveResponse> resolve(const std::string& id, const std::string& path, v1::Resolution resolution,
+                                          const std::string& output = "");
   v1::Run wait(const std::string& id);  // Until it has ended; fails the test after 20 s.
   std::vector<v1::Event> events(const std::string& id);
 

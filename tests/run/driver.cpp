@@ -35,8 +35,15 @@ constexpr const char* kAnySchema = R"({"type":"object","properties":{"x":{}},"ad
 
 workflows::World world() {
   workflows::World world;
-  world.tools = {{"t.read", kAnySchema, false}, {"t.write", kAnySchema, true}, {"t.pure", kAnySchema, false}};
+  world.tools = {{"t.read", kAnySchema, tools::Effect::kRead},
+                 {"t.write", kAnySchema, tools::Effect::kWrite},
+                 {"t.pure", kAnySchema, tools::Effect::kPure}};
   return world;
+}
+
+void name(const ToolCall& call, v1::Event& started) {
+  started.mutable_tool_call_started()->set_tool(call.tool);
+  started.mutable_tool_call_started()->set_key(call.idempotency_key);
 }
 
 }  // namespace
@@ -56,9 +63,9 @@ const ToolTable& tool_table() {
     workflows::Diagnostics diagnostics("schema");
     const auto node = yaml::read(kAnySchema, diagnostics);
     const auto shape = workflows::Shape::read(*node, diagnostics);
-    table["t.read"] = {tools::Effect::kRead, shape};
-    table["t.write"] = {tools::Effect::kWrite, shape};
-    table["t.pure"] = {tools::Effect::kPure, shape};
+    table["t.read"] = {{.effect = tools::Effect::kRead}, shape};
+    table["t.write"] = {{.effect = tools::Effect::kWrite}, shape};
+    table["t.pure"] = {{.effect = tools::Effect::kPure}, shape};
     return table;
   }();
   return kTable;
@@ -102,12 +109,34 @@ v1::Event tool_done(std::string json) {
 v1::Event tool_failed(std::string sentence) {
   v1::Event event = tool_done(std::move(sentence));
   event.mutable_tool_call_ended()->set_outcome(v1::TOOL_OUTCOME_FAILED);
+  event.mutable_tool_call_ended()->set_nothing_done(true);
+  return event;
+}
+
+v1::Event tool_declined(std::string sentence) {
+  v1::Event event = tool_failed(std::move(sentence));
+  event.mutable_tool_call_ended()->set_nothing_done(false);
+  return event;
+}
+
+v1::Event tool_in_doubt(std::string why) {
+  v1::Event event;
+  event.mutable_tool_call_in_doubt()->set_why(std::move(why));
+  return event;
+}
+
+v1::Event verified(v1::Verdict verdict, std::string json) {
+  v1::Event event;
+  event.mutable_tool_call_verified()->set_verdict(verdict);
+  if (verdict == v1::VERDICT_DONE)
+    event.mutable_tool_call_verified()->mutable_output_json()->set_inline_(std::move(json));
   return event;
 }
 
 Driver::Driver(std::shared_ptr<const workflows::Workflow> workflow, std::uint64_t seed)
     : model([](const ModelCall&) { return answer("ok"); }),
       tool([](const ToolCall&) { return tool_done(R"({"done":true})"); }),
+      verify([](const VerifyCall&) { return verified(v1::VERDICT_NOT_DONE); }),
       workflow_(std::move(workflow)),
       run_(std::make_unique<Run>(workflow_, tool_table(), *contents_)),
       random_(seed * 2 + 1) {}
@@ -136,8 +165,11 @@ void Driver::settle() {
         awaited.set_attempt(other.attempt);
         awaited.set_turn(other.turn);
         awaited.set_call(other.call);
-        awaited.mutable_tool_call_ended();
-        if (!meant || (std::holds_alternative<ToolCall>(open) && run_->expects(awaited))) {
+        const bool question = std::holds_alternative<VerifyCall>(open);
+        if (question) awaited.mutable_tool_call_verified();
+        if (!question) awaited.mutable_tool_call_ended();
+        const bool of_tool = question || std::holds_alternative<ToolCall>(open);
+        if (!meant || (of_tool && run_->expects(awaited))) {
           kept.push_back(std::move(open));
         } else if (std::holds_alternative<ModelCall>(open)) {
           closed.push_back(other);
@@ -160,8 +192,8 @@ void Driver::settle() {
       started.set_turn(key.turn);
       started.set_call(key.call);
       if (std::holds_alternative<ModelCall>(*command)) started.mutable_model_call_started();
-      if (std::holds_alternative<ToolCall>(*command)) started.mutable_tool_call_started();
-      const bool call = !std::holds_alternative<StartTimer>(*command);
+      if (const auto* tool_call = std::get_if<ToolCall>(&*command)) name(*tool_call, started);
+      const bool call = started.kind_case() != v1::Event::KIND_NOT_SET;
       if (!call || run_->expects(started)) in_flight_.push_back(std::move(*command));
       if (call && run_->expects(started)) admit(std::move(started));
     }
@@ -193,6 +225,31 @@ void Driver::cancel() {
   settle();
 }
 
+void Driver::kill() {
+  v1::Event event;
+  event.mutable_cancel_requested()->set_kill(true);
+  admit(std::move(event));
+  settle();
+}
+
+void Driver::resolve(v1::Resolution resolution, const std::string& json) {
+  const auto doubts = run_->doubts();
+  REQUIRE_FALSE(doubts.empty());
+  const CallKey& key = doubts.front().key;
+  v1::Event event;
+  event.set_path(key.path);
+  event.set_attempt(key.attempt);
+  event.set_turn(key.turn);
+  event.set_call(key.call);
+  event.mutable_tool_call_resolved()->set_resolution(resolution);
+  event.mutable_tool_call_resolved()->set_by(v1::RESOLVED_BY_OPERATOR);
+  event.mutable_tool_call_resolved()->set_reason("asked the shop");
+  if (resolution == v1::RESOLUTION_DONE) event.mutable_tool_call_resolved()->mutable_output_json()->set_inline_(json);
+  REQUIRE(run_->expects(event));
+  admit(std::move(event));
+  settle();
+}
+
 bool Driver::step() {
   if (run_->ended()) return false;
   // Calls come before timers; among calls, and among timers by their time, the seed picks.
@@ -200,6 +257,8 @@ bool Driver::step() {
   std::optional<std::size_t> timer;
   for (std::size_t i = 0; i < in_flight_.size(); ++i) {
     if (const auto* due = std::get_if<StartTimer>(&in_flight_[i])) {
+      // The engine lets a timeout stand still while its attempt waits for somebody.
+      if (due->timer == v1::TIMER_KIND_TIMEOUT && run_->waits(due->key)) continue;
       if (!timer || due->due_us < std::get<StartTimer>(in_flight_[*timer]).due_us) timer = i;
     } else {
       open.push_back(i);
@@ -230,6 +289,10 @@ void Driver::carry_out(const Command& command) {
   v1::Event event;
   if (const auto* call = std::get_if<ModelCall>(&command)) event = model(*call);
   if (const auto* call = std::get_if<ToolCall>(&command)) event = tool(*call);
+  if (const auto* question = std::get_if<VerifyCall>(&command)) {
+    now_us_ = std::max(now_us_, question->due_us);
+    event = verify(*question);
+  }
   if (const auto* due = std::get_if<StartTimer>(&command)) {
     now_us_ = std::max(now_us_, due->due_us);
     event.mutable_timer_fired()->set_timer(due->timer);
@@ -299,6 +362,7 @@ std::unique_ptr<Driver> Driver::restarted(std::size_t durable) const {
   again->run_ = std::make_unique<Run>(workflow_, tool_table(), *contents_);
   again->model = model;
   again->tool = tool;
+  again->verify = verify;
   again->rewrite = rewrite;
   again->now_us_ = now_us_;
   for (std::size_t i = 0; i < std::min(durable, events_.size()); ++i) {
@@ -323,10 +387,12 @@ std::unique_ptr<Driver> Driver::restarted(std::size_t durable) const {
       again->admit(std::move(event));
     } else if (tool_call != nullptr && tool_call->started && tools::changes_world(tool_call->effect)) {
       event.mutable_tool_call_in_doubt()->set_why("killed");
+      event.mutable_tool_call_in_doubt()->set_lost(true);
+      event.mutable_tool_call_in_doubt()->set_tool(tool_call->tool);
       again->admit(std::move(event));
     } else {
       if (model_call != nullptr) event.mutable_model_call_started();
-      if (tool_call != nullptr) event.mutable_tool_call_started();
+      if (tool_call != nullptr) name(*tool_call, event);
       if (event.kind_case() != v1::Event::KIND_NOT_SET) again->admit(std::move(event));
       again->in_flight_.push_back(command);
     }

@@ -41,12 +41,18 @@ class Driver {
 
   Model model;  // Default: answers "ok".
   Tool tool;    // Default: {"done": true}.
+  // Answers a question about a call in doubt. Default: it was not done.
+  std::function<v1::Event(const VerifyCall&)> verify;
   std::function<void(const v1::Event&)> on_event;
   // Changes a decision before it is recorded: how tests produce outcomes that nothing else produces yet.
   std::function<void(v1::Event&)> rewrite;
 
   void submit(const std::string& input_json = "{}");
   void cancel();
+  void kill();
+  void pass(Duration time) { now_us_ += time.count(); }
+  // Says of the first call in doubt what became of it.
+  void resolve(v1::Resolution resolution, const std::string& json = "null");
   // Answers one outstanding command; false where none is left.
   bool step();
   // Lets the first timer of this kind come due, before anything else answers.
@@ -88,6 +94,9 @@ v1::Event answer(std::string text);
 v1::Event calls(std::vector<std::pair<std::string, std::string>> tools_and_arguments);
 v1::Event failure(std::string kind, bool retryable);
 v1::Event tool_done(std::string json);
-v1::Event tool_failed(std::string sentence);
+v1::Event tool_failed(std::string sentence);    // Nothing was done.
+v1::Event tool_declined(std::string sentence);  // It did not work, which proves nothing.
+v1::Event tool_in_doubt(std::string why);
+v1::Event verified(v1::Verdict verdict, std::string json = "null");
 
 }  // namespace weft::run::testing

@@ -188,6 +188,10 @@ void FakeApi::cancel(const v1::RunsCancelRequest& request, engine::Done<v1::Runs
   done(std::move(response));
 }
 
+void FakeApi::resolve(const v1::RunsResolveRequest& request, engine::Done<v1::RunsResolveResponse> done) {
+  done(failed_precondition("nothing is in doubt at \"" + request.path() + "\""));
+}
+
 Status FakeApi::watch(std::string_view run_id, std::weak_ptr<engine::Watcher> watcher) {
   {
     const std::lock_guard lock(mutex_);

@@ -37,6 +37,7 @@ class FakeApi final : public engine::Api {
   Result<v1::WorkflowsCheckResponse> check(const v1::WorkflowsCheckRequest& request) const override;
   void apply(const v1::WorkflowsApplyRequest& request, engine::Done<v1::WorkflowsApplyResponse> done) override;
   void submit(const v1::RunsSubmitRequest& request, engine::Done<v1::RunsSubmitResponse> done) override;
+  void resolve(const v1::RunsResolveRequest& request, engine::Done<v1::RunsResolveResponse> done) override;
   void cancel(const v1::RunsCancelRequest& request, engine::Done<v1::RunsCancelResponse> done) override;
   Status watch(std::string_view run_id, std::weak_ptr<engine::Watcher> watcher) override;
 

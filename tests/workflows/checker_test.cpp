@@ -57,7 +57,7 @@ TEST_CASE("unknown keys are refused everywhere, with the nearest known one") {
 }
 
 TEST_CASE("keys that come later are refused by name, and never ignored") {
-  for (const char* top : {"budget: {usd: 1}", "deadline: 1h", "tools: {}", "use: [x.yaml]", "on: {}", "finally: {}"}) {
+  for (const char* top : {"budget: {usd: 1}", "deadline: 1h", "use: [x.yaml]", "on: {}", "finally: {}"}) {
     INFO(top);
     const Diagnostic fault = only_fault(whole(std::string("steps: {a: {set: 1}}\n") + top));
     CHECK(place_and_code(fault) == "4:1 later");
@@ -268,7 +268,7 @@ TEST_CASE("tools that no wire format can carry are refused") {
   World world;
   std::string tools;
   for (int i = 0; i < 129; ++i) {
-    world.tools.push_back({"t" + std::to_string(i), "{}", false});
+    world.tools.push_back({"t" + std::to_string(i), "{}", Effect::kRead});
     tools += (i ? ", t" : "t") + std::to_string(i);
   }
   const Loaded loaded = load({"t.yaml", whole("steps: {a: {prompt: x, tools: [" + tools + "]}}"), {}}, world);

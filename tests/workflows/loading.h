@@ -12,15 +12,15 @@ namespace weft::workflows {
 inline World small_world() {
   World world;
   world.tools = {
-      {"fs.list", R"({"type":"object","properties":{"path":{"type":"string"}},"required":["path"]})", false},
+      {"fs.list", R"({"type":"object","properties":{"path":{"type":"string"}},"required":["path"]})", Effect::kRead},
       {"fs.read",
        R"({"type":"object","properties":{"path":{"type":"string"},"lines":{"type":"integer"}},"required":["path"],"additionalProperties":false})",
-       false},
-      {"fs.search", R"({"type":"object"})", false},
-      {"fs.append", R"({"type":"object"})", true},
-      {"refund", R"({"type":"object"})", true},
-      {"a.b", "{}", false},
-      {"a__b", "{}", false},
+       Effect::kRead},
+      {"fs.search", R"({"type":"object"})", Effect::kRead},
+      {"fs.append", R"({"type":"object"})", Effect::kWrite},
+      {"refund", R"({"type":"object"})", Effect::kWrite},
+      {"a.b", "{}", Effect::kRead},
+      {"a__b", "{}", Effect::kRead},
   };
   world.refuse_model = [](const std::string& model) -> std::optional<std::string> {
     if (model == "deepseek-flash" || model == "deepseek-v4-pro") return std::nullopt;

@@ -1,0 +1,333 @@
+// One call of a tool, from its intent to its end: its key, what its instance did before, and the doubt where it is not
+// known whether it was done.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/bytes.h"
+#include "runtime/run/state.h"
+#include "workflows/path.h"
+
+namespace weft::run {
+namespace {
+
+using workflows::OnDoubt;
+
+// How often a call is sent that may be sent again, where its step does not say more.
+constexpr std::uint32_t kSendingsMax = 3;
+constexpr std::uint32_t kVerificationsMax = 3;
+constexpr std::int64_t kVerifyAgainUs = 2'000'000;  // Before the second time; twice as long before the third.
+
+// H(lineage, path, tool, arguments, generation): no attempt and no position is in it. Lengths keep the parts apart.
+std::string idempotency_key(std::string_view lineage, std::string_view path, std::string_view tool,
+                            std::string_view arguments) {
+  const std::string text = fmt::format("{}:{}{}:{}{}:{}{}:{}0", lineage.size(), lineage, path.size(), path, tool.size(),
+                                       tool, arguments.size(), arguments);
+  return to_hex(view(sha256(text)).substr(0, 16));
+}
+
+std::string key_of_generation(const std::string& identity, std::uint32_t generation) {
+  if (generation == 0) return identity;
+  return to_hex(view(sha256(fmt::format("{}:{}", identity, generation))).substr(0, 16));
+}
+
+// The same arguments in another order are the same arguments.
+Json sorted(const Json& value) {
+  if (value.is_array()) {
+    Json list = Json::array();
+    for (const Json& item : value) list.push_back(sorted(item));
+    return list;
+  }
+  if (!value.is_object()) return value;
+  std::map<std::string, Json> members;
+  for (const auto& [name, member] : value.items()) members.emplace(name, sorted(member));
+  Json object = Json::object();
+  for (auto& [name, member] : members) object[name] = std::move(member);
+  return object;
+}
+
+std::uint32_t number_of(const Execution& execution, const ToolCallState& call) {
+  return static_cast<std::uint32_t>(&call - execution.calls.data()) + 1;
+}
+
+}  // namespace
+
+std::optional<Run::State::Facts> Run::State::facts_of(std::string_view tool) const {
+  if (const workflows::Tool* own = workflow->tool(tool)) return Facts{own->policy, own->input};
+  const auto offered = tools.find(tool);
+  if (offered == tools.end()) return std::nullopt;
+  return Facts{offered->second.policy, offered->second.input};
+}
+
+// Decides, from the call alone, whether it may run; a refusal is what the model reads.
+ToolCallState Run::State::plan_call(const Execution& execution, const std::vector<std::string>* allowed,
+                                    std::string_view tool, std::string_view wire_name, const v1::Content& arguments) {
+  ToolCallState call;
+  call.wire_name = wire_name;
+  if (allowed != nullptr && (tool.empty() || std::ranges::find(*allowed, tool) == allowed->end())) {
+    call.refusal = allowed->empty() ? fmt::format("there is no tool {}; you have no tools", printable(wire_name))
+                                    : fmt::format("there is no tool {}; you have: {}", printable(wire_name),
+                                                  fmt::join(*allowed, ", "));
+    return call;
+  }
+  call.tool = tool;
+  const auto facts = facts_of(tool);
+  if (!facts) {
+    call.refusal = fmt::format("the tool {} is not offered by this server", tool);
+    return call;
+  }
+  call.effect = facts->policy.effect;
+  auto bytes = contents.bytes(arguments);
+  auto value = bytes ? parse_untrusted(**bytes) : Result<Json>(std::move(bytes).error());
+  if (value) value = facts->input.validate(*std::move(value), "arguments");
+  auto canonical = store(value);
+  if (!canonical) {
+    call.refusal = fmt::format("{}: {}", tool, canonical.error().message);
+    return call;
+  }
+  call.policy = &facts->policy;
+  const std::string text = to_text(sorted(*value));
+  call.identity = idempotency_key(identity.lineage(), workflows::without_attempts(execution.path), tool, text);
+  call.key = call.identity;
+  call.payload = hash64(fmt::format("{}:{}{}", tool.size(), tool, text));
+  call.arguments = *std::move(canonical);
+  return call;
+}
+
+// Gives the call the key under which it leaves now. A key that a workflow forms itself stands for one payload.
+void Run::State::command_tool(Execution& execution, ToolCallState& call) {
+  if (tools::changes_world(call.effect)) {
+    const auto history = execution.effects->find(call.identity);
+    call.key = key_of_generation(call.identity, history == execution.effects->end() ? 0 : history->second.generation);
+    if (call.policy->key) {
+      auto args = json(call.arguments);
+      auto key = args ? call.policy->key->evaluate_text(workflows::call_names(**args, call.key, "")) : args.error();
+      if (!key || key->empty()) {
+        call.refusal = fmt::format("{}: its idempotency_key {}", call.tool,
+                                   key ? "is an empty text" : "cannot be formed: " + key.error().message);
+        return;
+      }
+      const auto used = keys_used.find(*key);
+      if (used != keys_used.end() && used->second != call.payload) {
+        call.refusal = fmt::format("{}: the key \"{}\" was used in this run for other arguments", call.tool, *key);
+        return;
+      }
+      call.key = *std::move(key);
+    }
+  }
+  call.commanded = true;
+  outbox.push_back(ToolCall{execution.key(execution.turn, number_of(execution, call)), call.tool, call.effect, call.key,
+                            call.arguments});
+}
+
+bool Run::State::fits_call(const v1::Event& event, const Execution& execution) const {
+  using Kind = v1::Event::KindCase;
+  if (execution.turn != event.turn() || event.call() == 0 || event.call() > execution.calls.size()) return false;
+  const ToolCallState& call = execution.calls[event.call() - 1];
+  if (call.ended) return false;
+  switch (event.kind_case()) {
+    case Kind::kToolCallStarted: return !call.in_doubt && !call.open_effect() && !execution.closing;
+    case Kind::kToolCallEnded: return !execution.closing || call.open_effect();  // A late answer settles a doubt.
+    case Kind::kToolCallInDoubt: return call.open_effect() && !call.in_doubt;
+    case Kind::kToolCallVerified: return call.verifying;
+    case Kind::kToolCallResolved:
+      return call.in_doubt && call.resolution == v1::RESOLUTION_UNSPECIFIED &&
+             (!execution.closing || event.tool_call_resolved().resolution() != v1::RESOLUTION_RETRY);
+    default: return call.resend_due_us > 0 && !execution.closing;  // TimerFired
+  }
+}
+
+void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const v1::Event& event) {
+  const auto history = [&]() -> EffectHistory& { return (*execution.effects)[call.identity]; };
+  switch (event.kind_case()) {
+    case v1::Event::kToolCallStarted: {
+      call.started = true;
+      ++call.sendings;
+      if (!tools::changes_world(call.effect)) return;
+      execution.effect_started = true;
+      if (!event.tool_call_started().key().empty()) call.key = event.tool_call_started().key();
+      if (history().first_sent_us == 0) history().first_sent_us = event.at_us();
+      if (call.policy != nullptr && call.policy->key) keys_used[call.key] = call.payload;
+      return;
+    }
+    case v1::Event::kToolCallInDoubt:
+      call.in_doubt = true;
+      call.lost = event.tool_call_in_doubt().lost();
+      call.doubt = event.tool_call_in_doubt().why();
+      call.verifying = call.policy != nullptr && call.policy->verify.has_value() && !killing;
+      call.verifications = 0;
+      if (call.verifying) outbox.push_back(verify_call(execution, call));
+      return;
+    case v1::Event::kToolCallVerified: {
+      const v1::ToolCallVerified& verified = event.tool_call_verified();
+      // It is asked a few times; then as where there is nobody to ask.
+      call.verifying = verified.verdict() == v1::VERDICT_UNKNOWN && ++call.verifications < kVerificationsMax;
+      if (call.verifying) outbox.push_back(verify_call(execution, call));
+      if (verified.verdict() == v1::VERDICT_UNKNOWN) return;
+      if (verified.verdict() == v1::VERDICT_NOT_DONE && !execution.closing) return call_again(execution, call, 0);
+      const bool done = verified.verdict() == v1::VERDICT_DONE;
+      call.resolution = done ? v1::RESOLUTION_DONE : v1::RESOLUTION_SKIP;
+      call.nothing_done = !done;
+      call.resolved = verified.output_json();
+      return;
+    }
+    case v1::Event::kToolCallResolved: {
+      const v1::ToolCallResolved& resolved = event.tool_call_resolved();
+      if (resolved.resolution() == v1::RESOLUTION_UNKNOWN) return;
+      call.verifying = false;
+      if (resolved.resolution() == v1::RESOLUTION_RETRY) {
+        if (resolved.new_key()) history() = {history().generation + 1, 0, std::nullopt};
+        return call_again(execution, call, resolved.retry_at_us());
+      }
+      call.resolution = resolved.resolution();
+      call.resolved = resolved.output_json();
+      if (resolved.resolution() != v1::RESOLUTION_FAIL) return;
+      call.ended = true;
+      call.outcome = v1::TOOL_OUTCOME_FAILED;
+      if (execution.closing) return;
+      execution.failure.set_kind(v1::ERROR_KIND_IN_DOUBT);
+      execution.failure.set_message(call.doubt);
+      execution.phase = Execution::Phase::kFailed;
+      return;
+    }
+    case v1::Event::kTimerFired:
+      call.resend_due_us = 0;
+      call.commanded = false;
+      return issue_tools(execution);
+    default: break;
+  }
+  const v1::ToolCallEnded& end = event.tool_call_ended();
+  call.ended = true;
+  call.in_doubt = false;
+  call.verifying = false;
+  call.outcome = end.outcome();
+  call.nothing_done = end.nothing_done();
+  if (tools::changes_world(call.effect) && call.policy != nullptr) {
+    const bool done = call.outcome == v1::TOOL_OUTCOME_DONE;
+    if (call.nothing_done || (done && call.policy->repeatable)) {
+      history() = {history().generation + 1, 0, std::nullopt};
+    } else if (done) {
+      history().recorded = end.output();
+    }
+    if (done && call.policy->undo) {
+      undoable.push_back({workflows::call_path(execution.path, execution.attempt, execution.turn, event.call()),
+                          call.tool, call.key, call.arguments, end.output()});
+    }
+  }
+  if (execution.step->kind != workflows::StepKind::kTool) return issue_tools(execution);
+  execution.tool_output = end.output();
+  execution.phase = Execution::Phase::kToolDone;
+}
+
+void Run::State::call_again(Execution& execution, ToolCallState& call, std::int64_t due_us) {
+  call.in_doubt = false;
+  call.lost = false;
+  call.started = false;
+  call.commanded = false;
+  if (due_us <= at_us) return issue_tools(execution);
+  call.commanded = true;
+  call.resend_due_us = due_us;
+  outbox.push_back(
+      StartTimer{execution.key(execution.turn, number_of(execution, call)), v1::TIMER_KIND_RESEND, due_us});
+}
+
+Result<v1::Content> Run::State::counterpart_args(const workflows::Counterpart& counterpart,
+                                                 const v1::Content& arguments, const std::string& key,
+                                                 const std::string& path, const v1::Content* output) {
+  const auto facts = facts_of(counterpart.tool);
+  if (!facts) return not_found(fmt::format("the tool {} is not offered by this server", counterpart.tool));
+  WEFT_TRY(const std::shared_ptr<const Json> args, json(arguments));
+  Json given = *args;
+  if (counterpart.args) {
+    workflows::NamedValues names = workflows::call_names(*args, key, path);
+    if (output != nullptr) {
+      WEFT_TRY(const std::shared_ptr<const Json> result, json(*output));
+      names.set("output", *result);
+    }
+    WEFT_TRY(given, counterpart.args->evaluate(names));
+  }
+  return store(facts->input.validate(std::move(given), "arguments"));
+}
+
+// Where the question cannot even be put, its arguments stay absent: the engine then answers that it is not known.
+Command Run::State::verify_call(const Execution& execution, const ToolCallState& call) {
+  const std::uint32_t number = number_of(execution, call);
+  const workflows::Counterpart& counterpart = *call.policy->verify;
+  const std::int64_t wait = call.verifications == 0 ? 0 : kVerifyAgainUs * call.verifications;
+  VerifyCall verify{execution.key(execution.turn, number), counterpart.tool, call.key, {}, at_us + wait};
+  const std::string path = workflows::call_path(execution.path, execution.attempt, execution.turn, number);
+  if (auto args = counterpart_args(counterpart, call.arguments, call.key, path, nullptr)) {
+    verify.arguments = *std::move(args);
+  }
+  return verify;
+}
+
+std::optional<v1::Event> Run::State::decide_doubts(const Execution& execution, Next next) const {
+  for (std::uint32_t i = 0; i < execution.calls.size(); ++i) {
+    const ToolCallState& call = execution.calls[i];
+    if (!call.in_doubt || call.ended || call.policy == nullptr) continue;
+    v1::Event event = draft(execution.path, execution.attempt, execution.turn, i + 1);
+    if (call.resolution != v1::RESOLUTION_UNSPECIFIED) {
+      v1::ToolCallEnded& over = *event.mutable_tool_call_ended();
+      over.set_tool(call.tool);
+      if (call.resolution == v1::RESOLUTION_DONE) {
+        over.set_outcome(v1::TOOL_OUTCOME_DONE);
+        *over.mutable_output() = call.resolved;
+      } else {
+        over.set_outcome(v1::TOOL_OUTCOME_SKIPPED);
+        over.set_nothing_done(call.nothing_done);
+        over.mutable_output()->set_inline_("it goes on without this call: " + call.doubt);
+      }
+      return event;
+    }
+    if (call.verifying) continue;
+    v1::ToolCallResolved& resolved = *event.mutable_tool_call_resolved();
+    const workflows::ToolPolicy& policy = *call.policy;
+    const bool idempotent = policy.effect == workflows::Effect::kIdempotent;
+    resolved.set_by(idempotent ? v1::RESOLVED_BY_EFFECT : v1::RESOLVED_BY_ON_DOUBT);
+    const auto history = execution.effects->find(call.identity);
+    const bool known_there =
+        history == execution.effects->end() || at_us - history->second.first_sent_us <= policy.key_ttl.count();
+    const std::uint32_t sendings_max = std::max(kSendingsMax, execution.step->retry.attempts);
+    if ((idempotent || policy.on_doubt == OnDoubt::kRetry) && known_there) {
+      if (execution.closing && next == Next::kAttempt) {
+        resolved.set_resolution(v1::RESOLUTION_SKIP);
+        resolved.set_reason("the next attempt sends the same key");
+        return event;
+      }
+      if (!execution.closing && (call.lost || call.sendings < sendings_max)) {
+        resolved.set_resolution(v1::RESOLUTION_RETRY);
+        resolved.set_reason(call.doubt);
+        const std::int64_t wait =
+            call.lost
+                ? 0
+                : workflows::backoff(execution.step->retry, call.sendings, identity.run_id() + execution.path).count();
+        resolved.set_retry_at_us(at_us + wait);
+        return event;
+      }
+    }
+    if (policy.on_doubt != OnDoubt::kSkip && policy.on_doubt != OnDoubt::kFail) continue;
+    resolved.set_by(v1::RESOLVED_BY_ON_DOUBT);
+    resolved.set_resolution(policy.on_doubt == OnDoubt::kSkip ? v1::RESOLUTION_SKIP : v1::RESOLUTION_FAIL);
+    resolved.set_reason(call.doubt);
+    return event;
+  }
+  return std::nullopt;
+}
+
+std::optional<v1::Event> Run::State::give_up_waiting(const Execution& execution) const {
+  for (std::uint32_t i = 0; i < execution.calls.size(); ++i) {
+    const ToolCallState& call = execution.calls[i];
+    if (!call.open_effect() || call.in_doubt) continue;
+    v1::Event event = draft(execution.path, execution.attempt, execution.turn, i + 1);
+    event.mutable_tool_call_in_doubt()->set_tool(call.tool);
+    event.mutable_tool_call_in_doubt()->set_why(
+        fmt::format("the run was {} while {} was under way, and it did not answer in time",
+                    killing ? "killed" : "cancelled", call.tool));
+    return event;
+  }
+  return std::nullopt;
+}
+
+}  // namespace weft::run
