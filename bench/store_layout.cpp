@@ -90,17 +90,19 @@ Status measure(const Case& the_case, const std::string& path, double seconds, Js
   }
   const bool clustered = the_case.rows == Rows::kClustered;
   WEFT_RETURN_IF_ERROR(database.execute(
-      clustered ? "CREATE TABLE batches (run INTEGER, seq_first INTEGER, seq_last INTEGER, epoch INTEGER, events BLOB, "
-                  "PRIMARY KEY (run, seq_first)) WITHOUT ROWID"
-                : "CREATE TABLE batches (key INTEGER PRIMARY KEY, run INTEGER, seq_first INTEGER, seq_last INTEGER, epoch "
-                  "INTEGER, events BLOB); CREATE UNIQUE INDEX batches_by_run ON batches (run, seq_first)"));
-  WEFT_RETURN_IF_ERROR(
-      database.execute("CREATE TABLE blobs (key INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL)"));
+      clustered
+          ? "CREATE TABLE batches (run INTEGER, seq_first INTEGER, seq_last INTEGER, epoch INTEGER, events BLOB, "
+            "PRIMARY KEY (run, seq_first)) WITHOUT ROWID"
+          : "CREATE TABLE batches (key INTEGER PRIMARY KEY, run INTEGER, seq_first INTEGER, seq_last INTEGER, epoch "
+            "INTEGER, events BLOB); CREATE UNIQUE INDEX batches_by_run ON batches (run, seq_first)"));
+  WEFT_RETURN_IF_ERROR(database.execute(
+      "CREATE TABLE blobs (key INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL)"));
   sqlite3_stmt* insert = nullptr;
   sqlite3_stmt* content = nullptr;
-  WEFT_RETURN_IF_ERROR(database.prepare(
-      "INSERT INTO batches (run, seq_first, seq_last, epoch, events) VALUES (?, ?, ?, 1, ?)", insert));
-  WEFT_RETURN_IF_ERROR(database.prepare("INSERT INTO blobs (digest, bytes) VALUES (?, ?) ON CONFLICT DO NOTHING", content));
+  WEFT_RETURN_IF_ERROR(
+      database.prepare("INSERT INTO batches (run, seq_first, seq_last, epoch, events) VALUES (?, ?, ?, 1, ?)", insert));
+  WEFT_RETURN_IF_ERROR(
+      database.prepare("INSERT INTO blobs (digest, bytes) VALUES (?, ?) ON CONFLICT DO NOTHING", content));
 
   std::vector<std::int64_t> seqs(kRuns, 0);
   std::minstd_rand random(3);
@@ -119,7 +121,8 @@ Status measure(const Case& the_case, const std::string& path, double seconds, Js
       const auto run = static_cast<std::size_t>(random() % kRuns);
       const std::int64_t seq = ++seqs[run];
       if (the_case.contents != Contents::kNone) {
-        const std::int64_t number = random() % kContentsShared == 0 || fresh == 0 ? ++fresh : static_cast<std::int64_t>(random()) % fresh + 1;
+        const std::int64_t number =
+            random() % kContentsShared == 0 || fresh == 0 ? ++fresh : static_cast<std::int64_t>(random()) % fresh + 1;
         std::copy_n(reinterpret_cast<const char*>(&number), sizeof number, digest.data());
         std::copy_n(reinterpret_cast<const char*>(&number), sizeof number, bytes.data());
         if (the_case.contents == Contents::kBeside) {
