@@ -35,7 +35,7 @@ mkdir -p "$peers"
 [ -n "${WEFT_BENCH_PEERS:-}" ] && ln -s "$WEFT_BENCH_PEERS"/langgraph/node_modules "$scratch/node_modules"
 cp -r "$here/peers/." "$peers/"
 mkdir -p "$peers/results" "$peers/data"
-w1=$peers/results/w1.jsonl w2=$peers/results/w2.jsonl streams=$peers/results/streams.jsonl
+w1=$peers/results/w1.jsonl w2=$peers/results/w2.jsonl streams=$peers/results/streams.jsonl layout=$peers/results/layout.jsonl
 touch "$w1" "$w2" "$streams"
 
 node=no
@@ -99,6 +99,9 @@ LD_PRELOAD="$build/bench_slow_sync.so" "$build/bench_floor" --scratch "$scratch"
 for form in gate pure; do
   "$build/bench_w1" "${weft[@]}" --form $form --in-flight 256 --runs $((5000 / scale)) --preload "$build/bench_slow_sync.so" --results "$w1" >/dev/null
 done
+say "what a store's layout costs, once"
+"$build/bench_store_layout" --scratch "$scratch" --seconds $((5 / scale + 1)) --results "$layout" >/dev/null
+LD_PRELOAD="$build/bench_slow_sync.so" "$build/bench_store_layout" --scratch "$scratch" --seconds $((5 / scale + 1)) --results "$layout" >/dev/null
 
 printf '%s, %s, %s cores, load %s\n' "$(date -u +%F)" "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)" "$(nproc)" "$(cut -d' ' -f1-3 /proc/loadavg)"
 printf '\n## W1, durable chain of ten steps\n\n'
@@ -107,3 +110,5 @@ printf '\n## W2, agent loop: p50 and p99 in ms without the two waits of the mode
 "$build/bench_table" p50 p99 p50_per_call p99_per_call turn_p50 turn_p99 model_late_ms runs_s cpu_per_1000_runs rss_mb <"$w2"
 printf '\n## Open model streams\n\n'
 "$build/bench_table" above_idle_mb idle_mb open_mb kb_per_stream open_s open_cpu_s <"$streams"
+printf '\n## What a layout of the store costs: transactions of so many batches, ms\n\n'
+"$build/bench_table" rows_s p50 p99 max b_per_row wal_mb read_us_per_row <"$layout"

@@ -45,7 +45,8 @@ std::vector<Row> read_rows(std::istream& in) {
     const auto text = [&](const char* key) { return json->contains(key) ? json->at(key).get<std::string>() : ""; };
     const std::string variant = text("variant");
     std::string engine = text("engine") + (variant.empty() ? "" : ", " + variant);
-    if (!engine.starts_with("weft") && !engine.starts_with("floor")) engine = "foreign: " + engine;
+    const bool own = engine.starts_with("weft") || engine.starts_with("floor") || engine.starts_with("layout");
+    if (!own) engine = "foreign: " + engine;
     const std::string latency = json->contains("latMs") ? to_text(json->at("latMs")) : "";
     const double in_flight = json->value("c", 0.0);
     auto row = std::ranges::find_if(rows, [&](const Row& known) {

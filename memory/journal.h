@@ -68,6 +68,9 @@ struct Appended {
   // Set where `create` named a request id that exists with the same digest: nothing was written, this is the run.
   std::string existing_run;
 };
+// Whether an append that failed so may succeed later as it is: then the store is at fault and not the append. One whose
+// history is wrong (a gap, other events in its place) says so by the detail `history`.
+bool may_heal(const Error& error);
 using OnDurable = std::move_only_function<void(Result<Appended>)>;
 
 struct EventBatch {
@@ -107,6 +110,8 @@ class Reader {
   virtual Result<std::vector<WorkflowRow>> workflows(std::size_t limit, std::string_view after_name) const = 0;
 };
 
+class Care;
+
 // Invariants:
 //  1. Events of one run are durable in the order of their sequence numbers, without gaps or repetition: an append that
 //     is already there (same run, same seqs, same bytes) succeeds again; one that leaves a gap fails with DATA_LOSS.
@@ -128,6 +133,8 @@ class Journal : public Reader {
   virtual Result<std::vector<RunRow>> unfinished() const = 0;
   // Waits until everything queued before is durable and called back. Not from a callback.
   virtual void drain() = 0;
+  // What keeps the store in order (memory/care.h); null where nothing has to.
+  virtual Care* care() { return nullptr; }
 };
 
 struct SqliteOptions {

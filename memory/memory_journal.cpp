@@ -123,7 +123,8 @@ Result<Appended> MemoryJournal::apply(Append& append) {
   const std::uint64_t last_seq = known != runs_.end() ? known->second.row.last_seq : 0;
   if (append.first_seq > last_seq + 1 || (known == runs_.end() && !append.create)) {
     return data_loss(fmt::format("events {} to {} of run {} do not follow {}, its last", append.first_seq,
-                                 append.last_seq, append.run, last_seq));
+                                 append.last_seq, append.run, last_seq))
+        .with("history", "gap");
   }
   if (append.first_seq <= last_seq) {
     for (const EventBatch& batch : known->second.batches) {
@@ -131,8 +132,9 @@ Result<Appended> MemoryJournal::apply(Append& append) {
         return Appended{};
       }
     }
-    return data_loss(
-        fmt::format("run {} has other events than these at {} to {}", append.run, append.first_seq, append.last_seq));
+    return data_loss(fmt::format("run {} has other events than these at {} to {}", append.run, append.first_seq,
+                                 append.last_seq))
+        .with("history", "other");
   }
   if (known == runs_.end()) {
     WEFT_TRY(Appended created, create(append));
@@ -283,6 +285,15 @@ Result<std::vector<WorkflowRow>> MemoryJournal::workflows(std::size_t limit, std
 }
 
 }  // namespace
+
+bool may_heal(const Error& error) {
+  switch (error.code) {
+    case Code::kAborted:
+    case Code::kAlreadyExists:
+    case Code::kInvalidArgument: return false;
+    default: return std::ranges::none_of(error.details, [](const Detail& detail) { return detail.key == "history"; });
+  }
+}
 
 std::unique_ptr<Journal> make_memory_journal() { return std::make_unique<MemoryJournal>(); }
 

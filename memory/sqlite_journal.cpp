@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "memory/journal.h"
+#include "memory/sqlite_care.h"
 #include "memory/sqlite_reader.h"
 #include "memory/sqlite_writer.h"
 #include "memory/store_file.h"
@@ -133,8 +134,13 @@ std::size_t weight_of(const Append& append) {
 
 class SqliteJournal final : public Journal {
  public:
+  // `options.path` is the store's whole path.
   SqliteJournal(const SqliteOptions& options, StoreLock lock, SqliteWriter writer, std::unique_ptr<SqliteReader> reader)
-      : options_(options), lock_(std::move(lock)), writer_(std::move(writer)), reader_(std::move(reader)) {
+      : options_(options),
+        lock_(std::move(lock)),
+        writer_(std::move(writer)),
+        reader_(std::move(reader)),
+        care_(options_.path, *reader_, [this](SqliteCare::Work work) { return on_writer(std::move(work)); }) {
     thread_ = std::thread([this] { serve(); });
   }
 
@@ -179,6 +185,8 @@ class SqliteJournal final : public Journal {
     (void)wait_for<bool>([](SqliteWriter&) { return Result<bool>(true); });
   }
 
+  Care* care() override { return &care_; }
+
   Result<std::vector<RunRow>> unfinished() const override { return reader_->unfinished(); }
   Result<RunRow> run(std::string_view key) const override { return reader_->run(key); }
   Result<RunPage> runs(const RunFilter& filter, std::size_t limit, std::string_view after) const override {
@@ -211,6 +219,15 @@ class SqliteJournal final : public Journal {
     return promise->get_future().get();
   }
 
+  Status on_writer(SqliteCare::Work work) {
+    auto done = wait_for<bool>([work = std::move(work)](SqliteWriter& writer) mutable -> Result<bool> {
+      WEFT_RETURN_IF_ERROR(work(writer.connection()));
+      return true;
+    });
+    if (!done) return std::move(done).error();
+    return {};
+  }
+
   // REQUIRES: mutex_ is held.
   Error full() const {
     return resource_exhausted(fmt::format("the journal's queue holds {} bytes (queue_bytes_max {})", weight_,
@@ -233,6 +250,7 @@ class SqliteJournal final : public Journal {
   const StoreLock lock_;
   SqliteWriter writer_;  // The thread's.
   const std::unique_ptr<SqliteReader> reader_;
+  SqliteCare care_;
 
   std::mutex mutex_;
   std::condition_variable queued_;
@@ -313,7 +331,9 @@ Result<std::unique_ptr<Journal>> open_sqlite(const SqliteOptions& options) {
   WEFT_TRY(StoreLock lock, StoreLock::take(path));
   WEFT_TRY(SqliteWriter writer, SqliteWriter::open(path));
   WEFT_TRY(auto reader, SqliteReader::open(path));
-  return std::make_unique<SqliteJournal>(options, std::move(lock), std::move(writer), std::move(reader));
+  SqliteOptions found = options;
+  found.path = path;
+  return std::make_unique<SqliteJournal>(found, std::move(lock), std::move(writer), std::move(reader));
 }
 
 }  // namespace weft::memory

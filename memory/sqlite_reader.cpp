@@ -257,6 +257,35 @@ Result<std::vector<RunRow>> SqliteReader::unfinished() const {
   return rows;
 }
 
+// A run was submitted before it ended, so the index by time of submission bounds the search.
+Result<RunPage> SqliteReader::ended(Time before, std::string_view workflow, std::size_t limit,
+                                    std::string_view after) const {
+  Position position{INT64_MIN, 0};
+  if (!after.empty()) {
+    WEFT_TRY(position, parse_position(after));
+  }
+  WEFT_TRY(const auto connection, lease());
+  WEFT_TRY(const Statement* statement,
+           (*connection)
+               ->statement(std::string(kSelectRuns) +
+                           "WHERE r.ended = 1 AND r.submitted_at < ?1 AND r.ended_at < ?1 AND (r.submitted_at, "
+                           "r.key) > (?2, ?3) AND (?4 = '' OR r.workflow = ?4) ORDER BY r.submitted_at, r.key "
+                           "LIMIT ?5"));
+  std::vector<Listed> runs;
+  {
+    Use use(*statement);
+    use.integer(before.time_since_epoch().count()).integer(position.submitted_at).integer(position.key);
+    use.text(workflow).unsigned_integer(limit);
+    WEFT_TRY(runs, read_runs(**connection, use));
+  }
+  RunPage page;
+  if (runs.size() == limit && limit > 0) {
+    page.next = to_text(Position{runs.back().row.submitted_at.time_since_epoch().count(), runs.back().key});
+  }
+  for (Listed& run : runs) page.rows.push_back(std::move(run.row));
+  return page;
+}
+
 Result<std::vector<EventBatch>> SqliteReader::events(std::string_view run, std::uint64_t from_seq,
                                                      std::size_t bytes_max) const {
   WEFT_TRY(const auto connection, lease());

@@ -56,6 +56,8 @@ Status SqliteWriter::prepare() {
        "request_id, request_digest, summary) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
       {&statements_.insert_label, "INSERT INTO labels (run, position, name, value) VALUES (?, ?, ?, ?)"},
       {&statements_.insert_blob, "INSERT INTO blobs (digest, bytes) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING"},
+      {&statements_.insert_blob_use,
+       "INSERT OR IGNORE INTO blob_uses (blob, run) SELECT key, ?2 FROM blobs WHERE digest = ?1"},
       {&statements_.update_run, "UPDATE runs SET status = ?, ended = ?, ended_at = ?, summary = ? WHERE key = ?"},
       {&statements_.claim_epoch, "SELECT coalesce(max(epoch), 0) + 1 FROM partitions"},
       {&statements_.claim,
@@ -137,7 +139,8 @@ Error SqliteWriter::gap(const Append& append, std::uint64_t last_seq) const {
     return error;
   }
   return data_loss(fmt::format("events {} to {} of run {} do not follow {}, its last", append.first_seq,
-                               append.last_seq, append.run, last_seq));
+                               append.last_seq, append.run, last_seq))
+      .with("history", "gap");
 }
 
 // The append begins where events are already: a success where it is what is there.
@@ -147,8 +150,9 @@ Applied SqliteWriter::repeated(const Append& append, const Run& run) {
   if (found && use.unsigned_at(0) == append.last_seq && use.bytes_at(1) == append.events) {
     return Result<Appended>(Appended{});
   }
-  return Result<Appended>(data_loss(
-      fmt::format("run {} has other events than these at {} to {}", append.run, append.first_seq, append.last_seq)));
+  return Result<Appended>(data_loss(fmt::format("run {} has other events than these at {} to {}", append.run,
+                                                append.first_seq, append.last_seq))
+                              .with("history", "other"));
 }
 
 Result<SqliteWriter::Decision> SqliteWriter::decide(const Append& append) {
@@ -175,7 +179,11 @@ Result<SqliteWriter::Decision> SqliteWriter::decide(const Append& append) {
     }
   }
   if (next_run_key_ == 0) {
-    WEFT_TRY(next_run_key_, connection_.integer("SELECT coalesce(max(key), 0) + 1 FROM runs"));
+    // Not that of a run of which something is still to be removed, or of which it is not known which blobs it uses.
+    WEFT_TRY(next_run_key_,
+             connection_.integer("SELECT max(coalesce((SELECT max(key) FROM runs), 0), coalesce((SELECT max(run) FROM "
+                                 "removals), 0), coalesce((SELECT value FROM facts WHERE name = 'runs_without_uses'), "
+                                 "0)) + 1"));
   }
   return Decision{std::nullopt, Run{next_run_key_, append.partition, 0}};
 }
@@ -207,6 +215,8 @@ Status SqliteWriter::write_rest(const Append& append, std::int64_t key) {
   for (const Blob& blob : append.blobs) {
     Use use(statements_.insert_blob);
     WEFT_RETURN_IF_ERROR(use.blob(view(blob.digest)).blob(*blob.bytes).run());
+    Use uses(statements_.insert_blob_use);
+    WEFT_RETURN_IF_ERROR(uses.blob(view(blob.digest)).integer(key).run());
   }
   if (append.create) WEFT_RETURN_IF_ERROR(write_run(*append.create, key));
   if (append.update) {

@@ -35,6 +35,9 @@ class SqliteWriter {
   // An append of `run` was answered with `cause`; those that follow it get the same answer, and not that of a gap.
   void note_failed(const std::string& run, const Error& cause);
 
+  // For what is not a run's work, within a transaction.
+  const Connection& connection() const { return connection_; }
+
   // Moves what readers allow from the WAL into the file; on return the WAL may begin anew with the next commit.
   void checkpoint();
   // In the WAL as of the last commit, less those that a checkpoint has moved.
@@ -44,7 +47,7 @@ class SqliteWriter {
   struct Statements {
     Statement begin, commit, rollback;
     Statement find_run, last_seq, batch, epoch, find_request;
-    Statement insert_batch, insert_run, insert_label, insert_blob, update_run;
+    Statement insert_batch, insert_run, insert_label, insert_blob, insert_blob_use, update_run;
     Statement claim_epoch, claim;
     Statement workflow_by_hash, workflow_applied, workflow_last, insert_workflow;
   };

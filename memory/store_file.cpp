@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 
 namespace weft::memory {
@@ -16,89 +17,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kApplicationId = 0x77656674;  // "weft"
 constexpr std::int64_t kSynchronousFull = 2;
 constexpr mode_t kFolderMode = 0700;
 constexpr mode_t kFileMode = 0600;
-
-// Batches are appended to a table in the order of their commits, so that one commit fills few pages however many runs
-// it holds; the one index on them is the only part that is ordered by run. What lists show is ordered by time of
-// submission; an index ends with the row's key, so (submitted_at, key) is a whole position.
-constexpr const char* kTables = R"sql(
-CREATE TABLE partitions (id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL);
-CREATE TABLE runs (
-  key INTEGER PRIMARY KEY,
-  id TEXT NOT NULL UNIQUE,
-  partition INTEGER NOT NULL,
-  workflow TEXT NOT NULL,
-  workflow_hash TEXT NOT NULL,
-  status INTEGER NOT NULL,
-  ended INTEGER NOT NULL,
-  submitted_at INTEGER NOT NULL,
-  ended_at INTEGER,
-  request_id TEXT,
-  request_digest TEXT NOT NULL,
-  summary BLOB NOT NULL
-);
-CREATE UNIQUE INDEX runs_by_request ON runs (request_id) WHERE request_id IS NOT NULL;
-CREATE INDEX runs_by_time ON runs (submitted_at);
-CREATE INDEX runs_by_status ON runs (status, submitted_at);
-CREATE INDEX runs_by_workflow ON runs (workflow, submitted_at);
-CREATE INDEX runs_unfinished ON runs (submitted_at) WHERE ended = 0;
-CREATE TABLE labels (
-  run INTEGER NOT NULL, position INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL,
-  PRIMARY KEY (run, position)
-) WITHOUT ROWID;
-CREATE INDEX labels_by_value ON labels (name, value, run);
-CREATE TABLE batches (
-  key INTEGER PRIMARY KEY,
-  run INTEGER NOT NULL,
-  seq_first INTEGER NOT NULL,
-  seq_last INTEGER NOT NULL,
-  epoch INTEGER NOT NULL,
-  events BLOB NOT NULL
-);
-CREATE UNIQUE INDEX batches_by_run ON batches (run, seq_first);
-CREATE TABLE blobs (key INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL);
-CREATE TABLE workflows (
-  key INTEGER PRIMARY KEY,
-  hash TEXT NOT NULL UNIQUE,
-  name TEXT NOT NULL,
-  version INTEGER NOT NULL,
-  applied INTEGER NOT NULL,
-  applied_at INTEGER NOT NULL,
-  summary BLOB NOT NULL,
-  bundle BLOB NOT NULL
-);
-CREATE UNIQUE INDEX workflows_by_name ON workflows (name, applied);
-)sql";
-
-Error system_error(std::string_view what, int error) {
-  const std::string sentence = fmt::format("{}: {}", what, std::strerror(error));
-  switch (error) {
-    case ENOENT: return not_found(sentence);
-    case EACCES:
-    case EPERM:
-    case EROFS: return permission_denied(sentence);
-    case ENOSPC:
-    case EDQUOT:
-    case EMFILE:
-    case ENFILE: return resource_exhausted(sentence);
-    case EIO: return data_loss(sentence);
-    default: return failed_precondition(sentence);
-  }
-}
-
-// A new name in a folder is durable only when the folder is.
-Status sync_folder(const fs::path& folder) {
-  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return system_error(folder.string(), errno);
-  const int code = ::fsync(descriptor);
-  const int error = errno;
-  ::close(descriptor);
-  if (code != 0) return system_error(folder.string(), error);
-  return {};
-}
 
 Status make_folder(const fs::path& folder) {
   std::error_code ignored;
@@ -121,9 +42,8 @@ Result<fs::path> absolute(const std::string& path) {
   return whole.lexically_normal();
 }
 
-enum class Content : std::uint8_t { kEmpty, kStore };
-
-Result<Content> check_format(const Connection& connection, const std::string& path) {
+// The format, or nothing where the file is empty.
+Result<std::optional<std::int64_t>> check_format(const Connection& connection, const std::string& path) {
   WEFT_TRY(const std::int64_t application, connection.integer("PRAGMA application_id"));
   WEFT_TRY(const std::int64_t format, connection.integer("PRAGMA user_version"));
   if (application == kApplicationId) {
@@ -131,29 +51,51 @@ Result<Content> check_format(const Connection& connection, const std::string& pa
       return failed_precondition(fmt::format(
           "{} has store format {}, and this weft knows formats up to {}: use a newer one", path, format, kStoreFormat));
     }
-    return Content::kStore;
+    return format;
   }
   WEFT_TRY(const std::int64_t tables, connection.integer("SELECT count(*) FROM sqlite_schema"));
   if (application != 0 || tables != 0) {
     return failed_precondition(fmt::format("{} is a database of another program, not a weft store", path));
   }
-  return Content::kEmpty;
+  return std::nullopt;
 }
 
-Status create_tables(const Connection& connection) {
+// The writer appends to a WAL. A copy of a store, or one that another tool rewrote, may have lost the setting.
+Status use_wal(const Connection& connection) {
   WEFT_TRY(const Statement mode, connection.prepare("PRAGMA journal_mode=WAL"));
-  {
-    Use use(mode);
-    WEFT_TRY(const bool row, use.step());
-    if (!row || use.bytes_at(0) != "wal") return failed_precondition("the store's disk does not allow a WAL");
-  }
-  const std::string script =
-      fmt::format("BEGIN IMMEDIATE; {} PRAGMA application_id={}; PRAGMA user_version={}; COMMIT;", kTables,
-                  kApplicationId, kStoreFormat);
-  return connection.execute(script.c_str());
+  Use use(mode);
+  WEFT_TRY(const bool row, use.step());
+  if (!row || use.bytes_at(0) != "wal") return failed_precondition("the store's disk does not allow a WAL");
+  return {};
 }
 
 }  // namespace
+
+Error system_error(std::string_view what, int error) {
+  const std::string sentence = fmt::format("{}: {}", what, std::strerror(error));
+  switch (error) {
+    case ENOENT: return not_found(sentence);
+    case EACCES:
+    case EPERM:
+    case EROFS: return permission_denied(sentence);
+    case ENOSPC:
+    case EDQUOT:
+    case EMFILE:
+    case ENFILE: return resource_exhausted(sentence);
+    case EIO: return data_loss(sentence);
+    default: return failed_precondition(sentence);
+  }
+}
+
+Status sync_folder(const std::string& folder) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return system_error(folder, errno);
+  const int code = ::fsync(descriptor);
+  const int error = errno;
+  ::close(descriptor);
+  if (code != 0) return system_error(folder, error);
+  return {};
+}
 
 Result<StoreLock> StoreLock::take(const std::string& path) {
   const std::string name = path + ".lock";
@@ -213,17 +155,20 @@ Result<std::string> find_or_create_store(const std::string& path) {
 
 Result<Connection> open_store(const std::string& path, Connection::Mode mode) {
   WEFT_TRY(Connection connection, Connection::open(path, mode));
-  WEFT_TRY(const Content content, check_format(connection, path));
+  WEFT_TRY(const std::optional<std::int64_t> format, check_format(connection, path));
   if (mode == Connection::Mode::kWrite) {
     // Acknowledged means durable: every commit waits for the disk. Read back, since an unknown word is ignored.
     WEFT_RETURN_IF_ERROR(connection.execute("PRAGMA synchronous=FULL"));
     WEFT_TRY(const std::int64_t synchronous, connection.integer("PRAGMA synchronous"));
     if (synchronous != kSynchronousFull) return internal("SQLite does not take synchronous=FULL");
   }
-  if (content == Content::kEmpty) {
-    if (mode == Connection::Mode::kRead) return not_found(fmt::format("{} is empty: there is no store yet", path));
-    WEFT_RETURN_IF_ERROR(create_tables(connection));
+  if (mode == Connection::Mode::kRead) {
+    if (!format) return not_found(fmt::format("{} is empty: there is no store yet", path));
+    return connection;
   }
+  WEFT_RETURN_IF_ERROR(use_wal(connection));
+  if (!format) WEFT_RETURN_IF_ERROR(create_tables(connection));
+  if (format && *format < kStoreFormat) WEFT_RETURN_IF_ERROR(migrate_tables(connection, *format));
   return connection;
 }
 

@@ -2,14 +2,13 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "memory/sqlite.h"
+#include "memory/sqlite_tables.h"
 
 namespace weft::memory {
-
-// The format that this version writes. It rises with every change of the tables.
-inline constexpr std::int64_t kStoreFormat = 1;
 
 // The kernel's lock on `PATH.lock`, which holds the owner's process id. Released when destroyed or when the process
 // dies; the file stays, since removing it would let two owners lock two files of one name.
@@ -36,8 +35,14 @@ Result<std::string> find_store(const std::string& path);
 // The same, but makes the folder (0700) and an empty file (0600) where there is none, both durably.
 Result<std::string> find_or_create_store(const std::string& path);
 
-// A connection to a store of this format. Writing: an empty file becomes a store first. Errors: FAILED_PRECONDITION
-// where the file is something else or of a newer format; reading, NOT_FOUND where the file is still empty.
+// A connection to a store. Writing: an empty file becomes a store first, an older format this one. Errors:
+// FAILED_PRECONDITION where the file is something else or of a newer format, and nothing is written; reading, NOT_FOUND
+// where the file is still empty.
 Result<Connection> open_store(const std::string& path, Connection::Mode mode);
+
+// An errno as an error whose sentence begins with `what`.
+Error system_error(std::string_view what, int error);
+// A new name in a folder is durable only when the folder is.
+Status sync_folder(const std::string& folder);
 
 }  // namespace weft::memory

@@ -31,6 +31,8 @@ Exit execute(const Context& context, const EventsOptions& options);
 Exit execute(const Context& context, const CheckOptions& options);
 Exit execute(const Context& context, const GraphOptions& options);
 Exit execute(const Context& context, const CancelOptions& options);
+Exit execute(const Context& context, const DbOptions& options);
+Exit execute(const Context& context, const DoctorOptions& options);
 Exit execute(const Context& context, const ResolveOptions& options);
 Exit execute(const Context& context, const AnswerOptions& options);
 Exit execute(const Context& context, const SignalOptions& options);

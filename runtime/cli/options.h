@@ -124,6 +124,14 @@ struct SimOptions {
   std::string listen = "127.0.0.1:0";
   std::string log;
 };
+struct DbOptions {
+  std::string action;  // verify, backup, prune
+  std::string path;    // Of a backup.
+  std::optional<Duration> older_than;
+  std::string workflow;
+  bool dry_run = false;
+};
+struct DoctorOptions {};
 struct InitOptions {
   std::string name = "hello";
 };
@@ -131,7 +139,7 @@ struct VersionOptions {};
 
 using Command =
     std::variant<RunOptions, SubmitOptions, ServeOptions, ApplyOptions, WorkflowsOptions, WaitOptions, OutputOptions,
-                 RunsOptions, TraceOptions, EventsOptions, CheckOptions, GraphOptions, CancelOptions, ResolveOptions,
+                 RunsOptions, TraceOptions, EventsOptions, CheckOptions, GraphOptions, CancelOptions, DbOptions, DoctorOptions, ResolveOptions,
                  AnswerOptions, SignalOptions, HoldOptions, SimOptions, InitOptions, VersionOptions>;
 
 struct Invocation {

@@ -29,6 +29,10 @@ steer    cancel RUN             calls under way are awaited, effects undone;  ki
 files    check FILE...          every mistake in one pass
          graph FILE|RUN         draw it
          apply FILE...          register a version;  workflows  lists them
+store    db verify              whether everything in it is as it was written
+         db backup PATH         a copy, also while an engine runs
+         db prune               remove ended runs that are old
+         doctor                 what the machine gives, and what to do about it
 serve    serve                  the server
          sim [SCRIPT]           a simulated model provider
          version
@@ -52,6 +56,7 @@ class Grammar {
     add_listing();
     add_reading();
     add_files();
+    add_care();
   }
 
   std::variant<Invocation, Answer> parse(int count, const char* const* arguments) {
@@ -246,6 +251,19 @@ class Grammar {
         ->check(CLI::IsMember({"tree", "mermaid", "dot", "svg"}));
   }
 
+  void add_care() {
+    CLI::App* app = command("db", "The care of a store");
+    app->add_option("ACTION", db_.action, "verify, backup or prune")
+        ->required()
+        ->check(CLI::IsMember({"verify", "backup", "prune"}));
+    app->add_option("PATH", db_.path, "backup: where the copy goes");
+    app->add_option("--older-than", older_than_,
+                    "prune: since they ended, as 7d; the retention of weft.yaml otherwise");
+    app->add_option("--workflow", db_.workflow, "prune: only its runs");
+    app->add_flag("--dry-run", db_.dry_run, "prune: count, and remove nothing");
+    command("doctor", "Measures the disk, the clock and the limits of this machine");
+  }
+
   // What CLI11 knows only as text. The sentence where something is wrong.
   std::optional<std::string> read_texts() {
     if (format_ == "json") global_.format = Format::kJson;
@@ -259,6 +277,7 @@ class Grammar {
       return std::nullopt;
     };
     if (auto fault = read(timeout_, wait_.timeout)) return fault;
+    if (auto fault = read(older_than_, db_.older_than)) return fault;
     return read(since_, runs_.since);
   }
 
@@ -276,6 +295,8 @@ class Grammar {
     if (name == "check") return check_;
     if (name == "graph") return graph_;
     if (name == "cancel") return cancel_;
+    if (name == "db") return db_;
+    if (name == "doctor") return DoctorOptions{};
     if (name == "kill") {
       CancelOptions kill = cancel_;
       kill.kill = true;
@@ -301,6 +322,7 @@ class Grammar {
   std::string sim_script_;
   std::string timeout_;
   std::string since_;
+  std::string older_than_;
   bool version_flag_ = false;
   RunOptions run_;
   SubmitOptions submit_;
@@ -315,6 +337,7 @@ class Grammar {
   CheckOptions check_;
   GraphOptions graph_;
   CancelOptions cancel_;
+  DbOptions db_;
   ResolveOptions resolve_;
   AnswerOptions answer_;
   SignalOptions signal_;

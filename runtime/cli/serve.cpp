@@ -14,8 +14,6 @@ namespace {
 
 constexpr const char* kGrpcDefault = "127.0.0.1:7460";
 constexpr const char* kHttpDefault = "127.0.0.1:7461";
-// How long runs may go on after SIGTERM; whatever still runs then goes on with the next start.
-constexpr Duration kDrainPatience{30'000'000};
 
 LocalEngineOptions engine_options(const ServeOptions& options, const engine::Config& config) {
   using IfTaken = server::Listen::IfTaken;
@@ -54,7 +52,7 @@ Exit execute(const Context& context, const ServeOptions& options) {
   context.terminal.out_line(ready_line(*engine, place));
   stop.acquire();
   context.terminal.err_line("weft: draining; a second signal leaves at once");
-  engine->stop(kDrainPatience);
+  engine->stop(place.config.drain);
   return Exit::kOk;
 }
 

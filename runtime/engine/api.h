@@ -55,6 +55,8 @@ class Watcher {
   virtual void on_progress(const v1::Progress& progress) = 0;
 };
 
+class Admin;
+
 // Thread-safe. Done callbacks come once, on one of the engine's threads, and must not block.
 class Api : public Reading {
  public:
@@ -62,6 +64,10 @@ class Api : public Reading {
   virtual void apply(const v1::WorkflowsApplyRequest& request, Done<v1::WorkflowsApplyResponse> done) = 0;
   virtual void submit(const v1::RunsSubmitRequest& request, Done<v1::RunsSubmitResponse> done) = 0;
   virtual void cancel(const v1::RunsCancelRequest& request, Done<v1::RunsCancelResponse> done) = 0;
+  // The care of its store (runtime/engine/admin.h); null where it needs none.
+  virtual Admin* admin() { return nullptr; }
+  // Whether new runs are taken now; the sentence that says why not.
+  virtual Status admits() const { return {}; }
   virtual void resolve(const v1::RunsResolveRequest& request, Done<v1::RunsResolveResponse> done) = 0;
   virtual void answer(const v1::RunsAnswerRequest& request, Done<v1::RunsAnswerResponse> done) = 0;
   virtual void signal(const v1::RunsSignalRequest& request, Done<v1::RunsSignalResponse> done) = 0;

@@ -93,6 +93,45 @@ void read_model(const std::string& name, const Node& node, Config& config, Diagn
   config.catalog.put(std::move(entry));
 }
 
+std::optional<Duration> duration_of(const Node& node, std::string_view key, Diagnostics& diagnostics) {
+  const auto duration = node.is_scalar() ? parse_duration(node.text) : Result<Duration>(invalid_argument(""));
+  if (duration) return *duration;
+  diagnostics.error(node.mark, "type", fmt::format("`{}` is a time such as 30s, 12h or 30d", key));
+  return std::nullopt;
+}
+
+// How long runs are kept; nothing: for ever.
+std::optional<Duration> kept_of(const Node& node, std::string_view key, Diagnostics& diagnostics) {
+  if (node.is_scalar() && node.text == "forever") return std::nullopt;
+  const auto duration = node.is_scalar() ? parse_duration(node.text) : Result<Duration>(invalid_argument(""));
+  if (duration) return *duration;
+  diagnostics.error(node.mark, "type", fmt::format("`{}` is a time such as 12h or 30d, or `forever`", key));
+  return std::nullopt;
+}
+
+void read_retention(const Node& map, Retention& retention, Diagnostics& diagnostics) {
+  if (const Node* otherwise = map.get("default")) retention.otherwise = kept_of(*otherwise, "default", diagnostics);
+  for (const Node::Member& member : entries(map, "workflows", diagnostics)) {
+    retention.workflows[member.key] = kept_of(*member.value, member.key, diagnostics);
+  }
+  yaml::refuse_unused(map, "`retention`", {"default", "workflows"}, diagnostics);
+}
+
+void read_limits(const Node& map, Config& config, Diagnostics& diagnostics) {
+  if (const Node* crashes = map.get("crashes_max")) {
+    const auto number = crashes->as_integer();
+    if (number && *number >= 0 && *number <= UINT32_MAX) {
+      config.crashes_max = static_cast<std::uint32_t>(*number);
+    } else {
+      diagnostics.error(crashes->mark, "type", "`crashes_max` is a whole number; 0 takes a run up again always");
+    }
+  }
+  if (const Node* drain = map.get("drain")) {
+    config.drain = duration_of(*drain, "drain", diagnostics).value_or(config.drain);
+  }
+  yaml::refuse_unused(map, "`limits`", {"crashes_max", "drain"}, diagnostics);
+}
+
 }  // namespace
 
 std::optional<Config> read_config(std::string_view text, Diagnostics& diagnostics) {
@@ -130,7 +169,12 @@ std::optional<Config> read_config(std::string_view text, Diagnostics& diagnostic
     read_provider(member.key, *member.value, config, diagnostics);
   for (const Node::Member& member : entries(*root, "models", diagnostics))
     read_model(member.key, *member.value, config, diagnostics);
-  yaml::refuse_unused(*root, "the configuration", {"store", "listen", "http", "tools", "policy", "providers", "models"},
+  if (const Node* retention = map_of(*root, "retention", diagnostics)) {
+    read_retention(*retention, config.retention, diagnostics);
+  }
+  if (const Node* limits = map_of(*root, "limits", diagnostics)) read_limits(*limits, config, diagnostics);
+  yaml::refuse_unused(*root, "the configuration",
+                      {"store", "listen", "http", "tools", "policy", "providers", "models", "retention", "limits"},
                       diagnostics);
   if (diagnostics.has_errors()) return std::nullopt;
   return config;

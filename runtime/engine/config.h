@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "base/result.h"
+#include "runtime/engine/crashes.h"
+#include "runtime/engine/retention.h"
 #include "runtime/model/catalog.h"
 #include "workflows/diagnostic.h"
 
@@ -28,7 +30,10 @@ struct Config {
   std::string model_url;
   std::string model_key;
   std::string model_name;  // WEFT_MODEL; empty: the workflow's own name is sent.
-  bool simulated = false;  // `model_url` is a simulated provider: priced as what it stands for.
+  Retention retention;
+  std::uint32_t crashes_max = kCrashesMax;  // `limits.crashes_max`; 0: a run is always taken up again.
+  Duration drain{30'000'000};               // `limits.drain`: how long runs may go on after SIGTERM.
+  bool simulated = false;                   // `model_url` is a simulated provider: priced as what it stands for.
 };
 
 // Reads weft.yaml. An unknown key is an error with the nearest known one.

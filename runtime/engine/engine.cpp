@@ -13,6 +13,7 @@
 #include "runtime/engine/reading.h"
 #include "runtime/engine/shard.h"
 #include "workflows/path.h"
+#include "runtime/engine/store_admin.h"
 
 namespace weft::engine {
 namespace {
@@ -161,27 +162,40 @@ class LiveEngine final : public Engine {
         registry_(
             *parts_.journal, *parts_.tools, routes_,
             [this](const std::string& name) { return refuse_secret(options_.config, name); }, *parts_.clock),
-        reading_(*parts_.journal, [this](v1::Run& run) { parked_.describe(run); }) {}
+        reading_(*parts_.journal,
+                 [this](v1::Run& run) {
+                   parked_.describe(run);
+                   frozen_.describe(run);
+                 }),
+        frozen_(options_.limits.frozen_bytes_max) {}
 
   ~LiveEngine() override {
+    admin_.reset();
     // The journal calls back into the shards, so they stop, then its queue empties, and then they go.
     for (auto& shard : shards_) shard->stop();
     parts_.journal->drain();
     shards_.clear();
+    // What still ran did not bring this engine down.
+    if (care_ != nullptr && recovered_) (void)care_->leave();
   }
 
   Status recover() {
+    memory::Left left;
+    if (care_ != nullptr) {
+      WEFT_TRY(left, care_->left());
+    }
+    Crashes crashes(std::move(left), options_.config.crashes_max);
     WEFT_TRY(const memory::Epoch epoch, parts_.journal->claim_all());
     for (std::uint32_t i = 0; i < std::max<std::uint32_t>(options_.shards, 1); ++i) {
       shards_.push_back(
-          std::make_unique<Shard>(ShardWorld{*parts_.journal, *parts_.tools, table_, routes_, hub_, parked_, places_,
-                                             secrets_, *parts_.clock, options_.limits, epoch, active_runs_}));
+          std::make_unique<Shard>(ShardWorld{*parts_.journal, *parts_.tools, table_, routes_, hub_, parked_, frozen_,
+                                             places_, secrets_, *parts_.clock, options_.limits, epoch, active_runs_}));
     }
     WEFT_TRY(const auto rows, parts_.journal->unfinished());
     for (const memory::RunRow& row : rows) {
       auto workflow = registry_.by_hash(row.workflow_hash);
       Status recovered =
-          workflow ? shard_of(row.partition).recover(row, *workflow) : Status(std::move(workflow).error());
+          workflow ? shard_of(row.partition).recover(row, *workflow, &crashes) : Status(std::move(workflow).error());
       // One run that cannot be read keeps no other from going on; its events stay as they are.
       if (recovered) continue;
       spdlog::error("run {} is parked: {}", row.id, recovered.error().message);
@@ -191,7 +205,12 @@ class LiveEngine final : public Engine {
       spdlog::info("{} of this store {} on",
                    active_runs_ == 1 ? "one unfinished run" : fmt::format("{} unfinished runs", active_runs_.load()),
                    active_runs_ == 1 ? "goes" : "go");
+    if (care_ != nullptr) WEFT_RETURN_IF_ERROR(care_->count_crashes(crashes.counted()));
     for (auto& shard : shards_) shard->start();
+    recovered_ = true;
+    if (care_ == nullptr) return {};
+    admin_ = make_store_admin({*care_, options_.config.retention, frozen_, *parts_.clock, leaving_,
+                               [this](Duration patience) { return idle(patience); }, [this] { return admits(); }});
     return {};
   }
 
@@ -213,6 +232,7 @@ class LiveEngine final : public Engine {
     if (!submission) return done(std::move(submission).error());
     if (request.validate_only()) return done(v1::RunsSubmitResponse{});
     if (draining_) return done(unavailable("this weft is stopping and takes no new runs"));
+    if (auto refusal = frozen_.refusal()) return done(*std::move(refusal));
     if (active_runs_.fetch_add(1) >= options_.limits.runs_active_max) {
       --active_runs_;
       return done(
@@ -321,16 +341,31 @@ class LiveEngine final : public Engine {
     return {};
   }
 
+  Admin* admin() override { return admin_.get(); }
+
   void drain(Duration patience) override {
+    leaving_ = true;
+    idle(patience);
+    parts_.journal->drain();
+  }
+
+  // Admits nothing more, and waits until no run works; the runs that have not ended.
+  std::size_t idle(Duration patience) {
     draining_ = true;
     const auto until = std::chrono::steady_clock::now() + patience;
     constexpr std::chrono::milliseconds kPoll{10};
     while (active_runs_ > parked_.at_work() && std::chrono::steady_clock::now() < until)
       std::this_thread::sleep_for(kPoll);
-    parts_.journal->drain();
+    return active_runs_;
   }
 
   std::size_t active_runs() const override { return active_runs_; }
+
+  Status admits() const override {
+    if (draining_) return unavailable("this weft is stopping and takes no new runs");
+    if (auto refusal = frozen_.refusal()) return *std::move(refusal);
+    return {};
+  }
 
   Result<v1::WorkflowsGetResponse> get_workflow(const v1::WorkflowsGetRequest& r) const override {
     return reading_.get_workflow(r);
@@ -399,10 +434,15 @@ class LiveEngine final : public Engine {
   StoreReading reading_;
   Hub hub_;
   Parked parked_;
+  Frozen frozen_;
   Places places_;
   std::atomic<std::size_t> active_runs_ = 0;
+  memory::Care* care_ = parts_.journal->care();
+  bool recovered_ = false;
   std::atomic<bool> draining_ = false;
+  std::atomic<bool> leaving_ = false;
   std::vector<std::unique_ptr<Shard>> shards_;
+  std::unique_ptr<Admin> admin_;
 };
 
 }  // namespace

@@ -21,6 +21,7 @@ struct EngineLimits {
   std::size_t model_calls_max = 11'000;  // In flight on one shard; more wait in a queue.
   std::size_t tool_calls_max = 256;      // In flight on one shard; more wait in a queue.
   std::size_t input_bytes_max = std::size_t{16} << 20;
+  std::size_t frozen_bytes_max = std::size_t{256} << 20;  // Of runs that stand still until the store can be written.
 };
 
 struct EngineOptions {

@@ -46,7 +46,8 @@ Shard::Active* Shard::find(const std::string& run_id) {
   return found == runs_.end() ? nullptr : found->second.get();
 }
 
-Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows::Workflow> workflow) {
+Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows::Workflow> workflow,
+                      Crashes* crashes) {
   constexpr std::size_t kPageBytes = std::size_t{4} << 20;
   auto active = std::make_unique<Active>();
   active->id = row.id;
@@ -54,6 +55,8 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
   active->created = true;
   active->run = std::make_unique<run::Run>(std::move(workflow), world_.tool_table, contents_);
   std::uint64_t epoch = 0;
+  const std::uint64_t counted_seq = crashes == nullptr ? 0 : crashes->counted_seq(row.id);
+  bool got_on = false;
   std::map<std::string, std::int64_t> doubted_us;  // By call: since when.
   while (true) {
     WEFT_TRY(const auto batches, world_.journal.events(row.id, active->run->last_seq() + 1, kPageBytes));
@@ -65,6 +68,7 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
           active->pauses_us.emplace_back(event.at_us(), event.at_us() - active->run->last_at_us());
         }
         epoch = event.epoch();
+        got_on = got_on || (event.seq() > counted_seq && gets_on(event));
         if (event.has_tool_call_in_doubt())
           doubted_us[workflows::call_path(event.path(), event.attempt(), event.turn(), event.call())] = event.at_us();
         if (event.has_tool_call_ended() || event.has_tool_call_resolved() || event.has_tool_call_verified() ||
@@ -85,6 +89,16 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
     // What an earlier life handed out; what of it is still due, outstanding() says.
   }
   active->durable_seq = active->run->last_seq();
+  const auto outstanding = active->run->outstanding();
+  const bool waits_for_word =
+      active->run->paused() || !active->run->open_waits().empty() || !active->run->doubts().empty();
+  const bool waits =
+      (waits_for_word || !outstanding.empty()) && std::ranges::all_of(outstanding, [](const run::Command& command) {
+        return std::holds_alternative<run::StartTimer>(command);
+      });
+  if (crashes != nullptr) {
+    if (auto why = crashes->count(row.id, active->run->last_seq(), !waits, got_on)) return failed_precondition(*why);
+  }
   ++world_.active_runs;
   runs_[row.id] = std::move(active);
   return {};
@@ -245,12 +259,7 @@ void Shard::flush(Active& active) {
     (active.created ? append.update : append.create) = std::move(row);
     active.created = true;
   }
-  world_.journal.append(std::move(append), [this, run_id = active.id,
-                                            seq = active.run->last_seq()](Result<memory::Appended> appended) mutable {
-    loop_.post([this, run_id = std::move(run_id), seq, appended = std::move(appended)]() mutable {
-      durable(run_id, seq, std::move(appended));
-    });
-  });
+  hand_in(active, std::move(append));
 }
 
 void Shard::durable(const std::string& run_id, std::uint64_t seq, Result<memory::Appended> appended) {
@@ -259,10 +268,11 @@ void Shard::durable(const std::string& run_id, std::uint64_t seq, Result<memory:
   Active& active = *found->second;
   if (!appended && active.durable_seq == 0 && active.submitted) {
     // It was never written, so it does not exist: whoever submitted it learns why.
-    std::exchange(active.submitted, nullptr)(std::move(appended).error());
+    const bool refused = !memory::may_heal(appended.error());
+    std::exchange(active.submitted, nullptr)(refused ? appended.error() : not_now(appended.error()));
     return forget(run_id);
   }
-  if (!appended) return give_up(active, appended.error());
+  if (!appended) return stand_still(active, seq, appended.error());
   if (!appended->existing_run.empty()) {
     v1::RunsSubmitResponse response;
     response.set_run_id(appended->existing_run);
@@ -271,6 +281,7 @@ void Shard::durable(const std::string& run_id, std::uint64_t seq, Result<memory:
     return forget(run_id);
   }
   active.durable_seq = std::max(active.durable_seq, seq);
+  settle(active);
   while (!active.gate.empty() && active.gate.front().seq <= active.durable_seq) {
     Task leave = std::move(active.gate.front().leave);
     active.gate.pop_front();
@@ -318,7 +329,7 @@ void Shard::consider_rest(Active& active) {
   const bool moving = active.durable_seq < active.run->last_seq() || active.asked > 0 || active.at_once > 0 ||
                       !active.models.empty() || !active.tools.empty() || !active.gate.empty() ||
                       !active.asking.empty() || std::ranges::any_of(active.timers, moves);
-  if (active.rests || moving || active.run->ended()) return;
+  if (active.rests || active.frozen || moving || active.run->ended()) return;
   const auto park = [&](v1::RunStatus status, std::string waits_for) {
     active.rests = true;
     world_.parked.park(active.id, std::move(waits_for), Parked::Place::kAtWork, status);
@@ -388,7 +399,7 @@ Shard::Active* Shard::wake(const std::string& run_id) {
   memory::RunRow row;
   row.id = run_id;
   row.partition = found.mapped().partition;
-  const Status recovered = recover(row, found.mapped().workflow);
+  const Status recovered = recover(row, found.mapped().workflow, nullptr);
   --world_.active_runs;  // It was counted all the while.
   if (!recovered) {
     spdlog::error("run {} is parked: {}", run_id, recovered.error().message);
@@ -425,7 +436,7 @@ void Shard::keep_timeouts(Active& active) {
   }
 }
 
-// Nothing more happens to a run whose events could not be written; the next start goes on from what is durable.
+// Nothing more happens to a run whose events cannot be written any more; the next start goes on from what is durable.
 void Shard::give_up(Active& active, const Error& error) {
   spdlog::error("run {} stands still, since its events could not be written: {}", active.id, error.message);
   active.given_up = true;
@@ -444,6 +455,8 @@ void Shard::forget(const std::string& run_id) {
   if (found == runs_.end()) return;
   found->second->given_up = true;  // What drop() closes is not recorded any more.
   drop(*found->second, run::CallKey{});
+  frozen_.erase(run_id);
+  leave_frozen(*found->second);
   if (found->second->run->ended()) world_.parked.forget(run_id);
   runs_.erase(found);
   --world_.active_runs;

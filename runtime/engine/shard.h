@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -20,7 +21,9 @@
 #include "memory/journal.h"
 #include "runtime/engine/content_store.h"
 #include "runtime/engine/conversations.h"
+#include "runtime/engine/crashes.h"
 #include "runtime/engine/engine.h"
+#include "runtime/engine/frozen.h"
 #include "runtime/engine/hub.h"
 #include "runtime/engine/parked.h"
 #include "runtime/engine/places.h"
@@ -40,6 +43,7 @@ struct ShardWorld {
   const Routes& routes;
   Hub& hub;
   Parked& parked;
+  Frozen& frozen;
   Places& places;
   const tools::Secrets& secrets;
   Clock& clock;
@@ -66,7 +70,8 @@ class Shard {
   ~Shard();  // Stops the thread; calls in flight are dropped, to be found by recovery.
 
   // Before start(): folds a run from its journal.
-  Status recover(const memory::RunRow& row, std::shared_ptr<const workflows::Workflow> workflow);
+  // FAILED_PRECONDITION where `crashes` say that it is left alone.
+  Status recover(const memory::RunRow& row, std::shared_ptr<const workflows::Workflow> workflow, Crashes* crashes);
   void start();  // Begins to serve; recovered runs go on.
   void stop();   // Ends the thread; the journal may call back until it is drained.
 
@@ -116,6 +121,11 @@ class Shard {
     std::string batch;  // Events that were applied and not yet handed to the journal.
     std::uint64_t batch_first = 0;
     std::vector<memory::Blob> blobs;  // Of the batch, where it is held back: no other run's append carries them.
+    std::deque<memory::Append>
+        unsettled;                      // Handed to the journal, or kept from it while frozen; not known to be durable.
+    std::size_t appends_in_flight = 0;  // Of these, with the journal.
+    bool frozen = false;                // An append failed: nothing leaves until it has been written.
+    std::size_t frozen_bytes = 0;       // Taken of frozen_bytes_max.
     std::uint64_t durable_seq = 0;
     std::size_t at_once = 0;  // Tool calls whose results come before the loop turns again; the batch waits for them.
     bool created = false;     // Its row exists, or is on its way.
@@ -171,6 +181,18 @@ class Shard {
   // Admits an answer from outside if it is still waited for, and everything that follows from it.
   void answer(const std::string& run_id, v1::Event event);
 
+  // shard_frozen.cpp: appends, and runs that stand still because theirs failed.
+  void hand_in(Active& active, memory::Append append);
+  void send_append(Active& active, memory::Append append);
+  bool keep(Active& active, std::size_t bytes);
+  Error no_room_to_wait() const;
+  void stand_still(Active& active, std::uint64_t seq, const Error& cause);
+  void settle(Active& active);
+  void probe_later();
+  void probe();
+  void thaw();
+  void leave_frozen(Active& active);
+
   // shard_calls.cpp: commands into effects.
   void carry_out(Active& active, const run::Command& command);
   void call_model(Active& active, const run::ModelCall& command);
@@ -216,6 +238,10 @@ class Shard {
   std::map<std::string, std::weak_ptr<const model::Prefix>> prefixes_;
   std::deque<std::pair<std::string, run::ModelCall>> waiting_models_;
   std::deque<Task> waiting_tools_;
+  std::set<std::string> frozen_;  // Runs.
+  std::string probed_;            // The run whose append was last tried again.
+  std::optional<Loop::TimerId> probe_timer_;
+  Duration probe_delay_{};                      // Zero: the store was last seen to be written.
   std::map<std::string, SharedFlight> shared_;  // By workflow, tool and arguments.
   std::size_t models_in_flight_ = 0;
   std::size_t tools_in_flight_ = 0;

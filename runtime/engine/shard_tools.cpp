@@ -94,8 +94,9 @@ void Shard::begin_tool(Active& active, const run::ToolCall& command, Places::Pla
   Task leave = [this, run_id = active.id, key = command.key, request = std::move(request)]() mutable {
     run_tool(run_id, key, std::move(request));
   };
-  // A read changes nothing, so it need not wait for the disk; but a run that does not exist yet reads nothing either.
-  const bool harmless = !tools::changes_world(command.effect) && active.durable_seq > 0;
+  // A read changes nothing, so it need not wait for the disk; but a run that does not exist yet, or that stands still,
+  // reads nothing either.
+  const bool harmless = !tools::changes_world(command.effect) && active.durable_seq > 0 && !active.frozen;
   if (!harmless) return when_durable(active, command.key, std::move(leave));
   const tools::Tool* tool = world_.tools.find(command.tool);
   if (tool == nullptr || !tool->is_instant()) return loop_.post(std::move(leave));

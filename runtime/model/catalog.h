@@ -63,6 +63,7 @@ class Catalog {
   // The price in force at `at`; nothing where none is known.
   std::optional<Price> price(std::string_view model, Time at) const;
   std::vector<std::string> names() const;
+  const std::vector<Provider>& providers() const { return providers_; }
 
  private:
   struct Reader;

@@ -16,6 +16,7 @@ constexpr std::time_t kReadSecondsMax = 5;
 
 class HttplibHealthPage final : public HealthPage {
  public:
+  explicit HttplibHealthPage(std::function<Status()> admits) : admits_(std::move(admits)) {}
   ~HttplibHealthPage() override {
     server_.stop();
     if (thread_.joinable()) thread_.join();
@@ -36,8 +37,9 @@ class HttplibHealthPage final : public HealthPage {
       response.set_content("ok\n", "text/plain");
     });
     server_.Get("/readyz", [this](const httplib::Request&, httplib::Response& response) {
-      response.status = draining_ ? 503 : 200;
-      response.set_content(draining_ ? "draining\n" : "ok\n", "text/plain");
+      const Status admitted = draining_ ? Status(unavailable("draining")) : admits_();
+      response.status = admitted ? 200 : 503;
+      response.set_content(admitted ? "ok\n" : admitted.error().message + "\n", "text/plain");
     });
     const std::string host = address.host == "[::1]" ? "::1" : address.host;
     const int port = address.port == 0                          ? server_.bind_to_any_port(host)
@@ -54,6 +56,7 @@ class HttplibHealthPage final : public HealthPage {
   void set_draining() override { draining_ = true; }
 
  private:
+  const std::function<Status()> admits_;
   httplib::Server server_;
   std::string address_;
   std::atomic<bool> draining_{false};
@@ -62,8 +65,8 @@ class HttplibHealthPage final : public HealthPage {
 
 }  // namespace
 
-Result<std::unique_ptr<HealthPage>> HealthPage::start(const Address& address) {
-  auto page = std::make_unique<HttplibHealthPage>();
+Result<std::unique_ptr<HealthPage>> HealthPage::start(const Address& address, std::function<Status()> admits) {
+  auto page = std::make_unique<HttplibHealthPage>(std::move(admits));
   WEFT_RETURN_IF_ERROR(page->listen(address));
   return std::unique_ptr<HealthPage>(std::move(page));
 }

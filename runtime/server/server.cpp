@@ -67,7 +67,7 @@ Result<std::vector<Address>> free_addresses(const std::vector<Listen>& wanted) {
 class GrpcServer final : public Server {
  public:
   GrpcServer(engine::Api& api, const ServerOptions& options)
-      : workflows_(api), runs_(api, followers_, options.watch_stall_max), traces_(api) {}
+      : api_(api), workflows_(api), runs_(api, followers_, options.watch_stall_max), traces_(api), admin_(api) {}
   ~GrpcServer() override { stop(Duration::zero()); }
 
   Status listen(const ServerOptions& options) {
@@ -78,7 +78,7 @@ class GrpcServer final : public Server {
     if (http.kind != Address::Kind::kTcp) return invalid_argument("the HTTP face listens on HOST:PORT only");
     const bool may_leave_out = options.http->if_taken == Listen::IfTaken::kLeaveOut;
     if (may_leave_out && is_taken(http)) return {};
-    WEFT_TRY(page_, HealthPage::start(http));
+    WEFT_TRY(page_, HealthPage::start(http, [this] { return api_.admits(); }));
     return {};
   }
 
@@ -122,6 +122,7 @@ class GrpcServer final : public Server {
     builder.RegisterService(&workflows_);
     builder.RegisterService(&runs_);
     builder.RegisterService(&traces_);
+    builder.RegisterService(&admin_);
     std::vector<int> ports(addresses_.size(), 0);
     for (std::size_t i = 0; i < addresses_.size(); ++i) {
       builder.AddListeningPort(to_text(addresses_[i]), grpc::InsecureServerCredentials(), &ports[i]);
@@ -145,10 +146,12 @@ class GrpcServer final : public Server {
     return {};
   }
 
+  engine::Api& api_;
   Followers followers_;
   WorkflowsService workflows_;
   RunsService runs_;
   TracesService traces_;
+  AdminService admin_;
   std::vector<Address> addresses_;
   std::unique_ptr<grpc::Server> server_;  // After the services: it ends first.
   std::unique_ptr<HealthPage> page_;

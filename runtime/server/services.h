@@ -4,8 +4,10 @@
 #include <grpcpp/grpcpp.h>
 
 #include "base/time.h"
+#include "runtime/engine/admin.h"
 #include "runtime/engine/api.h"
 #include "runtime/server/followers.h"
+#include "weft/v1/admin.grpc.pb.h"
 #include "weft/v1/runs.grpc.pb.h"
 #include "weft/v1/traces.grpc.pb.h"
 #include "weft/v1/workflows.grpc.pb.h"
@@ -70,6 +72,28 @@ class TracesService final : public v1::Traces::CallbackService {
       grpc::CallbackServerContext* context, const v1::TracesGetContentRequest* request) override;
 
  private:
+  engine::Api& api_;
+};
+
+// On the socket beside the store alone.
+class AdminService final : public v1::Admin::CallbackService {
+ public:
+  explicit AdminService(engine::Api& api) : api_(api) {}
+  grpc::ServerUnaryReactor* Backup(grpc::CallbackServerContext* context, const v1::AdminBackupRequest* request,
+                                   v1::AdminBackupResponse* response) override;
+  grpc::ServerUnaryReactor* Prune(grpc::CallbackServerContext* context, const v1::AdminPruneRequest* request,
+                                  v1::AdminPruneResponse* response) override;
+  grpc::ServerUnaryReactor* Stats(grpc::CallbackServerContext* context, const v1::AdminStatsRequest* request,
+                                  v1::AdminStatsResponse* response) override;
+  grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* context, const v1::AdminDrainRequest* request,
+                                  v1::AdminDrainResponse* response) override;
+
+ private:
+  Result<engine::Admin*> admitted(const grpc::CallbackServerContext& context) const;
+  template <class Request, class Response>
+  grpc::ServerUnaryReactor* ask(grpc::CallbackServerContext* context, const Request& request, Response* response,
+                                void (engine::Admin::*call)(const Request&, engine::Done<Response>));
+
   engine::Api& api_;
 };
 

@@ -20,7 +20,7 @@ TEST_CASE("help names nothing that is not there") {
   const Folder folder;
   const std::string help = run_program(folder.path(), {"--help"}).out;
   for (const char* later : {"explain", "diff", "approve", "fork", "replay", "plan", "schema", "fmt", "test ", "eval",
-                            "memory", "mcp", "doctor", "completion", "svg", "waterfall"}) {
+                            "memory", "mcp", "completion", "svg", "waterfall"}) {
     INFO(later);
     CHECK(help.find(later) == std::string::npos);
     CHECK(run_program(folder.path(), {later}).exit == 2);

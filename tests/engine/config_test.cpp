@@ -45,6 +45,29 @@ models:
   CHECK_FALSE(routes.price(*route, Time{}));
 }
 
+TEST_CASE("a configuration says how long runs are kept, and how a stop and crashes are borne") {
+  workflows::Diagnostics diagnostics("weft.yaml");
+  const auto config = read_config(
+      "retention: {default: 7d, workflows: {audit: forever, chat: 12h}}\nlimits: {crashes_max: 0, drain: 5s}\n",
+      diagnostics);
+  REQUIRE(config);
+  CHECK(config->retention.of("any") == Duration(std::chrono::hours(24 * 7)));
+  CHECK_FALSE(config->retention.of("audit"));
+  CHECK(config->retention.of("chat") == Duration(std::chrono::hours(12)));
+  CHECK(config->crashes_max == 0);
+  CHECK(config->drain == std::chrono::seconds(5));
+  const auto defaults = read_config("", diagnostics);
+  REQUIRE(defaults);
+  CHECK(defaults->retention.of("any") == kRetentionDefault);
+  CHECK(defaults->crashes_max == kCrashesMax);
+  for (const char* wrong : {"retention: {default: soon}", "retention: {defalt: 1d}", "limits: {drain: forever}",
+                            "limits: {crashes_max: -1}", "retention: {workflows: {a: [1d]}}"}) {
+    INFO(wrong);
+    workflows::Diagnostics faults("weft.yaml");
+    CHECK_FALSE(read_config(wrong, faults));
+  }
+}
+
 TEST_CASE("an unknown key of the configuration is an error with the nearest") {
   workflows::Diagnostics diagnostics("weft.yaml");
   CHECK_FALSE(read_config("stor: x\n", diagnostics));

@@ -34,6 +34,22 @@ void HeldJournal::damage(const std::string& run) {
   damaged_ = run;
 }
 
+void HeldJournal::fail(Error cause, Written written) {
+  const std::lock_guard lock(mutex_);
+  failing_ = std::move(cause);
+  written_ = written;
+}
+
+void HeldJournal::mend() {
+  const std::lock_guard lock(mutex_);
+  failing_.reset();
+}
+
+std::size_t HeldJournal::failed() const {
+  const std::lock_guard lock(mutex_);
+  return failed_;
+}
+
 std::size_t HeldJournal::appends() const {
   const std::lock_guard lock(mutex_);
   return appends_;
@@ -47,6 +63,17 @@ void HeldJournal::append(memory::Append append, memory::OnDurable on_durable) {
       waiting_.emplace_back(std::move(append), std::move(on_durable));
       return;
     }
+    const auto missing = missing_.find(append.run);
+    const bool behind = missing != missing_.end() && append.first_seq > missing->second;
+    if (failing_ || behind) {
+      ++failed_;
+      if (missing == missing_.end()) missing_[append.run] = append.first_seq;
+      if (failing_ && written_ == Written::kLate)
+        inner_->append(std::move(append), [](const Result<memory::Appended>&) {});
+      on_durable(failing_.value_or(unavailable("an append before this one failed")));
+      return;
+    }
+    if (missing != missing_.end()) missing_.erase(missing);
   }
   inner_->append(std::move(append), std::move(on_durable));
 }

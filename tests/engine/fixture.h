@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,12 @@ class HeldJournal final : public memory::Journal {
   explicit HeldJournal(std::shared_ptr<memory::Journal> inner) : inner_(std::move(inner)) {}
   void hold();
   void release();
+  // From now on appends fail so, as on a store that cannot be written. kLate: they are written all the same, as where
+  // only the answer is lost.
+  enum class Written : std::uint8_t { kNo, kLate };
+  void fail(Error cause, Written written = Written::kNo);
+  void mend();
+  std::size_t failed() const;
   std::size_t waiting() const;
   std::size_t appends() const;  // Handed in so far.
 
@@ -62,6 +69,10 @@ class HeldJournal final : public memory::Journal {
   bool held_ = false;  // Guarded by mutex_, as below.
   std::size_t appends_ = 0;
   std::string damaged_;
+  std::optional<Error> failing_;
+  Written written_ = Written::kNo;
+  std::size_t failed_ = 0;
+  std::map<std::string, std::uint64_t> missing_;  // By run: the first append that failed; those behind it fail too.
   std::vector<std::pair<memory::Append, memory::OnDurable>> waiting_;
 };
 
@@ -98,6 +109,7 @@ class World {
   std::map<std::string, std::string> variables;  // The engine's environment.
   std::vector<std::string> secrets;              // That workflows may name.
 
+  void on(std::shared_ptr<memory::Journal> store) { store_ = std::move(store); }
   void start();
   void stop();  // As a crash would leave it: nothing is said to the runs.
   Engine& engine() { return *engine_; }

@@ -46,6 +46,7 @@ int sync(sqlite3_file* file, int flags) {
       return SQLITE_IOERR_FSYNC;
     }
     ++disk.wal_syncs;
+    if (--disk.wal_syncs_left == 0) disk.wal_bytes_max = 0;
     disk.wal_bytes_unsynced = 0;
   }
   return real(file)->pMethods->xSync(real(file), flags);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "weft/v1/admin.pb.h"
 #include "weft/v1/event.pb.h"
 #include "weft/v1/runs.pb.h"
 #include "weft/v1/traces.pb.h"
@@ -20,9 +21,12 @@ namespace pb = google::protobuf;
 
 const std::vector<const pb::FileDescriptor*>& files() {
   using namespace weft::v1;
-  static const std::vector<const pb::FileDescriptor*> kFiles = {
-      Content::descriptor()->file(), Event::descriptor()->file(), WorkflowsCheckRequest::descriptor()->file(),
-      Run::descriptor()->file(), TracesGetRequest::descriptor()->file()};
+  static const std::vector<const pb::FileDescriptor*> kFiles = {Content::descriptor()->file(),
+                                                                Event::descriptor()->file(),
+                                                                WorkflowsCheckRequest::descriptor()->file(),
+                                                                Run::descriptor()->file(),
+                                                                TracesGetRequest::descriptor()->file(),
+                                                                AdminStatsRequest::descriptor()->file()};
   return kFiles;
 }
 

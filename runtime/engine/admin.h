@@ -1,0 +1,19 @@
+// What an operator can ask of a running engine; the same requests and answers as over gRPC.
+#pragma once
+
+#include "runtime/engine/api.h"
+#include "weft/v1/admin.pb.h"
+
+namespace weft::engine {
+
+// Thread-safe. Done callbacks come once, on one of the engine's threads.
+class Admin {
+ public:
+  virtual ~Admin() = default;
+  virtual void backup(const v1::AdminBackupRequest& request, Done<v1::AdminBackupResponse> done) = 0;
+  virtual void prune(const v1::AdminPruneRequest& request, Done<v1::AdminPruneResponse> done) = 0;
+  virtual void drain(const v1::AdminDrainRequest& request, Done<v1::AdminDrainResponse> done) = 0;
+  virtual Result<v1::AdminStatsResponse> stats() const = 0;
+};
+
+}  // namespace weft::engine

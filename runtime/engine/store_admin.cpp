@@ -1,0 +1,122 @@
+#include "runtime/engine/store_admin.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <filesystem>
+
+namespace weft::engine {
+namespace {
+
+// An engine that has just started has better things to do.
+constexpr Duration kRetentionFirst{60'000'000};
+constexpr Duration kRetentionPeriod = std::chrono::hours(1);
+// Between two runs that are removed: the disk is the runs' own.
+constexpr Duration kRetentionPause{5'000};
+constexpr Duration kDrainPiece{100'000};
+constexpr std::int64_t kDrainMsMax = 600'000;
+
+class StoreAdmin final : public Admin {
+ public:
+  explicit StoreAdmin(CareWorld world)
+      : world_(std::move(world)),
+        caretaker_(kRetentionFirst, kRetentionPeriod, [this](const std::atomic<bool>&) { keep_retention(); }) {}
+
+  void backup(const v1::AdminBackupRequest& request, Done<v1::AdminBackupResponse> done) override {
+    if (!request.path().starts_with('/')) {
+      return done(invalid_argument(fmt::format("a backup needs an absolute path; '{}' is none", request.path())));
+    }
+    ask<v1::AdminBackupResponse>(std::move(done), [this, path = request.path()]() -> Result<v1::AdminBackupResponse> {
+      WEFT_RETURN_IF_ERROR(world_.care.backup(path));
+      v1::AdminBackupResponse response;
+      std::error_code ignored;
+      response.set_bytes(std::filesystem::file_size(path, ignored));
+      return response;
+    });
+  }
+
+  void prune(const v1::AdminPruneRequest& request, Done<v1::AdminPruneResponse> done) override {
+    if (request.has_older_than_us() && request.older_than_us() < 0) {
+      return done(invalid_argument(fmt::format("older_than_us is {}: not less than 0", request.older_than_us())));
+    }
+    PruneOrder order;
+    if (request.has_older_than_us()) order.older_than = Duration(request.older_than_us());
+    order.workflow = request.workflow();
+    if (request.dry_run()) order.mode = PruneOrder::Mode::kCount;
+    ask<v1::AdminPruneResponse>(std::move(done), [this, order]() mutable -> Result<v1::AdminPruneResponse> {
+      order.now = world_.clock.now();
+      WEFT_TRY(const Pruned pruned, engine::prune(world_.care, world_.retention, order, world_.leaving));
+      v1::AdminPruneResponse response;
+      response.set_runs(pruned.runs);
+      response.set_runs_kept(pruned.kept);
+      response.set_blobs(pruned.blobs);
+      return response;
+    });
+  }
+
+  void drain(const v1::AdminDrainRequest& request, Done<v1::AdminDrainResponse> done) override {
+    if (request.patience_ms() < 0 || request.patience_ms() > kDrainMsMax) {
+      return done(invalid_argument(fmt::format("patience_ms is {}: from 0 to {}", request.patience_ms(), kDrainMsMax)));
+    }
+    const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(request.patience_ms());
+    ask<v1::AdminDrainResponse>(std::move(done), [this, until]() -> Result<v1::AdminDrainResponse> {
+      std::size_t left = world_.idle(Duration::zero());
+      while (left > 0 && !world_.leaving && std::chrono::steady_clock::now() < until) left = world_.idle(kDrainPiece);
+      v1::AdminDrainResponse response;
+      response.set_runs_left(left);
+      return response;
+    });
+  }
+
+  Result<v1::AdminStatsResponse> stats() const override {
+    WEFT_TRY(const memory::StoreFigures figures, world_.care.figures());
+    v1::AdminStatsResponse response;
+    response.set_store(figures.path);
+    response.set_store_format(static_cast<std::uint32_t>(figures.format));
+    response.set_file_bytes(figures.file_bytes);
+    response.set_unused_bytes(figures.unused_bytes);
+    response.set_wal_bytes(figures.wal_bytes);
+    response.set_disk_free_bytes(figures.disk_free_bytes);
+    response.set_runs(figures.runs);
+    response.set_runs_unfinished(figures.runs_unfinished);
+    response.set_runs_frozen(world_.frozen.runs());
+    response.set_frozen_bytes(world_.frozen.bytes());
+    if (const Status admitted = world_.admits(); !admitted) response.set_refuses(admitted.error().message);
+    return response;
+  }
+
+ private:
+  template <class Response, class Work>
+  void ask(Done<Response> done, Work work) {
+    // Shared, since what cannot be queued is answered here.
+    auto answer = std::make_shared<Done<Response>>(std::move(done));
+    const bool queued =
+        caretaker_.ask([answer, work = std::move(work)](const std::atomic<bool>&) mutable { (*answer)(work()); });
+    if (!queued) {
+      (*answer)(resource_exhausted(
+                    fmt::format("{} jobs of care wait already; ask again when one is done", Caretaker::kJobsMax))
+                    .with("limit", "care_jobs_max"));
+    }
+  }
+
+  void keep_retention() {
+    PruneOrder order;
+    order.now = world_.clock.now();
+    order.pause = kRetentionPause;
+    const auto pruned = engine::prune(world_.care, world_.retention, order, world_.leaving);
+    if (!pruned) return spdlog::warn("ended runs could not be removed: {}", pruned.error().message);
+    if (pruned->runs > 0) {
+      spdlog::info("the retention removed {} ended runs with {} contents", pruned->runs, pruned->blobs);
+    }
+  }
+
+  const CareWorld world_;
+  Caretaker caretaker_;  // Last: it uses the rest.
+};
+
+}  // namespace
+
+std::unique_ptr<Admin> make_store_admin(CareWorld world) { return std::make_unique<StoreAdmin>(std::move(world)); }
+
+}  // namespace weft::engine

@@ -1,0 +1,235 @@
+// The care of a store and of a server, as an operator does it.
+#include <grpcpp/grpcpp.h>
+#include <sys/stat.h>
+
+#include <catch2/catch.hpp>
+#include <csignal>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+#include "tests/cli/program.h"
+#include "tests/folder.h"
+#include "weft/v1/admin.grpc.pb.h"
+
+namespace weft::cli {
+namespace {
+
+constexpr const char* kHello =
+    "weft: 1\nname: hello\ninput: {name: string}\nsteps:\n  greet: {prompt: \"Greet {{ input.name }}\"}\n";
+constexpr const char* kSet = "weft: 1\nname: flow\nsteps:\n  one: {set: 1}\n";
+// The first call never ends.
+constexpr const char* kHangs = "sim: 1\nrules: [{reply: {text: never, stall_after: 0}}]\n";
+const std::vector<std::string> kServe{"serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"};
+
+Json json_of(const std::string& text) {
+  const auto value = parse_untrusted(text);
+  INFO(text);
+  REQUIRE(value);
+  return *value;
+}
+
+std::string word(const std::string& line, const std::string& key) {
+  const std::size_t begin = line.find(key);
+  REQUIRE(begin != std::string::npos);
+  const std::size_t value = begin + key.size();
+  return line.substr(value, line.find_first_of(" \n", value) - value);
+}
+
+Json json_from(const Folder& folder, std::vector<std::string> arguments) {
+  arguments.insert(arguments.end(), {"-o", "json"});
+  return json_of(run_program(folder.path(), arguments).out);
+}
+
+}  // namespace
+
+TEST_CASE("a store at rest is looked through, copied, and rid of what is old") {
+  const Folder folder;
+  CHECK(run_program(folder.path(), {"db", "verify"}).exit == 6);
+  CHECK(run_program(folder.path(), {"db", "prune"}).exit == 6);
+  CHECK(run_program(folder.path(), {"db", "backup", "copy.db"}).exit == 6);
+  folder.write("flow.yaml", kSet);
+  REQUIRE(run_program(folder.path(), {"run", "flow.yaml"}).exit == 0);
+  REQUIRE(run_program(folder.path(), {"run", "flow.yaml"}).exit == 0);
+
+  const Outcome sound = run_program(folder.path(), {"db", "verify"});
+  CHECK(sound.exit == 0);
+  CHECK(sound.err.find("sound: 2 runs") != std::string::npos);
+  const Outcome copied = run_program(folder.path(), {"db", "backup", "copy.db"});
+  CHECK(copied.exit == 0);
+  CHECK(copied.out.starts_with((folder / "copy.db") + "  "));
+  CHECK(run_program(folder.path(), {"db", "backup", "copy.db"}).exit == 1);
+  CHECK(run_program(folder.path(), {"db", "backup"}).exit == 2);
+  CHECK(run_program(folder.path(), {"db", "verify", "--store", "copy.db"}).exit == 0);
+
+  CHECK(run_program(folder.path(), {"db", "prune"}).out == "0 runs removed\n");
+  CHECK(run_program(folder.path(), {"db", "prune", "--older-than", "0s", "--dry-run"}).out ==
+        "2 runs would be removed\n");
+  CHECK(run_program(folder.path(), {"db", "prune", "--older-than", "0s", "--workflow", "other"}).out ==
+        "0 runs removed\n");
+  const Json pruned = json_from(folder, {"db", "prune", "--older-than", "0s"});
+  CHECK(pruned["runs"] == 2);
+  CHECK(json_from(folder, {"runs"})["runs"].empty());
+  CHECK(json_from(folder, {"runs", "--store", "copy.db"})["runs"].size() == 2);
+  CHECK(json_from(folder, {"db", "verify"})["faults"].empty());
+}
+
+TEST_CASE("a damaged store is exit 1 with a line for each fault") {
+  const Folder folder;
+  folder.write("flow.yaml", kSet);
+  REQUIRE(run_program(folder.path(), {"run", "flow.yaml"}).exit == 0);
+  REQUIRE(run_program(folder.path(), {"db", "backup", "copy.db"}).exit == 0);
+  std::string bytes;
+  {
+    std::ifstream file(folder / "copy.db", std::ios::binary);
+    bytes.assign(std::istreambuf_iterator<char>(file), {});
+  }
+  // The workflow's name as an event holds it: the file stays a database, the history is another.
+  std::size_t changed = 0;
+  for (std::size_t at = bytes.find("\x1a\x04"
+                                   "flow");
+       at != std::string::npos; at = bytes.find("\x1a\x04"
+                                                "flow",
+                                                at + 1)) {
+    bytes[at + 2] = 'F';
+    ++changed;
+  }
+  REQUIRE(changed > 0);
+  std::ofstream(folder / "copy.db", std::ios::binary) << bytes;
+  const Outcome faulty = run_program(folder.path(), {"db", "verify", "--store", "copy.db"});
+  CHECK(faulty.exit == 1);
+  CHECK(faulty.out.find("its digest differs; ") != std::string::npos);
+  const Json faults = json_from(folder, {"db", "verify", "--store", "copy.db"})["faults"];
+  REQUIRE(faults.size() == 1);
+  CHECK(faults[0]["run"].get<std::string>().size() == 26);
+}
+
+TEST_CASE("a running server's store is copied and pruned through it, on its socket alone") {
+  const Folder folder;
+  folder.write("flow.yaml", kSet);
+  Program serve(folder.path(), kServe, {{"WEFT_MODEL_URL", "http://127.0.0.1:9/v1"}});
+  const std::string ready = serve.wait_for_out("\n");
+  REQUIRE(run_program(folder.path(), {"submit", "flow.yaml", "--wait"}).exit == 0);
+  const Outcome copied = run_program(folder.path(), {"db", "backup", "copy.db", "-o", "json"});
+  INFO(copied.err);
+  REQUIRE(copied.exit == 0);
+  CHECK(json_of(copied.out)["bytes"].get<std::uint64_t>() > 10'000);
+  struct stat status = {};
+  REQUIRE(::stat((folder / "copy.db").c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0600);
+  CHECK(json_from(folder, {"runs", "--store", "copy.db"})["runs"].size() == 1);
+  CHECK(run_program(folder.path(), {"db", "backup", "copy.db"}).exit == 1);
+  CHECK(run_program(folder.path(), {"db", "verify"}).exit == 0);
+  CHECK(run_program(folder.path(), {"db", "prune", "--older-than", "0s"}).out == "1 run removed\n");
+  CHECK(json_from(folder, {"runs"})["runs"].empty());
+
+  const Outcome by_port = run_program(
+      folder.path(), {"db", "prune", "--older-than", "0s", "--server", "127.0.0.1:" + word(ready, " grpc=127.0.0.1:")});
+  CHECK(by_port.exit == 4);
+  CHECK(by_port.err.find("socket") != std::string::npos);
+
+  const auto channel = grpc::CreateChannel("unix:" + (folder / ".weft/weft.sock"), grpc::InsecureChannelCredentials());
+  const auto admin = v1::Admin::NewStub(channel);
+  v1::AdminStatsResponse stats;
+  {
+    grpc::ClientContext context;
+    REQUIRE(admin->Stats(&context, {}, &stats).ok());
+  }
+  CHECK(stats.store() == (folder / ".weft/weft.db"));
+  CHECK(stats.store_format() == 2);
+  CHECK(stats.runs() == 0);
+  CHECK(stats.refuses().empty());
+  v1::AdminDrainResponse drained;
+  {
+    grpc::ClientContext context;
+    REQUIRE(admin->Drain(&context, {}, &drained).ok());
+  }
+  CHECK(drained.runs_left() == 0);
+  CHECK(run_program(folder.path(), {"submit", "flow.yaml"}).err.find("is stopping") != std::string::npos);
+}
+
+TEST_CASE("SIGTERM waits for no longer than limits.drain, and the next engine takes over what was left") {
+  const Folder folder;
+  folder.write("hello.yaml", kHello);
+  folder.write("hangs.yaml", kHangs);
+  folder.write("weft.yaml", "limits: {drain: 500ms}\n");
+  std::string id;
+  {
+    Program sim(folder.path(), {"sim", "hangs.yaml"});
+    Program serve(folder.path(), kServe, {{"WEFT_SIM_URL", word(sim.wait_for_out("\n"), "url=")}});
+    serve.wait_for_out("\n");
+    const Outcome submitted = run_program(folder.path(), {"submit", "hello.yaml", "-i", "name=Ada"});
+    INFO(submitted.err);
+    REQUIRE(submitted.exit == 0);
+    id = submitted.out.substr(0, 26);
+    const auto begun = std::chrono::steady_clock::now();
+    serve.signal(SIGTERM);
+    CHECK(serve.wait().exit == 0);
+    const auto took = std::chrono::steady_clock::now() - begun;
+    CHECK(took >= std::chrono::milliseconds(450));
+    CHECK(took < std::chrono::seconds(10));
+  }
+  Program sim(folder.path(), {"sim"});
+  Program next(folder.path(), kServe, {{"WEFT_SIM_URL", word(sim.wait_for_out("\n"), "url=")}});
+  next.wait_for_out("\n");
+  CHECK(run_program(folder.path(), {"wait", id, "--timeout", "20s"}).exit == 0);
+  CHECK(run_program(folder.path(), {"output", id}).out.find("Greet Ada") != std::string::npos);
+}
+
+TEST_CASE("a run that was at work at every crash is left alone, and taken up again when more are allowed") {
+  const Folder folder;
+  folder.write("hello.yaml", kHello);
+  folder.write("hangs.yaml", kHangs);
+  folder.write("weft.yaml", "limits: {crashes_max: 3}\n");
+  Program sim(folder.path(), {"sim", "hangs.yaml"});
+  const std::map<std::string, std::string> hanging{{"WEFT_SIM_URL", word(sim.wait_for_out("\n"), "url=")}};
+  std::string id;
+  for (int crash = 0; crash < 3; ++crash) {
+    Program serve(folder.path(), kServe, hanging);
+    serve.wait_for_out("\n");
+    if (id.empty()) id = run_program(folder.path(), {"submit", "hello.yaml", "-i", "name=Ada"}).out.substr(0, 26);
+    REQUIRE(json_from(folder, {"runs"})["runs"][0]["status"] == "running");
+    serve.signal(SIGKILL);
+    serve.wait();
+  }
+  {
+    Program serve(folder.path(), kServe, hanging);
+    serve.wait_for_out("\n");
+    const Json run = json_from(folder, {"runs"})["runs"][0];
+    CHECK(run["status"] == "waiting");
+    CHECK(run["waits_for"].get<std::string>().find("crashed 3 times in a row") != std::string::npos);
+    // Others go on.
+    folder.write("flow.yaml", kSet);
+    CHECK(run_program(folder.path(), {"submit", "flow.yaml", "--wait"}).exit == 0);
+    serve.signal(SIGTERM);
+    serve.wait();
+  }
+  folder.write("weft.yaml", "limits: {crashes_max: 9}\n");
+  Program answering(folder.path(), {"sim"});
+  Program serve(folder.path(), kServe, {{"WEFT_SIM_URL", word(answering.wait_for_out("\n"), "url=")}});
+  serve.wait_for_out("\n");
+  CHECK(run_program(folder.path(), {"wait", id, "--timeout", "20s"}).exit == 0);
+}
+
+TEST_CASE("doctor measures the machine, says what to do, and fails where durability is not to be had") {
+  const Folder folder;
+  const Json found = json_from(folder, {"doctor"});
+  std::vector<std::string> names;
+  for (const Json& check : found["checks"]) names.push_back(check["name"]);
+  CHECK(names ==
+        std::vector<std::string>{"sync", "file system", "room", "clock", "SQLite", "open files", "store", "models"});
+  CHECK(found["checks"][0]["found"].get<std::string>().find("p99") != std::string::npos);
+  CHECK(found["checks"][7]["state"] == "warn");
+  CHECK(found["checks"][7]["todo"].get<std::string>().find("DEEPSEEK_API_KEY") != std::string::npos);
+  const Outcome keyed = run_program(folder.path(), {"doctor"}, {{"DEEPSEEK_API_KEY", "k-1"}});
+  CHECK(keyed.out.find("set: DEEPSEEK_API_KEY") != std::string::npos);
+  CHECK(keyed.out.find("k-1") == std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(folder / ".weft"));
+  folder.write("text.db", std::string(5'000, 'x'));
+  const Outcome wrong = run_program(folder.path(), {"doctor", "--store", "text.db"});
+  CHECK(wrong.exit == 1);
+  CHECK(wrong.out.find("fail  store") != std::string::npos);
+  CHECK(run_program(folder.path(), {"doctor", "--store", "/proc/1/weft.db"}).exit == 1);
+}
+
+}  // namespace weft::cli

@@ -1,0 +1,132 @@
+// Stores of other formats: older ones become this one in a single step, newer ones are left alone.
+#include <fmt/format.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <sstream>
+
+#include "memory/care.h"
+#include "memory/inspection.h"
+#include "memory/sqlite.h"
+#include "tests/conformance/journal_fixture.h"
+#include "tests/memory/fault_vfs.h"
+#include "tests/memory/process.h"
+
+namespace weft::memory::test {
+namespace {
+
+// Made by the last version that wrote format 1: two runs that ended, one that had not, three long contents.
+const std::string kFormat1 = std::string(WEFT_SOURCE_DIR) + "/tests/memory/stores/format-1.db";
+
+std::string content(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream bytes;
+  bytes << file.rdbuf();
+  return bytes.str();
+}
+
+std::int64_t format_of(const std::string& path) {
+  return Connection::open(path, Connection::Mode::kRead).value().integer("PRAGMA user_version").value();
+}
+
+struct Held {
+  std::size_t runs = 0;
+  std::size_t batches = 0;
+  std::size_t blobs = 0;
+};
+constexpr const char* kHeld = "runs 3, batches 7, contents 3";
+
+std::string held_by(const std::string& path) {
+  const auto store = Inspection::open(path).value();
+  REQUIRE(store->structure().value().empty());
+  Held held;
+  const auto runs = store->runs(0, 100).value();
+  for (const auto& run : runs) {
+    ++held.runs;
+    REQUIRE(store->batches(run.key, [&](const EventBatch&) { ++held.batches; }));
+  }
+  REQUIRE(store->blobs([&](const Digest&, std::string_view) { ++held.blobs; }));
+  return fmt::format("runs {}, batches {}, contents {}", held.runs, held.batches, held.blobs);
+}
+
+}  // namespace
+
+TEST_CASE("a store of format 1 becomes one of this format when an engine opens it, with all that it held") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "weft.db";
+  std::filesystem::copy_file(kFormat1, path);
+  REQUIRE(held_by(path) == kHeld);  // Reading changes nothing.
+  CHECK(format_of(path) == 1);
+  {
+    const auto journal = open_sqlite({path}).value();
+    CHECK(journal->unfinished()->size() == 1);
+    CHECK(append_now(*journal, first_append("new", journal->claim_all().value())));
+  }
+  CHECK(format_of(path) == 2);
+  CHECK(held_by(path) == "runs 4, batches 8, contents 3");
+}
+
+TEST_CASE("a store of a newer format is refused with both numbers and left as it is, byte for byte") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "weft.db";
+  std::filesystem::copy_file(kFormat1, path);
+  REQUIRE(Connection::open(path, Connection::Mode::kWrite)->execute("PRAGMA user_version = 3"));
+  const std::string before = content(path) + content(path + "-wal");
+  const auto refused = open_sqlite({path});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message.find("store format 3") != std::string::npos);
+  CHECK(refused.error().message.find("formats up to 2") != std::string::npos);
+  CHECK(Inspection::open(path).error().code == Code::kFailedPrecondition);
+  CHECK(backup_sqlite(path, folder / "copy.db").error().code == Code::kFailedPrecondition);
+  CHECK(content(path) + content(path + "-wal") == before);
+}
+
+TEST_CASE("a migration that the disk has no room for leaves the store of format 1, and is made when there is") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "weft.db";
+  std::filesystem::copy_file(kFormat1, path);
+  {
+    FaultDisk disk;
+    disk.wal_bytes_max = 5'000;
+    const auto full = open_sqlite({path});
+    REQUIRE_FALSE(full);
+    CHECK(full.error().code == Code::kResourceExhausted);
+  }
+  CHECK(format_of(path) == 1);
+  CHECK(held_by(path) == kHeld);
+  REQUIRE(open_sqlite({path}));
+  CHECK(format_of(path) == 2);
+}
+
+TEST_CASE("a migration that is killed on its way is made whole by the next owner") {
+  std::minstd_rand random(7);
+  int found_old = 0;
+  // Until one was killed early enough to matter; a busy machine takes longer to see that.
+  for (int round = 0; round < 40 || (found_old == 0 && round < 400); ++round) {
+    const TemporaryFolder folder;
+    const std::string path = folder / "weft.db";
+    std::filesystem::copy_file(kFormat1, path);
+    {
+      Process owner([&](const Process::Ends& ends) {
+        ends.say("begins");
+        const auto journal = open_sqlite({path});
+        ends.say(journal ? "done" : journal.error().message);
+        ends.wait_for_go();
+      });
+      REQUIRE(owner.line() == "begins");
+      ::usleep(static_cast<useconds_t>(random() % 4'000));
+      owner.kill();
+    }
+    const std::int64_t format = format_of(path);
+    REQUIRE((format == 1 || format == 2));
+    found_old += format == 1;
+    REQUIRE(open_sqlite({path}));
+    REQUIRE(held_by(path) == kHeld);
+    REQUIRE(format_of(path) == 2);
+  }
+  CHECK(found_old > 0);
+}
+
+}  // namespace weft::memory::test
