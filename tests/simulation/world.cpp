@@ -1,0 +1,332 @@
+#include "world.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "verdict.h"
+#include "workflows/loader.h"
+
+namespace weft::simulation {
+namespace {
+
+constexpr std::uint64_t kHappeningsMax = 400'000;  // Of one world: more is a circle.
+constexpr Duration kSecond{1'000'000};
+
+const engine::Config& config() {
+  static const engine::Config kConfig = [] {
+    engine::Config made;
+    made.model_url = "http://model.simulated/v1";
+    made.simulated = true;
+    return made;
+  }();
+  return kConfig;
+}
+
+}  // namespace
+
+// Jumps, as a wall clock may.
+class World::WallClock final : public Clock {
+ public:
+  explicit WallClock(const Schedule& schedule) : schedule_(schedule) {}
+  Time now() const override { return Time(Duration(1'790'000'000'000'000) + schedule_.now() + ahead); }
+  Duration monotonic() const override { return schedule_.now(); }
+  Duration ahead{0};
+
+ private:
+  const Schedule& schedule_;
+};
+
+class World::Chance final : public Entropy {
+ public:
+  explicit Chance(Schedule& schedule) : schedule_(schedule) {}
+  std::uint64_t next() override { return schedule_.random.next(); }
+
+ private:
+  Schedule& schedule_;
+};
+
+// What is watched is durable.
+class World::Onlooker final : public engine::Watcher {
+ public:
+  Onlooker(const Books& books, std::string run_id) : books_(books), run_id_(std::move(run_id)) {}
+  void on_advance(std::uint64_t durable_seq, std::shared_ptr<const v1::Run> ended) override {
+    const auto run = books_.runs().find(run_id_);
+    const bool known = run != books_.runs().end() && run->second->last_seq() >= durable_seq;
+    if (!known || (ended && !run->second->ended()))
+      broken(Promise::kAcknowledged, fmt::format("a watcher of run {} is shown event {} before it is durable", run_id_, durable_seq));
+  }
+  void on_rest() override {}
+  void on_progress(const v1::Progress&) override {}
+
+ private:
+  const Books& books_;
+  const std::string run_id_;
+};
+
+World::World(std::uint64_t seed, WorldOptions options)
+    : seed_(seed),
+      options_(options),
+      schedule_(seed),
+      books_(known_tools(), disk_.store(), [this](const std::string& what) { say(what); }),
+      model_server_(schedule_, books_, model_faults_, [this](const std::string& what) { say(what); }),
+      tool_server_(schedule_, books_, tool_faults_, [this](const std::string& what) { say(what); }),
+      owner_(schedule_.new_owner()),
+      clock_(std::make_unique<WallClock>(schedule_)),
+      chance_(std::make_unique<Chance>(schedule_)) {
+  attached() = {&schedule_, &model_server_, 0};
+  yaml_ = workflow_text("simulated", options_.calm ? Size::kSmall : Size::kUsual, schedule_.random);
+  say(yaml_);
+  workflows::Loaded loaded = workflows::load({"simulated.yaml", yaml_, {}}, known_world());
+  if (!loaded.workflow) {
+    std::string why;
+    for (const auto& diagnostic : loaded.diagnostics) why += workflows::to_text(diagnostic) + "\n";
+    broken(Promise::kOwnCheck, fmt::format("the checker refuses a workflow:\n{}\n{}", why, yaml_));
+  }
+  books_.know(loaded.workflow);
+  plan_faults();
+}
+
+World::~World() {
+  overtaken_.clear();
+  serving_.reset();
+  attached() = {};
+}
+
+void World::say(const std::string& what) {
+  if (options_.voice == Voice::kSilent) return;
+  const double seconds = static_cast<double>(schedule_.now().count()) / 1e6;
+  fmt::print("{:11.6f} {}\n", seconds, what);
+}
+
+// Each seed has its own mixture: of some kinds many, of others none, so that rare meetings of two kinds happen.
+void World::plan_faults() {
+  Random& random = schedule_.random;
+  const auto some = [&](std::uint32_t percent_max) { return random.one_in(2) ? random.below(percent_max + 1) : 0; };
+  submissions_.resize(options_.calm ? 1 : 1 + random.below(3));
+  for (std::size_t i = 0; i < submissions_.size(); ++i) {
+    submissions_[i].request_id = fmt::format("request-{}", i);
+    submissions_[i].cancels = random.one_in(options_.calm ? 8 : 5);
+  }
+  if (options_.calm) return;
+  disk_faults_ = {some(20), some(10), some(2), some(2)};
+  model_faults_ = {some(30), some(30), some(20)};
+  tool_faults_ = {some(25), some(20)};
+  for (std::uint32_t i = random.below(4); i > 0; --i) cut_at_.push_back(1 + random.below(40));
+  for (std::uint32_t i = random.below(3); i > 0; --i) overtake_at_.push_back(1 + random.below(40));
+  for (std::uint32_t i = random.below(3); i > 0; --i) {
+    schedule_.after(owner_, schedule_.between(0, 120'000'000), [this] {
+      if (faults_) crash();
+    });
+  }
+  if (random.one_in(3)) {
+    books_.clock_jumped();
+    for (std::uint32_t i = 1 + random.below(3); i > 0; --i) {
+      schedule_.after(owner_, schedule_.between(0, 60'000'000), [this] {
+        clock_->ahead += Duration(static_cast<std::int64_t>(schedule_.random.below(7'200)) * 1'000'000 - 3'600'000'000);
+        say(fmt::format("the clock jumps to {} s ahead", clock_->ahead.count() / 1'000'000));
+      });
+    }
+  }
+}
+
+void World::start() {
+  Server server;
+  server.life = disk_.epoch() + 1;
+  attached().life = server.life;
+  say(fmt::format("life {} begins", server.life));
+  DiskJournal::Power power{
+      [this] {
+        const bool cut = options_.cut && options_.cut->moment == PowerCut::Moment::kBefore && commits_ + 1 == options_.cut->commit;
+        power_failed_ = power_failed_ || (cut && counts_.crashes == 0);
+        return !power_failed_;
+      },
+      [this, life = server.life] {
+        ++commits_;
+        if (!serving_ || serving_->life != life || !faults_) return;
+        const bool cut = options_.cut && options_.cut->moment == PowerCut::Moment::kAfter && commits_ == options_.cut->commit;
+        power_failed_ = power_failed_ || cut || std::ranges::find(cut_at_, commits_) != cut_at_.end();
+        overtake_now_ = overtake_now_ || std::ranges::find(overtake_at_, commits_) != overtake_at_.end();
+      }};
+  engine::EngineParts parts;
+  parts.journal = std::make_unique<DiskJournal>(disk_, books_, schedule_, disk_faults_, std::move(power));
+  parts.tools = toolbox(tool_server_, server.life);
+  parts.clock = clock_.get();
+  parts.entropy = chance_.get();
+  engine::EngineOptions options;
+  options.config = config();
+  options.environment = [](const std::string&) { return std::optional<std::string>(); };
+  auto engine = engine::Engine::start(std::move(parts), std::move(options));
+  if (!engine) broken(Promise::kEnds, "the engine does not start: " + engine.error().message);
+  server.engine = *std::move(engine);
+  serving_ = std::move(server);
+}
+
+void World::crash() {
+  if (!serving_) return;
+  say(fmt::format("life {} ends: the power fails", serving_->life));
+  ++counts_.crashes;
+  serving_.reset();
+  restart_after(schedule_.between(1'000, schedule_.random.one_in(4) ? 100'000'000 : 5'000'000));
+}
+
+void World::restart_after(Duration delay) {
+  schedule_.after(owner_, delay, [this] {
+    if (!serving_) start();
+  });
+}
+
+void World::be_overtaken() {
+  if (!serving_) return;
+  say(fmt::format("life {} is overtaken", serving_->life));
+  ++counts_.overtaken;
+  const Life life = serving_->life;
+  overtaken_.push_back(std::move(*serving_));
+  serving_.reset();
+  start();
+  schedule_.after(owner_, schedule_.between(1'000, 60'000'000), [this, life] {
+    std::erase_if(overtaken_, [&](const Server& server) { return server.life == life; });
+  });
+}
+
+// Clients do not know which server is the one that owns the store.
+engine::Engine* World::reachable() {
+  if (!overtaken_.empty() && schedule_.random.one_in(4)) return overtaken_.back().engine.get();
+  return serving_ ? serving_->engine.get() : nullptr;
+}
+
+void World::apply() {
+  const auto again = [this](Duration delay) {
+    schedule_.after(owner_, delay, [this] {
+      if (!applied_) apply();
+    });
+  };
+  again(kSecond * 3);
+  engine::Engine* engine = reachable();
+  if (engine == nullptr) return;
+  v1::WorkflowsApplyRequest request;
+  request.mutable_bundle()->set_file("simulated.yaml");
+  request.mutable_bundle()->set_text(yaml_);
+  engine->apply(request, [this](Result<v1::WorkflowsApplyResponse> response) {
+    if (!response || applied_) return;
+    if (!disk_.store().workflow_by_hash(response->workflow().hash()))
+      broken(Promise::kAcknowledged, "a workflow is acknowledged and is not durable");
+    applied_ = true;
+    for (std::size_t i = 0; i < submissions_.size(); ++i) {
+      schedule_.after(owner_, schedule_.between(0, 5'000'000), [this, i] { submit(i); });
+    }
+  });
+}
+
+void World::submit(std::size_t number) {
+  Submission& submission = submissions_[number];
+  // Who gets no answer asks again; who got one does so now and then.
+  if (submission.run_id.empty() || schedule_.random.one_in(3)) {
+    schedule_.after(owner_, schedule_.between(500'000, 8'000'000), [this, number] { submit(number); });
+  }
+  engine::Engine* engine = reachable();
+  if (engine == nullptr) return;
+  v1::RunsSubmitRequest request;
+  request.set_workflow("simulated");
+  request.set_request_id(submission.request_id);
+  engine->submit(request, [this, number, engine](Result<v1::RunsSubmitResponse> response) {
+    Submission& answered = submissions_[number];
+    say(fmt::format("submission {}: {}", number, response ? response->run_id() : response.error().message));
+    if (!response) return;
+    books_.submit_acknowledged(answered.request_id, response->run_id());
+    const bool first = answered.run_id.empty();
+    answered.run_id = response->run_id();
+    if (first && answered.cancels)
+      schedule_.after(owner_, schedule_.between(0, 20'000'000), [this, number] { cancel(number); });
+    answered.watcher = std::make_shared<Onlooker>(books_, answered.run_id);
+    (void)engine->watch(answered.run_id, answered.watcher);
+  });
+}
+
+void World::cancel(std::size_t number) {
+  engine::Engine* engine = reachable();
+  const std::string& run_id = submissions_[number].run_id;
+  if (engine == nullptr || schedule_.random.one_in(3))
+    schedule_.after(owner_, schedule_.between(0, 3'000'000), [this, number] { cancel(number); });
+  if (engine == nullptr) return;
+  say(fmt::format("run {} is to be cancelled", run_id));
+  v1::RunsCancelRequest request;
+  request.set_run_id(run_id);
+  engine->cancel(request, [this, run_id](Result<v1::RunsCancelResponse> response) {
+    if (response) books_.cancel_acknowledged(run_id);
+  });
+}
+
+bool World::content() const {
+  return applied_ && books_.unfinished().empty() &&
+         std::ranges::none_of(submissions_, [](const Submission& one) { return one.run_id.empty(); });
+}
+
+void World::stop_faults() {
+  say("the faults stop");
+  faults_ = false;
+  disk_faults_ = {};
+  model_faults_ = {};
+  tool_faults_ = {};
+  overtaken_.clear();
+  if (!serving_) start();
+}
+
+// Until nothing is left to happen, or nothing is left to be wished.
+void World::settle() {
+  while (!(content() && !faults_) && schedule_.run_next()) {
+    if (std::exchange(power_failed_, false)) crash();
+    if (std::exchange(overtake_now_, false)) be_overtaken();
+    if (schedule_.happened() > kHappeningsMax) broken(Promise::kEnds, "the world goes round in a circle");
+  }
+}
+
+// What stands still says why.
+void World::check_standing() {
+  for (const std::string& id : books_.unfinished()) {
+    v1::RunsGetRequest request;
+    request.set_run_id(id);
+    const auto run = serving_->engine->get_run(request);
+    if (!run) broken(Promise::kAcknowledged, fmt::format("run {} cannot be read: {}", id, run.error().message));
+    if (!engine::is_at_rest(run->run().status()) || run->run().waits_for().empty())
+      broken(Promise::kEnds, fmt::format("run {} stands still as {} and does not say why", id, v1::RunStatus_Name(run->run().status())));
+    say(fmt::format("run {} waits for {}", id, run->run().waits_for()));
+  }
+}
+
+void World::operate() {
+  say("the operator restarts the server");
+  serving_.reset();
+  start();
+}
+
+WorldCounts World::run() {
+  start();
+  schedule_.after(owner_, Duration{0}, [this] { apply(); });
+  if (options_.calm && !options_.cut) {
+    stop_faults();
+  } else {
+    schedule_.after(owner_, kSecond * (options_.calm ? 600 : 150), [this] { stop_faults(); });
+  }
+  settle();
+  if (!content()) {
+    check_standing();
+    operate();
+    settle();
+  }
+  if (!content()) {
+    const auto unfinished = books_.unfinished();
+    check_standing();
+    broken(Promise::kEnds, unfinished.empty() ? "a submission is never answered"
+                                              : fmt::format("run {} does not end, though nothing is wrong any more", unfinished.front()));
+  }
+  books_.close();
+  counts_.happened = schedule_.happened();
+  counts_.commits = commits_;
+  counts_.runs = books_.runs().size();
+  counts_.fingerprint = schedule_.fingerprint();
+  counts_.books = books_.counts();
+  return counts_;
+}
+
+}  // namespace weft::simulation
