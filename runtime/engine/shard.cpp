@@ -294,9 +294,9 @@ void Shard::give_up(Active& active, const Error& error) {
   for (auto& [seq, done] : active.cancels) done(error);
   active.cancels.clear();
   const std::string run_id = active.id;
+  forget(run_id);  // First: it would take a run for over whose end was not written.
   world_.parked.park(run_id, "a restart: its events could not be written (" + error.message + ")",
                      Parked::Place::kNone);
-  forget(run_id);
   world_.hub.rests(run_id);
 }
 
