@@ -249,7 +249,11 @@ void Shard::durable(const std::string& run_id, std::uint64_t seq, Result<memory:
   if (found == runs_.end()) return;
   Active& active = *found->second;
   if (!appended && active.durable_seq == 0 && active.submitted) {
-    // It was never written, so it does not exist: whoever submitted it learns why.
+    // It was never written, so it does not exist: whoever submitted it learns why. Where it was written after all, it
+    // must not seem to run.
+    const Error& error = appended.error();
+    const std::string waits_for = "a restart: its submission was written, and looked failed (" + error.message + ")";
+    if (world_.journal.run(run_id)) world_.parked.park(run_id, waits_for, Parked::Place::kNone);
     std::exchange(active.submitted, nullptr)(std::move(appended).error());
     return forget(run_id);
   }
