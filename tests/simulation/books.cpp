@@ -36,7 +36,7 @@ void Books::written(const memory::Append& append) {
   run->clock_is_steady = steady_;
   for (const v1::Event& event : *events) {
     if (event.epoch() != append.epoch) broken(Promise::kFence, fmt::format("run {} event {} has another epoch than its append", append.run, event.seq()));
-    say_(fmt::format("  written {} {} {{{}}}", append.run.substr(22), event.seq(),
+    if (say_) say_(fmt::format("  written {} {} {{{}}}", append.run.substr(22), event.seq(),
                      event.ShortDebugString().substr(0, 300)));
     read(*run, event);
     ++counts_.events;

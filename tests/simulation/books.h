@@ -19,7 +19,7 @@ namespace weft::simulation {
 
 class Books {
  public:
-  using Say = std::function<void(const std::string&)>;
+  using Say = std::function<void(const std::string&)>;  // Empty: nobody listens.
   Books(const run::ToolTable& tools, const memory::Reader& store, Say say)
       : tools_(tools), store_(store), say_(std::move(say)) {}
 

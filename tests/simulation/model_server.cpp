@@ -68,7 +68,7 @@ std::vector<Step> ModelServer::request(Life life, const HttpRequest& request) {
   if (refused) {
     constexpr int kStatuses[] = {429, 500, 503};
     const int status = kStatuses[random.below(3)];
-    say_(fmt::format("  model {} answers {}", request_id, status));
+    if (say_) say_(fmt::format("  model {} answers {}", request_id, status));
     return {head(first, status, request_id, status == 429 ? "2" : ""),
             bytes(Duration{10}, R"({"error":{"message":"not now","type":"server_error"}})"), whole(Duration{10})};
   }
@@ -84,7 +84,7 @@ std::vector<Step> ModelServer::request(Life life, const HttpRequest& request) {
   usage.input_miss = input - *usage.input_hit;
   usage.output = 5 + random.below(50);
   books_.model_counted(digest, request_id, usage);
-  say_(fmt::format("  model {} counts {}+{} tokens in life {}{}", request_id, input, *usage.output, life,
+  if (say_) say_(fmt::format("  model {} counts {}+{} tokens in life {}{}", request_id, input, *usage.output, life,
                    way < 6 ? fmt::format(", and fails in way {}", way) : ""));
   if (way == 1) return {gone(first, HttpFault::kReset, "the connection was reset")};  // The reply is lost.
   if (way == 2) return {};                                                            // Silence.

@@ -46,6 +46,16 @@ bool is_decision(const v1::Event& event) {
   }
 }
 
+namespace {
+
+// What a restarted server records before it decides anything: lost calls, doubts, and the calls that it makes again.
+bool may_open_recovery(const v1::Event& event) {
+  return event.has_model_call_started() || event.has_tool_call_started() || event.has_tool_call_in_doubt() ||
+         event.has_call_refused() || event.model_call_failed().failure() == "lost";
+}
+
+}  // namespace
+
 RunRecord::RunRecord(std::shared_ptr<const workflows::Workflow> workflow, const run::ToolTable& tools,
                      const memory::Reader& store)
     : workflow_(std::move(workflow)),
@@ -65,6 +75,10 @@ void RunRecord::take(const v1::Event& event) {
   cancel_requested_ = cancel_requested_ || event.has_cancel_requested();
   check_chain(event);
   if (!events_.empty() && event.epoch() > events_.back().epoch()) fold_again();
+  if (recovering_ && !may_open_recovery(event)) {
+    recovering_ = false;
+    (void)shadow_->decide();
+  }
   if (is_decision(event)) check_decision(event);
   check_calls(event);
   if (const Status applied = shadow_->apply(event); !applied) broken(Promise::kFold, applied.error().message);
@@ -91,7 +105,6 @@ void RunRecord::check_chain(const v1::Event& event) {
 }
 
 void RunRecord::check_decision(const v1::Event& event) {
-  recovering_ = false;
   const std::optional<v1::Event> due = shadow_->decide();
   if (!due) broken(Promise::kFold, at(event) + " records a decision that does not follow from what is recorded");
   v1::Event bare = event;

@@ -75,17 +75,18 @@ tools::ToolReply ToolServer::call(Life life, const tools::ToolSpec& spec, const 
   books_.tool_called(life, request, spec.effect);
   schedule_.note(request.tool);
   const bool acts = tools::changes_world(spec.effect);
-  const bool fails = random.percent(faults_.failed);
+  // What is done once a key keeps saying so.
+  const bool kept = kept_.contains(request.key);
+  const bool fails = !kept && random.percent(faults_.failed);
   const bool unknown = acts && random.percent(faults_.unknown);
   const bool acted = !fails && !(unknown && random.one_in(2));
-  say_(fmt::format("  tool {} {} key {} in life {}: {}", request.tool, request.arguments, request.key.substr(0, 8), life,
+  if (say_) say_(fmt::format("  tool {} {} key {} in life {}: {}", request.tool, request.arguments, request.key.substr(0, 8), life,
                    fails ? "fails" : unknown ? (acted ? "done, reply lost" : "not done, reply lost") : "done"));
   if (fails) return {tools::ToolStatus::kFailed, "not today"};
   std::string result = fmt::format("{{\"n\":{}}}", ++calls_);
   if (acts && acted) {
-    const bool again = spec.effect == tools::Effect::kIdempotent && kept_.contains(request.key);
-    if (again) result = kept_[request.key];
-    if (!again) books_.tool_acted(request);
+    if (kept) result = kept_[request.key];
+    if (!kept) books_.tool_acted(request);
     if (spec.effect == tools::Effect::kIdempotent) kept_[request.key] = result;
   }
   if (unknown) return {tools::ToolStatus::kUnknown, "the connection broke after the request had left"};

@@ -68,9 +68,9 @@ World::World(std::uint64_t seed, WorldOptions options)
     : seed_(seed),
       options_(options),
       schedule_(seed),
-      books_(known_tools(), disk_.store(), [this](const std::string& what) { say(what); }),
-      model_server_(schedule_, books_, model_faults_, [this](const std::string& what) { say(what); }),
-      tool_server_(schedule_, books_, tool_faults_, [this](const std::string& what) { say(what); }),
+      books_(known_tools(), disk_.store(), voice()),
+      model_server_(schedule_, books_, model_faults_, voice()),
+      tool_server_(schedule_, books_, tool_faults_, voice()),
       owner_(schedule_.new_owner()),
       clock_(std::make_unique<WallClock>(schedule_)),
       chance_(std::make_unique<Chance>(schedule_)) {
@@ -91,6 +91,11 @@ World::~World() {
   overtaken_.clear();
   serving_.reset();
   attached() = {};
+}
+
+Books::Say World::voice() {
+  if (options_.voice == Voice::kSilent) return nullptr;
+  return [this](const std::string& what) { say(what); };
 }
 
 void World::say(const std::string& what) {

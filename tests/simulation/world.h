@@ -62,6 +62,7 @@ class World {
 
   void plan_faults();
   void say(const std::string& what);
+  Books::Say voice();
 
   // Servers.
   void start();
