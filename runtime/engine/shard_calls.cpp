@@ -370,7 +370,10 @@ void Shard::tool_outcome(const std::string& run_id, const run::CallKey& key, too
 
 void Shard::start_timer(Active& active, const run::StartTimer& command) {
   const TimerKey key{command.key, command.timer};
-  const Duration wait(std::max<std::int64_t>(0, command.due_us - world_.clock.now().time_since_epoch().count()));
+  // Now is what its next event would be stamped with: where the wall clock was set back, the run's time stands until
+  // the clock has caught up, and what is due in a second is still due in a second.
+  const std::int64_t now_us = std::max(world_.clock.now().time_since_epoch().count(), active.run->last_at_us());
+  const Duration wait(std::max<std::int64_t>(0, command.due_us - now_us));
   active.timers[key] = loop_.after(wait, [this, run_id = active.id, command] {
     Active* due = find(run_id);
     if (due == nullptr) return;

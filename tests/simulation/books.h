@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -25,6 +26,7 @@ class Books {
 
   void know(std::shared_ptr<const workflows::Workflow> workflow);
   void clock_jumped() { steady_ = false; }
+  void faults_stopped(Time at) { calm_since_ = at; }
 
   // The disk: what is durable now.
   void written(const memory::Append& append);
@@ -58,6 +60,7 @@ class Books {
   const memory::Reader& store_;
   const Say say_;
   bool steady_ = true;
+  std::optional<Time> calm_since_;
   Counts counts_;
   std::map<std::string, std::shared_ptr<const workflows::Workflow>> workflows_;  // By hash.
   std::map<std::string, std::unique_ptr<RunRecord>> runs_;

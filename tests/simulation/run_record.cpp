@@ -172,6 +172,22 @@ void RunRecord::check_calls(const v1::Event& event) {
   }
 }
 
+void RunRecord::check_patience(Time calm_since) {
+  constexpr std::int64_t kMinutesUs = 300'000'000;
+  for (; patient_until_ < events_.size(); ++patient_until_) {
+    const v1::Event& event = events_[patient_until_];
+    if (event.timer_fired().timer() != v1::TIMER_KIND_TIMEOUT) continue;
+    for (auto begun = events_.rbegin(); begun != events_.rend(); ++begun) {
+      if (!begun->has_attempt_started() || begun->path() != event.path() || begun->attempt() != event.attempt()) continue;
+      const v1::AttemptStarted& started = begun->attempt_started();
+      if (started.kind() == v1::STEP_KIND_PROMPT && started.timeout_us() >= kMinutesUs &&
+          begun->at_us() >= calm_since.time_since_epoch().count())
+        broken(Promise::kEnds, at(event) + " waited until its timeout, though nothing was wrong");
+      break;
+    }
+  }
+}
+
 void RunRecord::fold_again() {
   shadow_ = std::make_unique<run::Run>(workflow_, tools_, contents_);
   for (const v1::Event& event : events_) {

@@ -35,6 +35,8 @@ class RunRecord {
 
   // REQUIRES: `event` is durable.
   void take(const v1::Event& event);
+  // No attempt of an agent that began since then has waited until its timeout, which is minutes: nothing takes so long.
+  void check_patience(Time calm_since);
 
   const std::string& id() const { return id_; }
   const std::string& request_id() const { return request_id_; }
@@ -70,6 +72,7 @@ class RunRecord {
   std::string id_;
   std::string request_id_;
   bool cancel_requested_ = false;
+  std::size_t patient_until_ = 0;  // Events that check_patience() has seen.
   bool recovering_ = false;  // Between a restart and its first decision.
   std::map<Place, ModelTurn> turns_;
   std::map<CallPlace, Call> effects_;  // Calls that may change the world.

@@ -84,6 +84,7 @@ tools::ToolReply ToolServer::call(Life life, const tools::ToolSpec& spec, const 
                    fails ? "fails" : unknown ? (acted ? "done, reply lost" : "not done, reply lost") : "done"));
   if (fails) return {tools::ToolStatus::kFailed, "not today"};
   std::string result = fmt::format("{{\"n\":{}}}", ++calls_);
+  if (random.percent(faults_.large)) result = fmt::format("{{\"n\":{},\"long\":\"{}\"}}", calls_, std::string(17'000, 'l'));
   if (acts && acted) {
     if (kept) result = kept_[request.key];
     if (!kept) books_.tool_acted(request);

@@ -19,6 +19,7 @@ namespace weft::simulation {
 struct ToolFaults {
   std::uint32_t failed = 0;   // Says that it did not work, and nothing was done.
   std::uint32_t unknown = 0;  // The reply is lost: done or not, nobody knows.
+  std::uint32_t large = 0;    // Its result is one that the store keeps apart from events.
 };
 
 // Outlives every life of the server: what has been done stays done.

@@ -113,10 +113,14 @@ void World::plan_faults() {
     submissions_[i].request_id = fmt::format("request-{}", i);
     submissions_[i].cancels = random.one_in(options_.calm ? 8 : 5);
   }
+  // Queues that are nearly always full, in some worlds.
+  if (random.one_in(3)) limits_.model_calls_max = 1 + random.below(2);
+  if (random.one_in(3)) limits_.tool_calls_max = 1 + random.below(2);
   if (options_.calm) return;
   disk_faults_ = {some(20), some(10), some(2), some(2)};
   model_faults_ = {some(30), some(30), some(20)};
-  tool_faults_ = {some(25), some(20)};
+  tool_faults_ = {some(25), some(20), some(30)};
+  if (random.one_in(6)) limits_.runs_active_max = 1;
   for (std::uint32_t i = random.below(4); i > 0; --i) cut_at_.push_back(1 + random.below(40));
   for (std::uint32_t i = random.below(3); i > 0; --i) overtake_at_.push_back(1 + random.below(40));
   for (std::uint32_t i = random.below(3); i > 0; --i) {
@@ -160,6 +164,7 @@ void World::start() {
   parts.entropy = chance_.get();
   engine::EngineOptions options;
   options.config = config();
+  options.limits = limits_;
   options.environment = [](const std::string&) { return std::optional<std::string>(); };
   auto engine = engine::Engine::start(std::move(parts), std::move(options));
   if (!engine) broken(Promise::kEnds, "the engine does not start: " + engine.error().message);
@@ -273,6 +278,7 @@ void World::stop_faults() {
   disk_faults_ = {};
   model_faults_ = {};
   tool_faults_ = {};
+  books_.faults_stopped(clock_->now());
   overtaken_.clear();
   if (!serving_) start();
 }
@@ -311,7 +317,7 @@ WorldCounts World::run() {
   if (options_.calm && !options_.cut) {
     stop_faults();
   } else {
-    schedule_.after(owner_, kSecond * (options_.calm ? 600 : 150), [this] { stop_faults(); });
+    schedule_.after(owner_, options_.calm ? kSecond * 600 : schedule_.between(2'000'000, 150'000'000), [this] { stop_faults(); });
   }
   settle();
   if (!content()) {

@@ -92,6 +92,7 @@ class World {
   DiskFaults disk_faults_;
   ModelFaults model_faults_;
   ToolFaults tool_faults_;
+  engine::EngineLimits limits_;
   ModelServer model_server_;
   ToolServer tool_server_;
   Owner owner_;
