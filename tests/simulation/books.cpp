@@ -20,7 +20,9 @@ bool equal(const v1::Usage& booked, const model::Usage& counted) {
 
 }  // namespace
 
-void Books::know(std::shared_ptr<const workflows::Workflow> workflow) { workflows_[workflow->hash] = std::move(workflow); }
+void Books::know(std::shared_ptr<const workflows::Workflow> workflow) {
+  workflows_[workflow->hash] = std::move(workflow);
+}
 
 void Books::written(const memory::Append& append) {
   const auto events = engine::read_batch(append.events);
@@ -30,14 +32,18 @@ void Books::written(const memory::Append& append) {
   std::unique_ptr<RunRecord>& run = runs_[append.run];
   if (!run) {
     const auto workflow = workflows_.find(events->front().run_submitted().workflow_hash());
-    if (workflow == workflows_.end()) broken(Promise::kFold, fmt::format("run {} begins with no known workflow", append.run));
+    if (workflow == workflows_.end())
+      broken(Promise::kFold, fmt::format("run {} begins with no known workflow", append.run));
     run = std::make_unique<RunRecord>(workflow->second, tools_, store_);
   }
   run->clock_is_steady = steady_;
   for (const v1::Event& event : *events) {
-    if (event.epoch() != append.epoch) broken(Promise::kFence, fmt::format("run {} event {} has another epoch than its append", append.run, event.seq()));
-    if (say_) say_(fmt::format("  written {} {} {{{}}}", append.run.substr(22), event.seq(),
-                     event.ShortDebugString().substr(0, 300)));
+    if (event.epoch() != append.epoch)
+      broken(Promise::kFence,
+             fmt::format("run {} event {} has another epoch than its append", append.run, event.seq()));
+    if (say_)
+      say_(fmt::format("  written {} {} {{{}}}", append.run.substr(22), event.seq(),
+                       event.ShortDebugString().substr(0, 300)));
     read(*run, event);
     ++counts_.events;
   }
@@ -105,10 +111,14 @@ void Books::read(RunRecord& run, const v1::Event& event) {
 
 void Books::check_usage(const v1::Event& event, const std::string& request_id, const v1::Usage& usage) {
   const auto counted = counted_.find(request_id);
-  if (counted == counted_.end()) broken(Promise::kLedger, fmt::format("event {} at {} books a request that nobody answered", event.seq(), event.path()));
+  if (counted == counted_.end())
+    broken(Promise::kLedger,
+           fmt::format("event {} at {} books a request that nobody answered", event.seq(), event.path()));
   if (counted->second.booked) broken(Promise::kLedger, fmt::format("the answer {} is booked twice", request_id));
   counted->second.booked = true;
-  if (!equal(usage, counted->second.usage)) broken(Promise::kLedger, fmt::format("event {} at {} books {{{}}}, which is not what was counted", event.seq(), event.path(), usage.ShortDebugString()));
+  if (!equal(usage, counted->second.usage))
+    broken(Promise::kLedger, fmt::format("event {} at {} books {{{}}}, which is not what was counted", event.seq(),
+                                         event.path(), usage.ShortDebugString()));
 }
 
 void Books::model_asked(Life life, const std::string& request_sha256) {
@@ -124,20 +134,25 @@ void Books::model_counted(const std::string& request_sha256, const std::string& 
 void Books::tool_called(Life life, const tools::ToolRequest& request, tools::Effect effect) {
   if (!tools::changes_world(effect)) return;
   if (--may_act_[{request.key, life}] < 0)
-    broken(Promise::kIntent, fmt::format("{} is called in life {} and no intent is durable for it", request.tool, life));
+    broken(Promise::kIntent,
+           fmt::format("{} is called in life {} and no intent is durable for it", request.tool, life));
 }
 
 void Books::tool_acted(const tools::ToolRequest& request) {
   Act& act = acts_[request.key];
   ++act.done;
   ++counts_.effects;
-  if (++instance_acts_[act.instance] > 1) broken(Promise::kOnce, fmt::format("\"{}\" is done a second time", act.instance));
+  if (++instance_acts_[act.instance] > 1)
+    broken(Promise::kOnce, fmt::format("\"{}\" is done a second time", act.instance));
 }
 
 void Books::submit_acknowledged(const std::string& request_id, const std::string& run_id) {
-  if (!runs_.contains(run_id)) broken(Promise::kAcknowledged, fmt::format("the submission {} is acknowledged as run {}, which is not durable", request_id, run_id));
+  if (!runs_.contains(run_id))
+    broken(Promise::kAcknowledged,
+           fmt::format("the submission {} is acknowledged as run {}, which is not durable", request_id, run_id));
   const auto [known, fresh] = acknowledged_.emplace(request_id, run_id);
-  if (!fresh && known->second != run_id) broken(Promise::kAcknowledged, fmt::format("the submission {} became two runs", request_id));
+  if (!fresh && known->second != run_id)
+    broken(Promise::kAcknowledged, fmt::format("the submission {} became two runs", request_id));
   ++counts_.acknowledged;
 }
 
@@ -173,12 +188,14 @@ void Books::check_row(const RunRecord& run) {
   }
   const auto row = store_.run(run.id());
   v1::Run summary;
-  if (!row || !summary.ParseFromString(row->summary)) broken(Promise::kAcknowledged, fmt::format("run {} has no row", run.id()));
+  if (!row || !summary.ParseFromString(row->summary))
+    broken(Promise::kAcknowledged, fmt::format("run {} has no row", run.id()));
   const v1::Usage& shown = summary.usage();
   if (!row->ended || shown.input_hit() != sum.input_hit() || shown.input_miss() != sum.input_miss() ||
       shown.output() != sum.output() || summary.model_calls() != calls || summary.cost().pico_usd() != pico_usd) {
-    broken(Promise::kLedger, fmt::format("the row of run {} says {{{}}}; its events add up to {{{}}}, {} calls, {} pico-dollars",
-                                         run.id(), summary.ShortDebugString(), sum.ShortDebugString(), calls, pico_usd));
+    broken(Promise::kLedger,
+           fmt::format("the row of run {} says {{{}}}; its events add up to {{{}}}, {} calls, {} pico-dollars",
+                       run.id(), summary.ShortDebugString(), sum.ShortDebugString(), calls, pico_usd));
   }
 }
 
@@ -188,7 +205,8 @@ void Books::close() {
   }
   for (const auto& [key, act] : acts_) {
     if (act.done > 0 && !act.settled)
-      broken(Promise::kDoubt, fmt::format("\"{}\" was done, and is recorded {}", act.instance, act.failed ? "as failed" : "nowhere"));
+      broken(Promise::kDoubt,
+             fmt::format("\"{}\" was done, and is recorded {}", act.instance, act.failed ? "as failed" : "nowhere"));
   }
   std::map<std::string, std::string> by_request;
   for (const auto& [id, run] : runs_) {

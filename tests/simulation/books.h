@@ -66,8 +66,8 @@ class Books {
   std::map<std::string, std::unique_ptr<RunRecord>> runs_;
 
   using AtLife = std::pair<std::string, Life>;
-  std::map<AtLife, std::int64_t> may_ask_;   // By request and life: intents that are durable, less what left.
-  std::map<AtLife, std::int64_t> may_act_;   // By idempotency key and life.
+  std::map<AtLife, std::int64_t> may_ask_;    // By request and life: intents that are durable, less what left.
+  std::map<AtLife, std::int64_t> may_act_;    // By idempotency key and life.
   std::map<std::string, std::int64_t> owed_;  // By request: what was counted, less what is booked.
   struct Counted {
     model::Usage usage;

@@ -21,10 +21,11 @@ Result<memory::Appended> Disk::write(const memory::Append& append, Books& books)
   const std::uint64_t now = row ? row->last_seq : 0;
   if (now != before) {
     if (append.epoch != epoch_)
-      broken(Promise::kFence, fmt::format("an append of epoch {} is written while the store is claimed at {}", append.epoch, epoch_));
+      broken(Promise::kFence,
+             fmt::format("an append of epoch {} is written while the store is claimed at {}", append.epoch, epoch_));
     if (now != append.last_seq || append.first_seq != before + 1)
-      broken(Promise::kFold, fmt::format("run {} had {} events, and after those from {} to {} has {}", append.run, before,
-                                         append.first_seq, append.last_seq, now));
+      broken(Promise::kFold, fmt::format("run {} had {} events, and after those from {} to {} has {}", append.run,
+                                         before, append.first_seq, append.last_seq, now));
     last_seq_[append.run] = now;
     ++writes_;
     books.written(append);
@@ -32,9 +33,10 @@ Result<memory::Appended> Disk::write(const memory::Append& append, Books& books)
   }
   if (appended || append.epoch != epoch_) return appended;
   const auto batches = store_->events(append.run, append.first_seq, 1);
-  if (batches && !batches->empty() && batches->front().first_seq == append.first_seq && batches->front().events == append.events) {
-    broken(Promise::kCommitted, fmt::format("events {} to {} of run {} are there, and the append is told: {}", append.first_seq,
-                                            append.last_seq, append.run, appended.error().message));
+  if (batches && !batches->empty() && batches->front().first_seq == append.first_seq &&
+      batches->front().events == append.events) {
+    broken(Promise::kCommitted, fmt::format("events {} to {} of run {} are there, and the append is told: {}",
+                                            append.first_seq, append.last_seq, append.run, appended.error().message));
   }
   return appended;
 }
@@ -64,7 +66,8 @@ void DiskJournal::commit(std::vector<Entry> batch) {
   for (Entry& entry : batch) {
     if (entry.workflow) {
       Result<memory::WorkflowRow> put = *entry.workflow;
-      disk_.journal().put_workflow(*entry.workflow, [&](Result<memory::WorkflowRow> answer) { put = std::move(answer); });
+      disk_.journal().put_workflow(*entry.workflow,
+                                   [&](Result<memory::WorkflowRow> answer) { put = std::move(answer); });
       answers_.push_back([done = std::move(entry.done), put = std::move(put)]() mutable { done(std::move(put)); });
       continue;
     }

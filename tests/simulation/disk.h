@@ -1,6 +1,7 @@
 // The one store of a world, and how each life of the server writes to it.
 //
-//   append ──► queue (the process's memory: a crash drops it) ──► commit at one instant ──► callbacks (dropped likewise)
+//   append ──► queue (the process's memory: a crash drops it) ──► commit at one instant ──► callbacks (dropped
+//   likewise)
 #pragma once
 
 #include <deque>
@@ -37,10 +38,10 @@ class Disk {
 
 // What the faults of the disk are, in percent of commits or appends.
 struct DiskFaults {
-  std::uint32_t slow = 0;         // A commit takes up to seconds.
+  std::uint32_t slow = 0;           // A commit takes up to seconds.
   std::uint32_t looked_failed = 0;  // It was committed; the writer thinks not, and writes it all again.
-  std::uint32_t refused = 0;      // Nothing is written, and the run is told so.
-  std::uint32_t unsure = 0;       // It is written, and the run is told that it is not.
+  std::uint32_t refused = 0;        // Nothing is written, and the run is told so.
+  std::uint32_t unsure = 0;         // It is written, and the run is told that it is not.
 };
 
 // One life's journal.
@@ -62,8 +63,7 @@ class DiskJournal final : public memory::Journal {
 
   Result<memory::Epoch> claim_all() override { return disk_.claim(); }
   void append(memory::Append append, memory::OnDurable on_durable) override;
-  void put_workflow(memory::WorkflowRow row,
-                    std::move_only_function<void(Result<memory::WorkflowRow>)> done) override;
+  void put_workflow(memory::WorkflowRow row, std::move_only_function<void(Result<memory::WorkflowRow>)> done) override;
   // The process ends: what was queued is lost.
   void drain() override {}
 

@@ -44,7 +44,8 @@ struct HttpClient::State {
 
 HttpClient::HttpClient(Loop& loop, Limits limits) {
   const simulation::Attached& world = simulation::attached();
-  state_ = std::make_unique<State>(State{loop, limits, *world.schedule, world.schedule->new_owner(), world.life, 0, {}});
+  state_ =
+      std::make_unique<State>(State{loop, limits, *world.schedule, world.schedule->new_owner(), world.life, 0, {}});
 }
 
 HttpClient::~HttpClient() {

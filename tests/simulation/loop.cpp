@@ -47,11 +47,12 @@ void Loop::cancel(TimerId timer) { state_->schedule.cancel(timer); }
 void Loop::work(Task blocking, Task done) {
   State& s = *state_;
   // It begins, acts at one instant, and is told of later; a crash may come between any two of these.
-  s.schedule.after(s.owner, s.schedule.between(5, 3'000), [&s, blocking = std::move(blocking), done = std::move(done)]() mutable {
-    blocking();
-    const bool slow = s.schedule.random.one_in(20);
-    s.schedule.after(s.owner, s.schedule.between(5, slow ? 90'000'000 : 50'000), std::move(done));
-  });
+  s.schedule.after(s.owner, s.schedule.between(5, 3'000),
+                   [&s, blocking = std::move(blocking), done = std::move(done)]() mutable {
+                     blocking();
+                     const bool slow = s.schedule.random.one_in(20);
+                     s.schedule.after(s.owner, s.schedule.between(5, slow ? 90'000'000 : 50'000), std::move(done));
+                   });
 }
 
 void* Loop::native() { return nullptr; }

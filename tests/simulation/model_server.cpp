@@ -84,13 +84,15 @@ std::vector<Step> ModelServer::request(Life life, const HttpRequest& request) {
   usage.input_miss = input - *usage.input_hit;
   usage.output = 5 + random.below(50);
   books_.model_counted(digest, request_id, usage);
-  if (say_) say_(fmt::format("  model {} counts {}+{} tokens in life {}{}", request_id, input, *usage.output, life,
-                   way < 6 ? fmt::format(", and fails in way {}", way) : ""));
+  if (say_)
+    say_(fmt::format("  model {} counts {}+{} tokens in life {}{}", request_id, input, *usage.output, life,
+                     way < 6 ? fmt::format(", and fails in way {}", way) : ""));
   if (way == 1) return {gone(first, HttpFault::kReset, "the connection was reset")};  // The reply is lost.
   if (way == 2) return {};                                                            // Silence.
 
   std::vector<Step> steps{head(first, 200, request_id)};
-  for (std::string& chunk : chunks(reply, usage)) steps.push_back(bytes(wait(late ? 20'000'000 : 400'000), std::move(chunk)));
+  for (std::string& chunk : chunks(reply, usage))
+    steps.push_back(bytes(wait(late ? 20'000'000 : 400'000), std::move(chunk)));
   steps.push_back(whole(wait(2'000)));
   if (way == 6) return steps;
   // Something of the answer came in each of these, so it is billed.

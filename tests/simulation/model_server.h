@@ -1,5 +1,5 @@
-// A provider of models on the world's network: reads a request, makes up an answer, streams it in pieces, counts what it
-// bills, and fails in the ways that providers fail.
+// A provider of models on the world's network: reads a request, makes up an answer, streams it in pieces, counts what
+// it bills, and fails in the ways that providers fail.
 #pragma once
 
 #include <string>

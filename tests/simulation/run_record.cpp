@@ -91,7 +91,8 @@ void RunRecord::take(const v1::Event& event) {
 void RunRecord::check_chain(const v1::Event& event) {
   const bool first = events_.empty();
   if (event.seq() != events_.size() + 1) broken(Promise::kFold, at(event) + " leaves a gap or comes twice");
-  if (!first && event.at_us() < events_.back().at_us()) broken(Promise::kFold, at(event) + " is before its predecessor");
+  if (!first && event.at_us() < events_.back().at_us())
+    broken(Promise::kFold, at(event) + " is before its predecessor");
   if (!first && event.epoch() < events_.back().epoch()) broken(Promise::kFence, at(event) + " is of a stale owner");
   v1::Event bare = event;
   bare.clear_seq();
@@ -150,7 +151,8 @@ void RunRecord::check_calls(const v1::Event& event) {
       return;
     case v1::Event::kTimerFired: {
       const auto due = timers_due_us_.find({call, static_cast<int>(event.timer_fired().timer())});
-      if (due == timers_due_us_.end()) broken(Promise::kTimer, at(event) + " fires though it was not set, or a second time");
+      if (due == timers_due_us_.end())
+        broken(Promise::kTimer, at(event) + " fires though it was not set, or a second time");
       if (clock_is_steady && event.at_us() < due->second)
         broken(Promise::kTimer, fmt::format("{} fires {} us early", at(event), due->second - event.at_us()));
       timers_due_us_.erase(due);
@@ -164,7 +166,8 @@ void RunRecord::check_calls(const v1::Event& event) {
         }
       }
       for (const auto& [place, asked] : turns_) {
-        if (asked.open) broken(Promise::kLedger, fmt::format("run {} ends with an open call at {}", id_, std::get<0>(place)));
+        if (asked.open)
+          broken(Promise::kLedger, fmt::format("run {} ends with an open call at {}", id_, std::get<0>(place)));
       }
       return;
     }
@@ -178,7 +181,8 @@ void RunRecord::check_patience(Time calm_since) {
     const v1::Event& event = events_[patient_until_];
     if (event.timer_fired().timer() != v1::TIMER_KIND_TIMEOUT) continue;
     for (auto begun = events_.rbegin(); begun != events_.rend(); ++begun) {
-      if (!begun->has_attempt_started() || begun->path() != event.path() || begun->attempt() != event.attempt()) continue;
+      if (!begun->has_attempt_started() || begun->path() != event.path() || begun->attempt() != event.attempt())
+        continue;
       const v1::AttemptStarted& started = begun->attempt_started();
       if (started.kind() == v1::STEP_KIND_PROMPT && started.timeout_us() >= kMinutesUs &&
           begun->at_us() >= calm_since.time_since_epoch().count())

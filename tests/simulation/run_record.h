@@ -47,7 +47,7 @@ class RunRecord {
   bool clock_is_steady = true;  // Timers are held to their time.
 
  private:
-  using Place = std::tuple<std::string, std::uint32_t, std::uint32_t>;                  // Path, attempt, turn.
+  using Place = std::tuple<std::string, std::uint32_t, std::uint32_t>;                     // Path, attempt, turn.
   using CallPlace = std::tuple<std::string, std::uint32_t, std::uint32_t, std::uint32_t>;  // … and call.
   using TimerPlace = std::tuple<CallPlace, int>;
   struct ModelTurn {
@@ -73,7 +73,7 @@ class RunRecord {
   std::string request_id_;
   bool cancel_requested_ = false;
   std::size_t patient_until_ = 0;  // Events that check_patience() has seen.
-  bool recovering_ = false;  // Between a restart and its first decision.
+  bool recovering_ = false;        // Between a restart and its first decision.
   std::map<Place, ModelTurn> turns_;
   std::map<CallPlace, Call> effects_;  // Calls that may change the world.
   std::map<TimerPlace, std::int64_t> timers_due_us_;

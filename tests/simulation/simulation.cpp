@@ -5,12 +5,12 @@
 //   simulation --catch N        seeds from 1 until a promise is broken, at most N: for programs with a known defect
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
-#include <unistd.h>
 
 #include "verdict.h"
 #include "world.h"
@@ -76,10 +76,13 @@ int main(int argc, char** argv) {
     return 0;
   }
   const char* wanted = std::getenv("WEFT_SEEDS");
-  const std::uint64_t seeds = mode == "--catch" ? number : wanted != nullptr ? std::strtoull(wanted, nullptr, 10) : 2'000;
+  const std::uint64_t seeds = mode == "--catch"   ? number
+                              : wanted != nullptr ? std::strtoull(wanted, nullptr, 10)
+                                                  : 2'000;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) one_seed(seed, Voice::kSilent);
   fmt::print(
-      "{} seeds: {} runs, {} events, {} commits; {} crashes, {} servers overtaken; {} model calls, {} of them lost; {} effects, "
+      "{} seeds: {} runs, {} events, {} commits; {} crashes, {} servers overtaken; {} model calls, {} of them lost; {} "
+      "effects, "
       "{} in doubt; {} acknowledged; {} things happened\n",
       seeds, sum.runs, sum.books.events, sum.commits, sum.crashes, sum.overtaken, sum.books.model_calls,
       sum.books.lost_calls, sum.books.effects, sum.books.doubts, sum.books.acknowledged, sum.happened);

@@ -80,11 +80,16 @@ tools::ToolReply ToolServer::call(Life life, const tools::ToolSpec& spec, const 
   const bool fails = !kept && random.percent(faults_.failed);
   const bool unknown = acts && random.percent(faults_.unknown);
   const bool acted = !fails && !(unknown && random.one_in(2));
-  if (say_) say_(fmt::format("  tool {} {} key {} in life {}: {}", request.tool, request.arguments, request.key.substr(0, 8), life,
-                   fails ? "fails" : unknown ? (acted ? "done, reply lost" : "not done, reply lost") : "done"));
+  if (say_)
+    say_(fmt::format("  tool {} {} key {} in life {}: {}", request.tool, request.arguments, request.key.substr(0, 8),
+                     life,
+                     fails     ? "fails"
+                     : unknown ? (acted ? "done, reply lost" : "not done, reply lost")
+                               : "done"));
   if (fails) return {tools::ToolStatus::kFailed, "not today"};
   std::string result = fmt::format("{{\"n\":{}}}", ++calls_);
-  if (random.percent(faults_.large)) result = fmt::format("{{\"n\":{},\"long\":\"{}\"}}", calls_, std::string(17'000, 'l'));
+  if (random.percent(faults_.large))
+    result = fmt::format("{{\"n\":{},\"long\":\"{}\"}}", calls_, std::string(17'000, 'l'));
   if (acts && acted) {
     if (kept) result = kept_[request.key];
     if (!kept) books_.tool_acted(request);

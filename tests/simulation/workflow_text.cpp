@@ -65,12 +65,16 @@ class Writer {
       if (random_.one_in(2)) key(random_.one_in(2) ? "on_error: continue" : "on_error: {use: fallback}");
       if (random_.one_in(6))
         key(fmt::format("for_each: {{in: \"['a', 'b', 'c']\", key: item, max_parallel: {}, on_item_error: {}}}",
-                        1 + random_.below(3), random_.one_in(2) ? "keep" : random_.one_in(2) ? "drop" : "fail"));
+                        1 + random_.below(3),
+                        random_.one_in(2)   ? "keep"
+                        : random_.one_in(2) ? "drop"
+                                            : "fail"));
       auto visible = seen;
       visible.insert(visible.end(), mine.begin(), mine.end());
       const bool loop = random_.one_in(6);
       if (kind <= 2 && depth < 2) {
-        if (loop) key(fmt::format("repeat: {{until: \"false\", at_most: 2, else: {}}}", random_.one_in(2) ? "keep" : "fail"));
+        if (loop)
+          key(fmt::format("repeat: {{until: \"false\", at_most: 2, else: {}}}", random_.one_in(2) ? "keep" : "fail"));
         const bool again = random_.one_in(3);
         if (again) key("retry: {attempts: 2, backoff: 1s..2s}");
         key("steps:");
@@ -108,6 +112,8 @@ class Writer {
 
 }  // namespace
 
-std::string workflow_text(const std::string& name, Size size, Random& random) { return Writer(random).write(name, size); }
+std::string workflow_text(const std::string& name, Size size, Random& random) {
+  return Writer(random).write(name, size);
+}
 
 }  // namespace weft::simulation

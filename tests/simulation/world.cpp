@@ -54,7 +54,8 @@ class World::Onlooker final : public engine::Watcher {
     const auto run = books_.runs().find(run_id_);
     const bool known = run != books_.runs().end() && run->second->last_seq() >= durable_seq;
     if (!known || (ended && !run->second->ended()))
-      broken(Promise::kAcknowledged, fmt::format("a watcher of run {} is shown event {} before it is durable", run_id_, durable_seq));
+      broken(Promise::kAcknowledged,
+             fmt::format("a watcher of run {} is shown event {} before it is durable", run_id_, durable_seq));
   }
   void on_rest() override {}
   void on_progress(const v1::Progress&) override {}
@@ -146,14 +147,16 @@ void World::start() {
   say(fmt::format("life {} begins", server.life));
   DiskJournal::Power power{
       [this] {
-        const bool cut = options_.cut && options_.cut->moment == PowerCut::Moment::kBefore && commits_ + 1 == options_.cut->commit;
+        const bool cut =
+            options_.cut && options_.cut->moment == PowerCut::Moment::kBefore && commits_ + 1 == options_.cut->commit;
         power_failed_ = power_failed_ || (cut && counts_.crashes == 0);
         return !power_failed_;
       },
       [this, life = server.life] {
         ++commits_;
         if (!serving_ || serving_->life != life || !faults_) return;
-        const bool cut = options_.cut && options_.cut->moment == PowerCut::Moment::kAfter && commits_ == options_.cut->commit;
+        const bool cut =
+            options_.cut && options_.cut->moment == PowerCut::Moment::kAfter && commits_ == options_.cut->commit;
         power_failed_ = power_failed_ || cut || std::ranges::find(cut_at_, commits_) != cut_at_.end();
         overtake_now_ = overtake_now_ || std::ranges::find(overtake_at_, commits_) != overtake_at_.end();
       }};
@@ -300,7 +303,8 @@ void World::check_standing() {
     const auto run = serving_->engine->get_run(request);
     if (!run) broken(Promise::kAcknowledged, fmt::format("run {} cannot be read: {}", id, run.error().message));
     if (!engine::is_at_rest(run->run().status()) || run->run().waits_for().empty())
-      broken(Promise::kEnds, fmt::format("run {} stands still as {} and does not say why", id, v1::RunStatus_Name(run->run().status())));
+      broken(Promise::kEnds, fmt::format("run {} stands still as {} and does not say why", id,
+                                         v1::RunStatus_Name(run->run().status())));
     say(fmt::format("run {} waits for {}", id, run->run().waits_for()));
   }
 }
@@ -317,7 +321,8 @@ WorldCounts World::run() {
   if (options_.calm && !options_.cut) {
     stop_faults();
   } else {
-    schedule_.after(owner_, options_.calm ? kSecond * 600 : schedule_.between(2'000'000, 150'000'000), [this] { stop_faults(); });
+    schedule_.after(owner_, options_.calm ? kSecond * 600 : schedule_.between(2'000'000, 150'000'000),
+                    [this] { stop_faults(); });
   }
   settle();
   if (!content()) {
@@ -329,7 +334,8 @@ WorldCounts World::run() {
     const auto unfinished = books_.unfinished();
     check_standing();
     broken(Promise::kEnds, unfinished.empty() ? "a submission is never answered"
-                                              : fmt::format("run {} does not end, though nothing is wrong any more", unfinished.front()));
+                                              : fmt::format("run {} does not end, though nothing is wrong any more",
+                                                            unfinished.front()));
   }
   books_.close();
   counts_.happened = schedule_.happened();

@@ -66,7 +66,7 @@ class World {
 
   // Servers.
   void start();
-  void crash();        // The serving one, without a word.
+  void crash();         // The serving one, without a word.
   void be_overtaken();  // The serving one goes on for a while beside its successor, with a stale epoch.
   void restart_after(Duration delay);
   engine::Engine* reachable();
@@ -109,7 +109,7 @@ class World {
   bool faults_ = true;
   bool power_failed_ = false;
   std::uint64_t commits_ = 0;
-  std::vector<std::uint64_t> cut_at_;     // Commits after which the power fails.
+  std::vector<std::uint64_t> cut_at_;       // Commits after which the power fails.
   std::vector<std::uint64_t> overtake_at_;  // Commits after which another server claims the store.
   bool overtake_now_ = false;
   WorldCounts counts_;
