@@ -23,6 +23,22 @@ const engine::Config& config() {
   return kConfig;
 }
 
+// The workflow of this text. The last one is kept: one text often makes many worlds in a row.
+std::shared_ptr<const workflows::Workflow> checked(const std::string& yaml) {
+  static std::string last;
+  static std::shared_ptr<const workflows::Workflow> workflow;
+  if (yaml == last) return workflow;
+  const workflows::Loaded loaded = workflows::load({"simulated.yaml", yaml, {}}, known_world());
+  if (!loaded.workflow) {
+    std::string why;
+    for (const auto& diagnostic : loaded.diagnostics) why += workflows::to_text(diagnostic) + "\n";
+    broken(Promise::kOwnCheck, fmt::format("the checker refuses a workflow:\n{}\n{}", why, yaml));
+  }
+  last = yaml;
+  workflow = loaded.workflow;
+  return workflow;
+}
+
 }  // namespace
 
 // Jumps, as a wall clock may.
@@ -78,13 +94,7 @@ World::World(std::uint64_t seed, WorldOptions options)
   attached() = {&schedule_, &model_server_, 0};
   yaml_ = workflow_text("simulated", options_.calm ? Size::kSmall : Size::kUsual, schedule_.random);
   say(yaml_);
-  workflows::Loaded loaded = workflows::load({"simulated.yaml", yaml_, {}}, known_world());
-  if (!loaded.workflow) {
-    std::string why;
-    for (const auto& diagnostic : loaded.diagnostics) why += workflows::to_text(diagnostic) + "\n";
-    broken(Promise::kOwnCheck, fmt::format("the checker refuses a workflow:\n{}\n{}", why, yaml_));
-  }
-  books_.know(loaded.workflow);
+  books_.know(checked(yaml_));
   plan_faults();
 }
 
