@@ -8,8 +8,55 @@
 
 namespace weft::simulation {
 
+Disk::Disk(Kind kind, Random& random) : random_(random) {
+  if (kind == Kind::kMemory) {
+    store_ = memory::make_memory_journal();
+    return;
+  }
+  auto store = std::make_unique<SqliteStore>(random);
+  sqlite_ = store.get();
+  store_ = std::move(store);
+}
+
+void Disk::fail_soon() {
+  if (sqlite_ != nullptr) sqlite_->vfs().fail_after(1 + random_.below(12));
+}
+
+void Disk::lose_power(Books& books) {
+  if (sqlite_ == nullptr) return;
+  sqlite_->lose_power();
+  const auto rows = store_->runs({}, 1'000, "");
+  if (!rows) broken(Promise::kAcknowledged, "runs cannot be read after the power failed: " + rows.error().message);
+  for (const memory::RunRow& row : rows->rows) {
+    const std::uint64_t known = last_seq_[row.id];
+    if (row.last_seq <= known) continue;
+    // A commit that nobody was told of.
+    const auto batches = store_->events(row.id, known + 1, SIZE_MAX);
+    if (!batches) broken(Promise::kAcknowledged, batches.error().message);
+    for (const memory::EventBatch& batch : *batches) {
+      memory::Append append;
+      append.run = row.id;
+      append.first_seq = batch.first_seq;
+      append.last_seq = batch.last_seq;
+      append.events = batch.events;
+      append.epoch = epoch_;
+      books.written(append);
+    }
+    last_seq_[row.id] = row.last_seq;
+  }
+  for (const auto& [run, last] : last_seq_) {
+    const auto row = store_->run(run);
+    if (last > 0 && (!row || row->last_seq < last))
+      broken(Promise::kAcknowledged, fmt::format("run {} had {} durable events before the power failed, and has {}",
+                                                 run, last, row ? row->last_seq : 0));
+  }
+}
+
 Result<memory::Epoch> Disk::claim() {
-  WEFT_TRY(epoch_, store_->claim_all());
+  fail_no_more();  // A life is numbered by its claim, so there is none that nobody was told of.
+  WEFT_TRY(const memory::Epoch claimed, store_->claim_all());
+  if (claimed <= epoch_) broken(Promise::kFence, fmt::format("epoch {} is given a second time", claimed));
+  epoch_ = claimed;
   return epoch_;
 }
 
@@ -27,11 +74,10 @@ Result<memory::Appended> Disk::write(const memory::Append& append, Books& books)
       broken(Promise::kFold, fmt::format("run {} had {} events, and after those from {} to {} has {}", append.run,
                                          before, append.first_seq, append.last_seq, now));
     last_seq_[append.run] = now;
-    ++writes_;
     books.written(append);
     return appended;
   }
-  if (appended || append.epoch != epoch_) return appended;
+  if (appended || append.epoch != epoch_ || failed()) return appended;
   const auto batches = store_->events(append.run, append.first_seq, 1);
   if (batches && !batches->empty() && batches->front().first_seq == append.first_seq &&
       batches->front().events == append.events) {

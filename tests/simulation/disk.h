@@ -13,13 +13,16 @@
 #include "attached.h"
 #include "books.h"
 #include "memory/journal.h"
+#include "sqlite_store.h"
 
 namespace weft::simulation {
 
-// What survives every crash. The rules of what may be written are those of the product's own journal in memory.
+// What survives every crash. The rules of what may be written are the product's own: those of its journal in memory, or
+// of its SQLite store on files that lose what was not synced.
 class Disk {
  public:
-  Disk() : store_(memory::make_memory_journal()) {}
+  enum class Kind : std::uint8_t { kMemory, kSqlite };
+  Disk(Kind kind, Random& random);
 
   const memory::Reader& store() const { return *store_; }
   memory::Journal& journal() { return *store_; }
@@ -27,12 +30,21 @@ class Disk {
   Result<memory::Epoch> claim();
   // Applies it now, and checks what became of it.
   Result<memory::Appended> write(const memory::Append& append, Books& books);
-  std::uint64_t writes() const { return writes_; }
+  bool has_sqlite() const { return sqlite_ != nullptr; }
+  // Of an SQLite store: after a few more operations nothing reaches it.
+  void fail_soon();
+  void fail_no_more() {
+    if (sqlite_ != nullptr && !failed()) sqlite_->vfs().never_fail();
+  }
+  bool failed() const { return sqlite_ != nullptr && sqlite_->vfs().failed(); }
+  // REQUIRES: no process uses it. What was acknowledged must be there; what was under way may be.
+  void lose_power(Books& books);
 
  private:
+  Random& random_;
   std::unique_ptr<memory::Journal> store_;
+  SqliteStore* sqlite_ = nullptr;  // `store_`, where it is one.
   memory::Epoch epoch_ = 0;
-  std::uint64_t writes_ = 0;  // Appends that changed something.
   std::map<std::string, std::uint64_t> last_seq_;
 };
 

@@ -11,6 +11,7 @@ namespace weft::simulation {
 namespace {
 
 constexpr std::uint64_t kHappeningsMax = 400'000;  // Of one world: more is a circle.
+constexpr std::uint64_t kSqliteEvery = 8;          // Of so many seeds one has the SQLite store.
 constexpr Duration kSecond{1'000'000};
 
 const engine::Config& config() {
@@ -85,6 +86,7 @@ World::World(std::uint64_t seed, WorldOptions options)
     : seed_(seed),
       options_(options),
       schedule_(seed),
+      disk_(seed % kSqliteEvery == 3 ? Disk::Kind::kSqlite : Disk::Kind::kMemory, schedule_.random),
       books_(known_tools(), disk_.store(), voice()),
       model_server_(schedule_, books_, model_faults_, voice()),
       tool_server_(schedule_, books_, tool_faults_, voice()),
@@ -139,6 +141,11 @@ void World::plan_faults() {
       if (faults_) crash();
     });
   }
+  for (std::uint32_t i = disk_.has_sqlite() ? random.below(5) : 0; i > 0; --i) {
+    schedule_.after(owner_, schedule_.between(0, 20'000'000), [this] {
+      if (faults_) disk_.fail_soon();
+    });
+  }
   if (random.one_in(3)) {
     books_.clock_jumped();
     for (std::uint32_t i = 1 + random.below(3); i > 0; --i) {
@@ -180,16 +187,19 @@ void World::start() {
   options.limits = limits_;
   options.environment = [](const std::string&) { return std::optional<std::string>(); };
   auto engine = engine::Engine::start(std::move(parts), std::move(options));
+  if (!engine && disk_.failed()) return;
   if (!engine) broken(Promise::kEnds, "the engine does not start: " + engine.error().message);
   server.engine = *std::move(engine);
   serving_ = std::move(server);
 }
 
 void World::crash() {
-  if (!serving_) return;
-  say(fmt::format("life {} ends: the power fails", serving_->life));
+  if (!serving_ && !disk_.failed()) return;
+  say(fmt::format("life {} ends: the power fails", disk_.epoch()));
   ++counts_.crashes;
   serving_.reset();
+  if (disk_.has_sqlite()) overtaken_.clear();  // The power of the machine, not of one process.
+  disk_.lose_power(books_);
   restart_after(schedule_.between(1'000, schedule_.random.one_in(4) ? 100'000'000 : 5'000'000));
 }
 
@@ -291,6 +301,7 @@ void World::stop_faults() {
   disk_faults_ = {};
   model_faults_ = {};
   tool_faults_ = {};
+  disk_.fail_no_more();
   books_.faults_stopped(clock_->now());
   overtaken_.clear();
   if (!serving_) start();
@@ -299,7 +310,7 @@ void World::stop_faults() {
 // Until nothing is left to happen, or nothing is left to be wished.
 void World::settle() {
   while (!(content() && !faults_) && schedule_.run_next()) {
-    if (std::exchange(power_failed_, false)) crash();
+    if (std::exchange(power_failed_, false) || disk_.failed()) crash();
     if (std::exchange(overtake_now_, false)) be_overtaken();
     if (schedule_.happened() > kHappeningsMax) broken(Promise::kEnds, "the world goes round in a circle");
   }
