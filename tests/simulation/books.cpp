@@ -48,7 +48,7 @@ void Books::written(const memory::Append& append) {
     ++counts_.events;
   }
   if (run->ended()) check_row(*run);
-  if (calm_since_) run->check_patience(*calm_since_);
+  if (calm_since_ && steady_) run->check_patience(*calm_since_);
 }
 
 void Books::read(RunRecord& run, const v1::Event& event) {

@@ -22,6 +22,11 @@ void Disk::fail_soon() {
   if (sqlite_ != nullptr) sqlite_->vfs().fail_after(1 + random_.below(12));
 }
 
+void Disk::deny_a_sync() {
+  if (sqlite_ != nullptr)
+    sqlite_->vfs().next_sync(random_.one_in(2) ? PowerVfs::Sync::kDoneAndDenied : PowerVfs::Sync::kNotDone);
+}
+
 void Disk::lose_power(Books& books) {
   if (sqlite_ == nullptr) return;
   sqlite_->lose_power();

@@ -33,6 +33,8 @@ class Disk {
   bool has_sqlite() const { return sqlite_ != nullptr; }
   // Of an SQLite store: after a few more operations nothing reaches it.
   void fail_soon();
+  void deny_a_sync();
+  bool take_denied() { return sqlite_ != nullptr && sqlite_->vfs().take_denied(); }
   void fail_no_more() {
     if (sqlite_ != nullptr && !failed()) sqlite_->vfs().never_fail();
   }

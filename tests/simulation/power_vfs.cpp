@@ -65,10 +65,12 @@ int truncate_file(sqlite3_file* handle, sqlite3_int64 size) {
 
 int sync_file(sqlite3_file* handle, int) {
   if (!current->reaches_the_disk()) return SQLITE_IOERR_FSYNC;
+  const PowerVfs::Sync how = current->take_sync();
+  if (how == PowerVfs::Sync::kNotDone) return SQLITE_IOERR_FSYNC;
   PowerVfs::File& file = file_of(handle);
   file.durable = file.now;
   file.unsynced.clear();
-  return SQLITE_OK;
+  return how == PowerVfs::Sync::kWorks ? SQLITE_OK : SQLITE_IOERR_FSYNC;
 }
 
 int size_of_file(sqlite3_file* handle, sqlite3_int64* size) {
@@ -102,10 +104,10 @@ int unmap_shared(sqlite3_file* handle, int remove) {
   return SQLITE_OK;
 }
 
-const sqlite3_io_methods kMethods = {2,           close_file,    read_file,       write_file,   truncate_file,
-                                     sync_file,   size_of_file,  lock_file,       lock_file,    nobody_writes,
-                                     control_file, sector_size,  characteristics, map_shared,   lock_shared,
-                                     order_shared, unmap_shared, nullptr,         nullptr};
+const sqlite3_io_methods kMethods = {
+    2,           close_file,   read_file,     write_file,   truncate_file, sync_file,       size_of_file,
+    lock_file,   lock_file,    nobody_writes, control_file, sector_size,   characteristics, map_shared,
+    lock_shared, order_shared, unmap_shared,  nullptr,      nullptr};
 
 int open_file(sqlite3_vfs*, const char* name, sqlite3_file* handle, int flags, int* flags_out) {
   handle->pMethods = nullptr;
@@ -168,12 +170,14 @@ bool PowerVfs::reaches_the_disk() {
 
 void PowerVfs::power_returns() {
   operations_left_ = kNever;
+  next_sync_ = Sync::kWorks;
   for (auto& [name, file] : files) {
     for (const Change& lost : file->unsynced) {
       const std::uint32_t fate = random_.below(3);
       if (fate == 0) continue;
       std::size_t length = lost.bytes.size();
-      if (fate == 1 && !lost.truncates) length = random_.below(static_cast<std::uint32_t>(length / kSectorBytes + 1)) * kSectorBytes;
+      if (fate == 1 && !lost.truncates)
+        length = random_.below(static_cast<std::uint32_t>(length / kSectorBytes + 1)) * kSectorBytes;
       change(file->durable, lost, length);
     }
     file->unsynced.clear();

@@ -13,6 +13,8 @@ namespace {
 constexpr std::uint64_t kHappeningsMax = 400'000;  // Of one world: more is a circle.
 constexpr std::uint64_t kSqliteEvery = 8;          // Of so many seeds one has the SQLite store.
 constexpr Duration kSecond{1'000'000};
+constexpr Duration kCalmMax =
+    kSecond * 2'700;  // Agents' timeouts, one after another, and not an hour by which a clock jumped.
 
 const engine::Config& config() {
   static const engine::Config kConfig = [] {
@@ -144,6 +146,11 @@ void World::plan_faults() {
   for (std::uint32_t i = disk_.has_sqlite() ? random.below(5) : 0; i > 0; --i) {
     schedule_.after(owner_, schedule_.between(0, 20'000'000), [this] {
       if (faults_) disk_.fail_soon();
+    });
+  }
+  for (std::uint32_t i = disk_.has_sqlite() ? random.below(6) : 0; i > 0; --i) {
+    schedule_.after(owner_, schedule_.between(0, 20'000'000), [this] {
+      if (faults_) disk_.deny_a_sync();
     });
   }
   if (random.one_in(3)) {
@@ -298,6 +305,7 @@ bool World::content() const {
 void World::stop_faults() {
   say("the faults stop");
   faults_ = false;
+  calm_since_ = schedule_.now();
   disk_faults_ = {};
   model_faults_ = {};
   tool_faults_ = {};
@@ -312,6 +320,14 @@ void World::settle() {
   while (!(content() && !faults_) && schedule_.run_next()) {
     if (std::exchange(power_failed_, false) || disk_.failed()) crash();
     if (std::exchange(overtake_now_, false)) be_overtaken();
+    if (disk_.take_denied() && faults_ && schedule_.random.one_in(2)) {
+      // What was acknowledged after it must be durable all the same.
+      schedule_.after(owner_, schedule_.between(100, 20'000), [this] {
+        if (faults_) crash();
+      });
+    }
+    if (!faults_ && schedule_.now() > calm_since_ + kCalmMax)
+      broken(Promise::kEnds, "there is work to do for most of an hour, though nothing is wrong");
     if (schedule_.happened() > kHappeningsMax) broken(Promise::kEnds, "the world goes round in a circle");
   }
 }

@@ -107,6 +107,7 @@ class World {
   std::optional<Server> serving_;
   std::vector<Server> overtaken_;
   bool faults_ = true;
+  Duration calm_since_{0};
   bool power_failed_ = false;
   std::uint64_t commits_ = 0;
   std::vector<std::uint64_t> cut_at_;       // Commits after which the power fails.
