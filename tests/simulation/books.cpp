@@ -122,6 +122,7 @@ void Books::check_usage(const v1::Event& event, const std::string& request_id, c
 }
 
 void Books::model_asked(Life life, const std::string& request_sha256) {
+  counts_.stale += life < owner_ ? 1 : 0;
   if (--may_ask_[{request_sha256, life}] < 0)
     broken(Promise::kIntent, fmt::format("a model is asked in life {} and no intent is durable for it", life));
 }
@@ -133,6 +134,7 @@ void Books::model_counted(const std::string& request_sha256, const std::string& 
 
 void Books::tool_called(Life life, const tools::ToolRequest& request, tools::Effect effect) {
   if (!tools::changes_world(effect)) return;
+  counts_.stale += life < owner_ ? 1 : 0;
   if (--may_act_[{request.key, life}] < 0)
     broken(Promise::kIntent,
            fmt::format("{} is called in life {} and no intent is durable for it", request.tool, life));

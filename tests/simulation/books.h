@@ -25,6 +25,7 @@ class Books {
       : tools_(tools), store_(store), say_(std::move(say)) {}
 
   void know(std::shared_ptr<const workflows::Workflow> workflow);
+  void begins(Life life) { owner_ = life; }
   void clock_jumped() { steady_ = false; }
   void faults_stopped(Time at) { calm_since_ = at; }
 
@@ -48,6 +49,7 @@ class Books {
 
   struct Counts {
     std::uint64_t events = 0, model_calls = 0, lost_calls = 0, effects = 0, doubts = 0, acknowledged = 0;
+    std::uint64_t stale = 0;  // What an overtaken server still sent, its intent being durable.
   };
   const Counts& counts() const { return counts_; }
 
@@ -59,6 +61,7 @@ class Books {
   const run::ToolTable& tools_;
   const memory::Reader& store_;
   const Say say_;
+  Life owner_ = 0;
   bool steady_ = true;
   std::optional<Time> calm_since_;
   Counts counts_;

@@ -36,6 +36,7 @@ void add(const WorldCounts& one) {
   sum.books.lost_calls += one.books.lost_calls;
   sum.books.effects += one.books.effects;
   sum.books.doubts += one.books.doubts;
+  sum.books.stale += one.books.stale;
   sum.books.acknowledged += one.books.acknowledged;
 }
 
@@ -84,11 +85,13 @@ int main(int argc, char** argv) {
                                                   : 2'000;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) one_seed(seed, Voice::kSilent);
   fmt::print(
-      "{} seeds: {} runs, {} events, {} commits; {} crashes, {} servers overtaken; {} model calls, {} of them lost; {} "
+      "{} seeds: {} runs, {} events, {} commits; {} crashes, {} servers overtaken, which sent {} calls more; {} model "
+      "calls, {} of them lost; {} "
       "effects, "
       "{} in doubt; {} acknowledged; {} things happened\n",
-      seeds, sum.runs, sum.books.events, sum.commits, sum.crashes, sum.overtaken, sum.books.model_calls,
-      sum.books.lost_calls, sum.books.effects, sum.books.doubts, sum.books.acknowledged, sum.happened);
+      seeds, sum.runs, sum.books.events, sum.commits, sum.crashes, sum.overtaken, sum.books.stale,
+      sum.books.model_calls, sum.books.lost_calls, sum.books.effects, sum.books.doubts, sum.books.acknowledged,
+      sum.happened);
   // A simulation in which nothing goes wrong shows nothing.
   const bool harsh = sum.crashes > 0 && sum.overtaken > 0 && sum.books.lost_calls > 0 && sum.books.doubts > 0;
   if (seeds >= 500 && !harsh) {

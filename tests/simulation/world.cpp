@@ -168,6 +168,7 @@ void World::start() {
   Server server;
   server.life = disk_.epoch() + 1;
   attached().life = server.life;
+  books_.begins(server.life);
   say(fmt::format("life {} begins", server.life));
   DiskJournal::Power power{
       [this] {
