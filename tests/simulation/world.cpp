@@ -96,7 +96,7 @@ World::World(std::uint64_t seed, WorldOptions options)
       clock_(std::make_unique<WallClock>(schedule_)),
       chance_(std::make_unique<Chance>(schedule_)) {
   attached() = {&schedule_, &model_server_, 0};
-  yaml_ = workflow_text("simulated", options_.calm ? Size::kSmall : Size::kUsual, schedule_.random);
+  yaml_ = workflow_text("simulated", is_calm() ? Size::kSmall : Size::kUsual, schedule_.random);
   say(yaml_);
   books_.know(checked(yaml_));
   plan_faults();
@@ -123,15 +123,15 @@ void World::say(const std::string& what) {
 void World::plan_faults() {
   Random& random = schedule_.random;
   const auto some = [&](std::uint32_t percent_max) { return random.one_in(2) ? random.below(percent_max + 1) : 0; };
-  submissions_.resize(options_.calm ? 1 : 1 + random.below(3));
+  submissions_.resize(is_calm() ? 1 : 1 + random.below(3));
   for (std::size_t i = 0; i < submissions_.size(); ++i) {
     submissions_[i].request_id = fmt::format("request-{}", i);
-    submissions_[i].cancels = random.one_in(options_.calm ? 8 : 5);
+    submissions_[i].cancels = random.one_in(is_calm() ? 8 : 5);
   }
   // Queues that are nearly always full, in some worlds.
   if (random.one_in(3)) limits_.model_calls_max = 1 + random.below(2);
   if (random.one_in(3)) limits_.tool_calls_max = 1 + random.below(2);
-  if (options_.calm) return;
+  if (is_calm()) return;
   disk_faults_ = {some(20), some(10), some(2), some(2)};
   model_faults_ = {some(30), some(30), some(20)};
   tool_faults_ = {some(25), some(20), some(30)};
@@ -356,10 +356,10 @@ void World::operate() {
 WorldCounts World::run() {
   start();
   schedule_.after(owner_, Duration{0}, [this] { apply(); });
-  if (options_.calm && !options_.cut) {
+  if (is_calm() && !options_.cut) {
     stop_faults();
   } else {
-    schedule_.after(owner_, options_.calm ? kSecond * 600 : schedule_.between(2'000'000, 150'000'000),
+    schedule_.after(owner_, is_calm() ? kSecond * 600 : schedule_.between(2'000'000, 150'000'000),
                     [this] { stop_faults(); });
   }
   settle();

@@ -27,8 +27,8 @@ struct PowerCut {
 
 struct WorldOptions {
   Voice voice = Voice::kSilent;
-  // A small world without other faults, for one cut at each of its commits.
-  bool calm = false;
+  // Calm: a small world without faults but the cut, for one cut at each of its commits.
+  enum class Weather : std::uint8_t { kHarsh, kCalm } weather = Weather::kHarsh;
   std::optional<PowerCut> cut;
 };
 
@@ -75,6 +75,7 @@ class World {
   void apply();
   void submit(std::size_t number);
   void cancel(std::size_t number);
+  bool is_calm() const { return options_.weather == WorldOptions::Weather::kCalm; }
   bool content() const;  // Everything is acknowledged and every run has ended.
 
   void stop_faults();
