@@ -8,12 +8,6 @@
 
 namespace weft {
 
-Time SystemClock::now() const { return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()); }
-
-Duration SystemClock::monotonic() const {
-  return std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch());
-}
-
 std::string to_rfc3339(Time time) {
   const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
   const std::time_t count = seconds.time_since_epoch().count();

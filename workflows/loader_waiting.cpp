@@ -57,11 +57,13 @@ WaitBody read_wait(Draft& draft, const yaml::Node& node) {
 AskBody read_ask(Draft& draft, const yaml::Node& node) {
   const yaml::Node& ask = *node.get("ask");
   if (!ask.is_scalar() || ask.text.empty()) expected(draft.diagnostics, ask, "ask", "a text: the question");
-  AskBody body{.question = read_template(draft, ask), .choices = {}, .to = {}, .show = {}, .prefill = {}, .on_timeout = {}};
+  AskBody body{
+      .question = read_template(draft, ask), .choices = {}, .to = {}, .show = {}, .prefill = {}, .on_timeout = {}};
   if (const yaml::Node* choices = node.get("choices")) {
     for (const NameAt& choice : read_names(draft, *choices, "choices")) {
       if (std::ranges::find(body.choices, choice.name) != body.choices.end()) {
-        draft.diagnostics.error(choice.mark, "choice", fmt::format("the choice \"{}\" stands there twice", choice.name));
+        draft.diagnostics.error(choice.mark, "choice",
+                                fmt::format("the choice \"{}\" stands there twice", choice.name));
       }
       body.choices.push_back(choice.name);
     }

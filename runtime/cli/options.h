@@ -137,10 +137,10 @@ struct InitOptions {
 };
 struct VersionOptions {};
 
-using Command =
-    std::variant<RunOptions, SubmitOptions, ServeOptions, ApplyOptions, WorkflowsOptions, WaitOptions, OutputOptions,
-                 RunsOptions, TraceOptions, EventsOptions, CheckOptions, GraphOptions, CancelOptions, DbOptions, DoctorOptions, ResolveOptions,
-                 AnswerOptions, SignalOptions, HoldOptions, SimOptions, InitOptions, VersionOptions>;
+using Command = std::variant<RunOptions, SubmitOptions, ServeOptions, ApplyOptions, WorkflowsOptions, WaitOptions,
+                             OutputOptions, RunsOptions, TraceOptions, EventsOptions, CheckOptions, GraphOptions,
+                             CancelOptions, DbOptions, DoctorOptions, ResolveOptions, AnswerOptions, SignalOptions,
+                             HoldOptions, SimOptions, InitOptions, VersionOptions>;
 
 struct Invocation {
   Global global;

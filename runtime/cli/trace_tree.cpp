@@ -171,9 +171,7 @@ std::string resolved_text(const v1::Event& event) {
   switch (resolved.by()) {
     case v1::RESOLVED_BY_OPERATOR:
       return fmt::format("resolved {}{}: {}", how, new_key ? " with a new key" : "", resolved.reason());
-    case v1::RESOLVED_BY_EFFECT:
-      return resolved.resolution() == v1::RESOLUTION_RETRY ? "sent again with the same key, as the tool is idempotent"
-                                                           : "left to the next attempt, which sends the same key";
+    case v1::RESOLVED_BY_EFFECT: return "sent again with the same key, as the tool is idempotent";
     default: return "on_doubt: " + how;
   }
 }

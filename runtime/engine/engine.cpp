@@ -12,8 +12,8 @@
 #include "base/json.h"
 #include "runtime/engine/reading.h"
 #include "runtime/engine/shard.h"
-#include "workflows/path.h"
 #include "runtime/engine/store_admin.h"
+#include "workflows/path.h"
 
 namespace weft::engine {
 namespace {

@@ -50,7 +50,7 @@ class Engine : public Api {
   // Refuses submissions from now on and waits until no run works, or `patience` is over. Whatever still runs is
   // recovered by the next start.
   virtual void drain(Duration patience) = 0;
-  // Runs that have not ended.
+  // Runs at work; those that wait for a person, a signal or a time are not.
   virtual std::size_t active_runs() const = 0;
 };
 

@@ -267,9 +267,12 @@ void Shard::durable(const std::string& run_id, std::uint64_t seq, Result<memory:
   if (found == runs_.end()) return;
   Active& active = *found->second;
   if (!appended && active.durable_seq == 0 && active.submitted) {
-    // It was never written, so it does not exist: whoever submitted it learns why.
-    const bool refused = !memory::may_heal(appended.error());
-    std::exchange(active.submitted, nullptr)(refused ? appended.error() : not_now(appended.error()));
+    // It was never written, so it does not exist: whoever submitted it learns why. Where it was written after all, it
+    // must not seem to run.
+    const Error& error = appended.error();
+    const std::string waits_for = "a restart: its submission was written, and looked failed (" + error.message + ")";
+    if (world_.journal.run(run_id)) world_.parked.park(run_id, waits_for, Parked::Place::kNone);
+    std::exchange(active.submitted, nullptr)(memory::may_heal(error) ? not_now(error) : error);
     return forget(run_id);
   }
   if (!appended) return stand_still(active, seq, appended.error());
@@ -332,7 +335,7 @@ void Shard::consider_rest(Active& active) {
   if (active.rests || active.frozen || moving || active.run->ended()) return;
   const auto park = [&](v1::RunStatus status, std::string waits_for) {
     active.rests = true;
-    world_.parked.park(active.id, std::move(waits_for), Parked::Place::kAtWork, status);
+    world_.parked.park(active.id, std::move(waits_for), Parked::Place::kNone, status);
     if (is_at_rest(status) || status == v1::RUN_STATUS_PAUSED) world_.hub.rests(active.id);
     put_to_sleep(active);
   };
@@ -375,6 +378,7 @@ void Shard::put_to_sleep(Active& active) {
   const std::string run_id = active.id;
   for (const auto& [key, timer] : active.timers) loop_.cancel(timer);
   runs_.erase(run_id);
+  --world_.active_runs;  // Others may work meanwhile.
   Sleeping& kept = sleeping_[run_id] = std::move(sleeping);
   if (due_us > 0) wake_at(run_id, kept, due_us);
 }
@@ -400,11 +404,9 @@ Shard::Active* Shard::wake(const std::string& run_id) {
   row.id = run_id;
   row.partition = found.mapped().partition;
   const Status recovered = recover(row, found.mapped().workflow, nullptr);
-  --world_.active_runs;  // It was counted all the while.
   if (!recovered) {
     spdlog::error("run {} is parked: {}", run_id, recovered.error().message);
     world_.parked.park(run_id, "somebody who looks at it: " + recovered.error().message, Parked::Place::kNone);
-    if (runs_.erase(run_id) == 0) --world_.active_runs;
     return nullptr;
   }
   Active& active = *find(run_id);
@@ -444,9 +446,9 @@ void Shard::give_up(Active& active, const Error& error) {
   for (auto& [seq, done] : active.asking) done(error);
   active.asking.clear();
   const std::string run_id = active.id;
+  forget(run_id);  // First: it would take a run for over whose end was not written.
   world_.parked.park(run_id, "a restart: its events could not be written (" + error.message + ")",
                      Parked::Place::kNone);
-  forget(run_id);
   world_.hub.rests(run_id);
 }
 

@@ -286,15 +286,20 @@ void Shard::next_waiting_model() {
 void Shard::start_timer(Active& active, const run::StartTimer& command) {
   const TimerKey key{command.key, command.timer};
   if (command.timer == v1::TIMER_KIND_TIMEOUT) active.timeouts_us[command.key] = command.due_us;
+  // Now is what its next event would be stamped with: where the wall clock was set back, the run's time stands until
+  // the clock has caught up, and what is due in a second is still due in a second.
+  const auto left_us = [this](const Active& of, std::int64_t due_us) {
+    return due_us - std::max(world_.clock.now().time_since_epoch().count(), of.run->last_at_us());
+  };
   // A clock that is set forward is noticed within a minute.
   constexpr std::int64_t kLookUs = 60'000'000;
-  const std::int64_t left_us = command.due_us - world_.clock.now().time_since_epoch().count();
+  const std::int64_t wait = std::max<std::int64_t>(0, left_us(active, command.due_us));
   active.timers[key] =
-      loop_.after(Duration(std::clamp<std::int64_t>(left_us, 0, kLookUs)), [this, run_id = active.id, command] {
+      loop_.after(Duration(std::min(wait, kLookUs)), [this, run_id = active.id, command, wait, left_us] {
         Active* due = find(run_id);
         if (due == nullptr) return;
         due->timers.erase({command.key, command.timer});
-        if (world_.clock.now().time_since_epoch().count() < command.due_us) return start_timer(*due, command);
+        if (wait > kLookUs && left_us(*due, command.due_us) > 0) return start_timer(*due, command);
         if (command.timer == v1::TIMER_KIND_TIMEOUT) due->timeouts_us.erase(command.key);
         v1::Event event = event_at(command.key);
         event.mutable_timer_fired()->set_timer(command.timer);

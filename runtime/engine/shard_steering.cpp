@@ -31,7 +31,8 @@ Result<Json> fitting(const run::OpenWait& question, const Json& value) {
   if (std::ranges::find(choices, text) != choices.end()) return Json(text);
   std::string all;
   for (const std::string& choice : choices) all += (all.empty() ? "" : ", ") + choice;
-  return invalid_argument(fmt::format("\"{}\" is none of the choices at {}: {}", printable(text), question.key.path, all));
+  return invalid_argument(
+      fmt::format("\"{}\" is none of the choices at {}: {}", printable(text), question.key.path, all));
 }
 
 }  // namespace
@@ -101,9 +102,9 @@ void Shard::resolve(std::string run_id, v1::RunsResolveRequest request, Done<v1:
           if (open.size() < kShownMax) open += (open.empty() ? "" : ", ") + path;
         }
         if (meant == nullptr) {
-          return refuse(failed_precondition(fmt::format("nothing is in doubt at \"{}\" of run {}; {}",
-                                                        printable(request.path()), active.id,
-                                                        open.empty() ? "no call of it is" : "these calls are: " + open)));
+          return refuse(failed_precondition(
+              fmt::format("nothing is in doubt at \"{}\" of run {}; {}", printable(request.path()), active.id,
+                          open.empty() ? "no call of it is" : "these calls are: " + open)));
         }
         if (meant->closing && request.resolution() == v1::RESOLUTION_RETRY) {
           return refuse(failed_precondition(
@@ -138,8 +139,9 @@ void Shard::answer_question(std::string run_id, v1::RunsAnswerRequest request, D
           if (asks && workflows::names_path(request.path(), wait.key.path, wait.key.attempt)) meant.push_back(wait);
         }
         if (meant.size() > 1) {
-          return refuse(invalid_argument(fmt::format("several questions are open at \"{}\", such as {} and {}: name one",
-                                                     printable(request.path()), meant[0].key.path, meant[1].key.path)));
+          return refuse(
+              invalid_argument(fmt::format("several questions are open at \"{}\", such as {} and {}: name one",
+                                           printable(request.path()), meant[0].key.path, meant[1].key.path)));
         }
         // Nothing is asked there now: whoever looks at the run's past knows whether anything was.
         if (meant.empty()) return refuse(not_found("no question is open"));

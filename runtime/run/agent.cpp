@@ -35,18 +35,17 @@ ToolCallState* next_effect(Execution& execution) {
   return nullptr;
 }
 
-// The result of an identical call of this instance: it is not done a second time.
-const v1::Content* recorded(const Execution& execution, const ToolCallState& call) {
-  if (call.policy == nullptr || call.policy->repeatable) return nullptr;
-  const auto history = execution.effects->find(call.identity);
-  return history == execution.effects->end() || !history->second.recorded ? nullptr : &*history->second.recorded;
-}
-
-bool has_recorded(const Execution& execution) {
-  return std::ranges::any_of(*execution.effects, [](const auto& entry) { return entry.second.recorded.has_value(); });
-}
-
 }  // namespace
+
+const v1::Content* Run::State::recorded(const ToolCallState& call) const {
+  if (call.policy == nullptr || call.policy->repeatable) return nullptr;
+  const auto history = effects.find(call.identity);
+  return history == effects.end() || !history->second.recorded ? nullptr : &*history->second.recorded;
+}
+
+bool Run::State::has_recorded(const Execution& execution) const {
+  return std::ranges::any_of(execution.calls, [&](const ToolCallState& call) { return recorded(call) != nullptr; });
+}
 
 void Run::State::want_model(Execution& execution) {
   execution.phase = Phase::kModelWanted;
@@ -76,7 +75,7 @@ void Run::State::issue_tools(Execution& execution) {
     if (!tools::changes_world(call.effect) && call.refusal.empty() && !call.commanded) command_tool(execution, call);
   }
   if (ToolCallState* effect = next_effect(execution)) {
-    const bool known = recorded(execution, *effect) != nullptr;
+    const bool known = recorded(*effect) != nullptr;
     if (effect->refusal.empty() && !effect->commanded && !known) command_tool(execution, *effect);
   }
   if (execution.step->kind != workflows::StepKind::kPrompt) return;
@@ -132,7 +131,7 @@ std::optional<v1::Event> Run::State::decide_execution(const At& at) {
         result.set_reason("in_doubt");
         return finish(at, std::move(result), Again::kNever);
       }
-      if (call.outcome != v1::TOOL_OUTCOME_DONE) {
+      if (call.outcome != v1::TOOL_OUTCOME_DONE && call.outcome != v1::TOOL_OUTCOME_REUSED) {
         auto why = contents.bytes(execution.tool_output);
         const bool refused = call.outcome == v1::TOOL_OUTCOME_REFUSED;
         return give_up(
@@ -195,7 +194,7 @@ std::optional<v1::Event> Run::State::decide_tools(Execution& execution) {
     v1::ToolCallEnded& over = *event.mutable_tool_call_ended();
     over.set_tool(call.tool);
     if (sentence.empty()) {
-      const v1::Content* known = changes ? recorded(execution, call) : nullptr;
+      const v1::Content* known = changes ? recorded(call) : nullptr;
       if (known == nullptr) continue;
       over.set_outcome(v1::TOOL_OUTCOME_REUSED);
       *over.mutable_output() = *known;

@@ -47,6 +47,11 @@ Json sorted(const Json& value) {
   return object;
 }
 
+// A tool step whose time is over is not given up while it can be told what it did: the call leaves again.
+bool may_reopen(const Execution& execution) {
+  return execution.step->kind == workflows::StepKind::kTool && execution.failure.kind() == v1::ERROR_KIND_TIMED_OUT;
+}
+
 std::uint32_t number_of(const Execution& execution, const ToolCallState& call) {
   return static_cast<std::uint32_t>(&call - execution.calls.data()) + 1;
 }
@@ -98,8 +103,8 @@ ToolCallState Run::State::plan_call(const Execution& execution, const std::vecto
 // Gives the call the key under which it leaves now. A key that a workflow forms itself stands for one payload.
 void Run::State::command_tool(Execution& execution, ToolCallState& call) {
   if (tools::changes_world(call.effect)) {
-    const auto history = execution.effects->find(call.identity);
-    call.key = key_of_generation(call.identity, history == execution.effects->end() ? 0 : history->second.generation);
+    const auto history = effects.find(call.identity);
+    call.key = key_of_generation(call.identity, history == effects.end() ? 0 : history->second.generation);
     if (call.policy->key) {
       auto args = json(call.arguments);
       auto key = args ? call.policy->key->evaluate_text(workflows::call_names(**args, call.key, "")) : args.error();
@@ -133,13 +138,14 @@ bool Run::State::fits_call(const v1::Event& event, const Execution& execution) c
     case Kind::kToolCallVerified: return call.verifying;
     case Kind::kToolCallResolved:
       return call.in_doubt && call.resolution == v1::RESOLUTION_UNSPECIFIED &&
-             (!execution.closing || event.tool_call_resolved().resolution() != v1::RESOLUTION_RETRY);
+             (!execution.closing || event.tool_call_resolved().resolution() != v1::RESOLUTION_RETRY ||
+              may_reopen(execution));
     default: return call.resend_due_us > 0 && !execution.closing;  // TimerFired
   }
 }
 
 void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const v1::Event& event) {
-  const auto history = [&]() -> EffectHistory& { return (*execution.effects)[call.identity]; };
+  const auto history = [&]() -> EffectHistory& { return effects[call.identity]; };
   switch (event.kind_case()) {
     case v1::Event::kToolCallStarted: {
       call.started = true;
@@ -178,6 +184,10 @@ void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const 
       call.verifying = false;
       if (resolved.resolution() == v1::RESOLUTION_RETRY) {
         if (resolved.new_key()) history() = {history().generation + 1, 0, std::nullopt};
+        if (execution.closing) {
+          execution.closing = false;
+          execution.failure.Clear();
+        }
         return call_again(execution, call, resolved.retry_at_us());
       }
       call.resolution = resolved.resolution();
@@ -286,17 +296,13 @@ std::optional<v1::Event> Run::State::decide_doubts(const Execution& execution, N
     const workflows::ToolPolicy& policy = *call.policy;
     const bool idempotent = policy.effect == workflows::Effect::kIdempotent;
     resolved.set_by(idempotent ? v1::RESOLVED_BY_EFFECT : v1::RESOLVED_BY_ON_DOUBT);
-    const auto history = execution.effects->find(call.identity);
+    const auto history = effects.find(call.identity);
     const bool known_there =
-        history == execution.effects->end() || at_us - history->second.first_sent_us <= policy.key_ttl.count();
+        history == effects.end() || at_us - history->second.first_sent_us <= policy.key_ttl.count();
     const std::uint32_t sendings_max = std::max(kSendingsMax, execution.step->retry.attempts);
     if ((idempotent || policy.on_doubt == OnDoubt::kRetry) && known_there) {
-      if (execution.closing && next == Next::kAttempt) {
-        resolved.set_resolution(v1::RESOLUTION_SKIP);
-        resolved.set_reason("the next attempt sends the same key");
-        return event;
-      }
-      if (!execution.closing && (call.lost || call.sendings < sendings_max)) {
+      const bool open = !execution.closing || (next == Next::kAttempt && may_reopen(execution));
+      if (open && (call.lost || call.sendings < sendings_max)) {
         resolved.set_resolution(v1::RESOLUTION_RETRY);
         resolved.set_reason(call.doubt);
         const std::int64_t wait =

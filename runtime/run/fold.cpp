@@ -320,7 +320,6 @@ void Run::State::apply_to_step(const v1::Event& event, Place place) {
         ++slot.round;
         slot.attempt = 1;
         slot.used = 1;
-        slot.effects.reset();
       }
       break;
     }
@@ -380,8 +379,6 @@ void Run::State::start_execution(const v1::Event& event, const Place& place) {
   execution.step = place.definition;
   execution.path = event.path();
   execution.attempt = event.attempt();
-  if (!place.slot->effects) place.slot->effects = std::make_shared<Effects>();
-  execution.effects = place.slot->effects;
   if (started.timeout_us() > 0) {
     execution.timeout_due_us = event.at_us() + started.timeout_us();
     outbox.push_back(StartTimer{execution.key(), v1::TIMER_KIND_TIMEOUT, execution.timeout_due_us});

@@ -55,7 +55,8 @@ struct ToolCallState {
   bool open_effect() const { return started && !ended && tools::changes_world(effect); }
 };
 
-// What one instance of a step has done to the world by calls that are the same: across attempts and turns.
+// What one instance of a step has done to the world by calls that are the same: across turns and attempts, its own and
+// those of the groups around it.
 struct EffectHistory {
   std::uint32_t generation = 0;    // Of their key.
   std::int64_t first_sent_us = 0;  // With the key of this generation; 0: not yet.
@@ -95,10 +96,9 @@ struct Execution {
   std::vector<ToolCallState> calls;  // Of the turn under way.
   v1::Content text;
   bool cut = false;
-  bool effect_started = false;       // A call that may change the world has begun: no fresh start after that.
-  std::shared_ptr<Effects> effects;  // Of the instance.
-  v1::Content tool_output;           // Of a `tool` step; of a step that waited.
-  v1::Waiting waiting;               // Of a step that waits.
+  bool effect_started = false;  // A call that may change the world has begun: no fresh start after that.
+  v1::Content tool_output;      // Of a `tool` step; of a step that waited.
+  v1::Waiting waiting;          // Of a step that waits.
   std::string answered_by;
 
   v1::Failure failure;
@@ -119,8 +119,7 @@ struct Slot {
   v1::RoundVerdict verdict = v1::ROUND_VERDICT_UNSPECIFIED;
   v1::StepResult result;                      // Of the last round that ended; of the element once it is done.
   std::vector<v1::StepResult> inner_results;  // Of a group: its steps in that round, for `previous` and `until`.
-  std::shared_ptr<Effects> effects;
-  bool yields = false;  // It waits, and so takes no place of its fan-out.
+  bool yields = false;                        // It waits, and so takes no place of its fan-out.
   std::unique_ptr<Execution> execution;
 };
 
@@ -170,7 +169,6 @@ struct Undo {
   std::uint32_t attempt = 1;
   std::int64_t retry_due_us = 0;         // 0: none waits.
   std::unique_ptr<Execution> execution;  // Null between attempts.
-  std::shared_ptr<Effects> effects = std::make_shared<Effects>();
 };
 
 // A place where something may be decidable.
@@ -229,7 +227,8 @@ struct Run::State {
     v1::Content payload;
   };
   std::set<std::string> signal_ids;
-  std::vector<Signal> signals;                     // That no step has taken, in the order in which they came.
+  std::vector<Signal> signals;  // That no step has taken, in the order in which they came.
+  Effects effects;
   std::map<std::string, std::uint64_t> keys_used;  // Keys that a workflow forms itself, and for which payload.
   std::vector<Undoable> undoable;                  // In the order in which they were done.
   std::optional<Undo> undo;                        // Of the last of them.
@@ -281,6 +280,9 @@ struct Run::State {
   void want_model(Execution& execution);
   void take_answer(Execution& execution, const v1::ModelCallEnded& answer);
   void issue_tools(Execution& execution);
+  // The result of an identical call of this instance, which is therefore not made again; null: none.
+  const v1::Content* recorded(const ToolCallState& call) const;
+  bool has_recorded(const Execution& execution) const;
   ToolCallState plan_call(const Execution& execution, const std::vector<std::string>* allowed, std::string_view tool,
                           std::string_view wire_name, const v1::Content& arguments);
   std::optional<v1::Event> decide_execution(const At& at);
@@ -302,7 +304,7 @@ struct Run::State {
   // The arguments for a tool that is called about a call, checked by its shape.
   Result<v1::Content> counterpart_args(const workflows::Counterpart& counterpart, const v1::Content& arguments,
                                        const std::string& key, const std::string& path, const v1::Content* output);
-  // `again`: whether another attempt follows where this one is given up.
+  // `next`: whether another attempt follows where this one is given up.
   enum class Next : std::uint8_t { kNone, kAttempt };
   std::optional<v1::Event> decide_doubts(const Execution& execution, Next next) const;
   // A call under way that is awaited no longer.

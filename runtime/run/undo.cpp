@@ -58,7 +58,6 @@ void Run::State::apply_to_undo(const v1::Event& event) {
       execution.attempt = event.attempt();
       execution.turn = 0;
       execution.phase = Execution::Phase::kTools;
-      execution.effects = undo->effects;
       const std::string& tool = facts_of(undoable.back().tool)->policy.undo->tool;
       execution.calls.push_back(plan_call(execution, nullptr, tool, tool, event.attempt_started().input()));
       return issue_tools(execution);

@@ -79,10 +79,12 @@ TEST_CASE("an answer moves its run on; the same again is acknowledged, each othe
 TEST_CASE("an answer after the question's time, and one to a question that is over, have codes of their own") {
   World world;
   world.start();
-  world.apply("weft: 1\nname: late\nsteps:\n"
-              "  sure: {ask: Sure?, timeout: 50ms, on_timeout: no}\n  more: {ask: More?}\n");
+  world.apply(
+      "weft: 1\nname: late\nsteps:\n"
+      "  sure: {ask: Sure?, timeout: 50ms, on_timeout: no}\n  more: {ask: More?}\n");
   const std::string id = world.submit("late");
-  REQUIRE(eventually([&] { return world.get(id).waits_for() == fmt::format("an answer: weft answer {} more VALUE", id); }));
+  REQUIRE(
+      eventually([&] { return world.get(id).waits_for() == fmt::format("an answer: weft answer {} more VALUE", id); }));
   CHECK(answer(world, id, "sure", "\"yes\"").error().code == Code::kOutOfRange);
   v1::RunsCancelRequest cancel;
   cancel.set_run_id(id);
@@ -132,8 +134,9 @@ steps:
 TEST_CASE("a signal comes once under one id, is kept until it is taken, and is refused over the limit") {
   World world;
   world.start();
-  world.apply("weft: 1\nname: paid\nsteps:\n  first: {ask: Go?}\n"
-              "  paid: {wait: {signal: paid}, needs: [first]}\n");
+  world.apply(
+      "weft: 1\nname: paid\nsteps:\n  first: {ask: Go?}\n"
+      "  paid: {wait: {signal: paid}, needs: [first]}\n");
   const std::string id = world.submit("paid");
   world.rest(id);
   REQUIRE(signal(world, id, "paid", "{\"n\": 1}", "m-1"));

@@ -164,9 +164,10 @@ TEST_CASE("a deadline is wall time: of a step that waits, and of the run") {
 
 TEST_CASE("join: any goes on with the first that succeeds, sees it alone, and stops the rest where it says so") {
   const auto flow = [](const std::string& rest) {
-    return steps("  a: {ask: A?}\n  b: {ask: B?}\n  c: {ask: C?, on_error: continue}\n"
-                 "  first: {needs: [a, b, c], join: any, " + rest +
-                 "set: \"{{ steps.a.output ?? steps.b.output ?? steps.c.output ?? 'none' }}\"}\n");
+    return steps(
+        "  a: {ask: A?}\n  b: {ask: B?}\n  c: {ask: C?, on_error: continue}\n"
+        "  first: {needs: [a, b, c], join: any, " +
+        rest + "set: \"{{ steps.a.output ?? steps.b.output ?? steps.c.output ?? 'none' }}\"}\n");
   };
   SECTION("the rest goes on") {
     Driver driver(flow(""));

@@ -99,7 +99,7 @@ TEST_CASE("a room includes only what stands below it") {
 TEST_CASE("gRPC stays in the server and one file of the command line, each library in its room") {
   const std::vector<std::pair<std::regex, std::vector<std::string>>> homes = {
       {std::regex("grpc(pp|\\+\\+)?/|\\.grpc\\.pb\\.h"), {"runtime/server/", "runtime/cli/remote", "tests/", "bench/"}},
-      {std::regex("<sqlite3\\.h>"), {"memory/", "tests/memory/", "bench/"}},
+      {std::regex("<sqlite3\\.h>"), {"memory/", "tests/memory/", "tests/simulation/", "bench/"}},
       {std::regex("<curl/"), {"base/"}},
       {std::regex("<uv\\.h>"), {"base/"}},
       {std::regex("<yaml-cpp/"), {"workflows/"}},

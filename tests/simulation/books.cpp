@@ -1,0 +1,237 @@
+#include "books.h"
+
+#include <fmt/format.h>
+
+#include "base/bytes.h"
+#include "runtime/engine/batch.h"
+#include "runtime/engine/tally.h"
+#include "verdict.h"
+#include "workflows/path.h"
+#include "workflows/workflow.h"
+
+namespace weft::simulation {
+namespace {
+
+bool equal(const v1::Usage& booked, const model::Usage& counted) {
+  return booked.has_input_hit() == counted.input_hit.has_value() &&
+         booked.input_hit() == counted.input_hit.value_or(0) && booked.input_miss() == counted.input_miss.value_or(0) &&
+         booked.output() == counted.output.value_or(0) && !booked.estimated();
+}
+
+}  // namespace
+
+void Books::know(std::shared_ptr<const workflows::Workflow> workflow) {
+  workflows_[workflow->hash] = std::move(workflow);
+}
+
+void Books::written(const memory::Append& append) {
+  const auto events = engine::read_batch(append.events);
+  if (!events) broken(Promise::kFold, events.error().message);
+  if (events->empty() || events->front().seq() != append.first_seq || events->back().seq() != append.last_seq)
+    broken(Promise::kFold, fmt::format("an append of run {} holds other events than it says", append.run));
+  std::unique_ptr<RunRecord>& run = runs_[append.run];
+  if (!run) {
+    const auto workflow = workflows_.find(events->front().run_submitted().workflow_hash());
+    if (workflow == workflows_.end())
+      broken(Promise::kFold, fmt::format("run {} begins with no known workflow", append.run));
+    run = std::make_unique<RunRecord>(workflow->second, tools_, store_);
+  }
+  run->clock_is_steady = steady_;
+  for (const v1::Event& event : *events) {
+    if (event.epoch() != append.epoch)
+      broken(Promise::kFence,
+             fmt::format("run {} event {} has another epoch than its append", append.run, event.seq()));
+    if (say_)
+      say_(fmt::format("  written {} {} {{{}}}", append.run.substr(22), event.seq(),
+                       event.ShortDebugString().substr(0, 300)));
+    read(*run, event);
+    ++counts_.events;
+  }
+  if (run->ended()) check_row(*run);
+  if (calm_since_ && steady_) run->check_patience(*calm_since_);
+}
+
+void Books::read(RunRecord& run, const v1::Event& event) {
+  run.take(event);
+  switch (event.kind_case()) {
+    case v1::Event::kModelCallStarted: {
+      const std::string& request = event.model_call_started().request_sha256();
+      ++may_ask_[{request, event.epoch()}];
+      ++counts_.model_calls;
+      return;
+    }
+    case v1::Event::kModelCallEnded:
+    case v1::Event::kModelCallFailed: {
+      const bool ended = event.has_model_call_ended();
+      const auto& failed = event.model_call_failed();
+      if (failed.failure() == "lost") ++counts_.lost_calls;
+      if (!ended && !failed.has_usage()) return;
+      // Which request it answers: the last that began there.
+      const auto& events = run.events();
+      for (auto begun = events.rbegin(); begun != events.rend(); ++begun) {
+        if (!begun->has_model_call_started() || begun->path() != event.path()) continue;
+        --owed_[begun->model_call_started().request_sha256()];
+        break;
+      }
+      if (ended) check_usage(event, event.model_call_ended().request_id(), event.model_call_ended().usage());
+      if (!ended && !failed.usage().estimated()) check_usage(event, failed.request_id(), failed.usage());
+      return;
+    }
+    case v1::Event::kToolCallStarted: {
+      const v1::ToolCallStarted& started = event.tool_call_started();
+      if (started.effect() != v1::TOOL_EFFECT_WRITE && started.effect() != v1::TOOL_EFFECT_IDEMPOTENT) return;
+      ++may_act_[{started.key(), event.epoch()}];
+      Act& act = acts_[started.key()];
+      act.instance = fmt::format("{} {} {} {}", run.id(), workflows::without_attempts(event.path()), started.tool(),
+                                 started.arguments().inline_());
+      act.settled = false;
+      act.failed = false;
+      return;
+    }
+    case v1::Event::kToolCallEnded:
+    case v1::Event::kToolCallInDoubt: {
+      const auto& events = run.events();
+      for (auto begun = events.rbegin(); begun != events.rend(); ++begun) {
+        if (!begun->has_tool_call_started() || begun->path() != event.path() || begun->attempt() != event.attempt() ||
+            begun->turn() != event.turn() || begun->call() != event.call())
+          continue;
+        const auto act = acts_.find(begun->tool_call_started().key());
+        if (act == acts_.end()) break;
+        const bool done = event.has_tool_call_in_doubt() || event.tool_call_ended().outcome() == v1::TOOL_OUTCOME_DONE;
+        act->second.settled = done;
+        act->second.failed = !done;
+        break;
+      }
+      if (event.has_tool_call_in_doubt()) ++counts_.doubts;
+      return;
+    }
+    default: return;
+  }
+}
+
+void Books::check_usage(const v1::Event& event, const std::string& request_id, const v1::Usage& usage) {
+  const auto counted = counted_.find(request_id);
+  if (counted == counted_.end())
+    broken(Promise::kLedger,
+           fmt::format("event {} at {} books a request that nobody answered", event.seq(), event.path()));
+  if (counted->second.booked) broken(Promise::kLedger, fmt::format("the answer {} is booked twice", request_id));
+  counted->second.booked = true;
+  if (!equal(usage, counted->second.usage))
+    broken(Promise::kLedger, fmt::format("event {} at {} books {{{}}}, which is not what was counted", event.seq(),
+                                         event.path(), usage.ShortDebugString()));
+}
+
+void Books::model_asked(Life life, const std::string& request_sha256) {
+  counts_.stale += life < owner_ ? 1 : 0;
+  if (--may_ask_[{request_sha256, life}] < 0)
+    broken(Promise::kIntent, fmt::format("a model is asked in life {} and no intent is durable for it", life));
+}
+
+void Books::model_counted(const std::string& request_sha256, const std::string& request_id, const model::Usage& usage) {
+  ++owed_[request_sha256];
+  counted_[request_id] = {usage, false};
+}
+
+void Books::tool_called(Life life, const tools::ToolRequest& request, tools::Effect effect) {
+  if (!tools::changes_world(effect)) return;
+  counts_.stale += life < owner_ ? 1 : 0;
+  if (--may_act_[{request.key, life}] < 0)
+    broken(Promise::kIntent,
+           fmt::format("{} is called in life {} and no intent is durable for it", request.tool, life));
+}
+
+void Books::tool_acted(Life life, const tools::ToolRequest& request) {
+  Act& act = acts_[request.key];
+  // What an overtaken server still sends may act after its successor was told that nothing is done. Leases will wait
+  // that out; the kernel's lock lets no second server of one SQLite store live.
+  ++act.done;
+  if (life == owner_) act.of_owner = true;
+  ++counts_.effects;
+  if (++instance_acts_[act.instance] > 1)
+    broken(Promise::kOnce, fmt::format("\"{}\" is done a second time", act.instance));
+}
+
+void Books::submit_acknowledged(const std::string& request_id, const std::string& run_id) {
+  if (!runs_.contains(run_id))
+    broken(Promise::kAcknowledged,
+           fmt::format("the submission {} is acknowledged as run {}, which is not durable", request_id, run_id));
+  const auto [known, fresh] = acknowledged_.emplace(request_id, run_id);
+  if (!fresh && known->second != run_id)
+    broken(Promise::kAcknowledged, fmt::format("the submission {} became two runs", request_id));
+  ++counts_.acknowledged;
+}
+
+void Books::cancel_acknowledged(const std::string& run_id) {
+  const auto run = runs_.find(run_id);
+  if (run == runs_.end() || !(run->second->cancel_requested() || run->second->ended()))
+    broken(Promise::kAcknowledged, fmt::format("the cancel of run {} is acknowledged, and is not durable", run_id));
+}
+
+std::vector<std::string> Books::unfinished() const {
+  std::vector<std::string> ids;
+  for (const auto& [id, run] : runs_) {
+    if (!run->ended()) ids.push_back(id);
+  }
+  return ids;
+}
+
+bool Books::was_done(const std::string& run_id, const std::string& path) const {
+  const auto run = runs_.find(run_id);
+  if (run == runs_.end()) return false;
+  const auto& events = run->second->events();
+  for (auto event = events.rbegin(); event != events.rend(); ++event) {
+    if (!event->has_tool_call_started()) continue;
+    if (workflows::call_path(event->path(), event->attempt(), event->turn(), event->call()) != path) continue;
+    const auto act = acts_.find(event->tool_call_started().key());
+    return act != acts_.end() && act->second.done > 0;
+  }
+  return false;
+}
+
+// The run's row is the tally of its events, added up here a second time.
+void Books::check_row(const RunRecord& run) {
+  v1::Usage sum;
+  std::uint64_t calls = 0;
+  std::int64_t pico_usd = 0;
+  for (const v1::Event& event : run.events()) {
+    calls += event.has_model_call_started() ? 1 : 0;
+    const v1::Usage* usage = event.model_call_ended().has_usage()    ? &event.model_call_ended().usage()
+                             : event.model_call_failed().has_usage() ? &event.model_call_failed().usage()
+                                                                     : nullptr;
+    if (usage == nullptr) continue;
+    sum.set_input_hit(sum.input_hit() + usage->input_hit());
+    sum.set_input_miss(sum.input_miss() + usage->input_miss());
+    sum.set_output(sum.output() + usage->output());
+    pico_usd += event.model_call_ended().cost().pico_usd() + event.model_call_failed().cost().pico_usd();
+  }
+  const auto row = store_.run(run.id());
+  v1::Run summary;
+  if (!row || !summary.ParseFromString(row->summary))
+    broken(Promise::kAcknowledged, fmt::format("run {} has no row", run.id()));
+  const v1::Usage& shown = summary.usage();
+  if (!row->ended || shown.input_hit() != sum.input_hit() || shown.input_miss() != sum.input_miss() ||
+      shown.output() != sum.output() || summary.model_calls() != calls || summary.cost().pico_usd() != pico_usd) {
+    broken(Promise::kLedger,
+           fmt::format("the row of run {} says {{{}}}; its events add up to {{{}}}, {} calls, {} pico-dollars",
+                       run.id(), summary.ShortDebugString(), sum.ShortDebugString(), calls, pico_usd));
+  }
+}
+
+void Books::close() {
+  for (const auto& [request, owed] : owed_) {
+    if (owed > 0) broken(Promise::kLedger, fmt::format("the provider counted {} calls more than are booked", owed));
+  }
+  for (const auto& [key, act] : acts_) {
+    if (act.of_owner && !act.settled)
+      broken(Promise::kDoubt,
+             fmt::format("\"{}\" was done, and is recorded {}", act.instance, act.failed ? "as failed" : "nowhere"));
+  }
+  std::map<std::string, std::string> by_request;
+  for (const auto& [id, run] : runs_) {
+    if (run->request_id().empty()) continue;
+    const auto [known, fresh] = by_request.emplace(run->request_id(), id);
+    if (!fresh) broken(Promise::kAcknowledged, fmt::format("the submission {} became two runs", run->request_id()));
+  }
+}
+
+}  // namespace weft::simulation

@@ -1,0 +1,96 @@
+// What everybody outside of the engine knows: the disk what was written, the model's server what it was asked and what
+// it counted, the tools what they did, the clients what they were told. Checks one against the other as it happens.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "attached.h"
+#include "memory/journal.h"
+#include "run_record.h"
+#include "runtime/model/message.h"
+#include "tools/tool.h"
+
+namespace weft::simulation {
+
+class Books {
+ public:
+  using Say = std::function<void(const std::string&)>;  // Empty: nobody listens.
+  Books(const run::ToolTable& tools, const memory::Reader& store, Say say)
+      : tools_(tools), store_(store), say_(std::move(say)) {}
+
+  void know(std::shared_ptr<const workflows::Workflow> workflow);
+  void begins(Life life) { owner_ = life; }
+  void clock_jumped() { steady_ = false; }
+  void faults_stopped(Time at) { calm_since_ = at; }
+
+  // The disk: what is durable now.
+  void written(const memory::Append& append);
+  // The model's server: a request left a life's process; then what was counted for it, as read off the wire.
+  void model_asked(Life life, const std::string& request_sha256);
+  void model_counted(const std::string& request_sha256, const std::string& request_id, const model::Usage& usage);
+  // The tools: a call arrived; then what it did to the world.
+  void tool_called(Life life, const tools::ToolRequest& request, tools::Effect effect);
+  void tool_acted(Life life, const tools::ToolRequest& request);
+  // The clients.
+  void submit_acknowledged(const std::string& request_id, const std::string& run_id);
+  void cancel_acknowledged(const std::string& run_id);
+
+  // Ids of runs that are on the disk and have not ended.
+  std::vector<std::string> unfinished() const;
+  // What somebody finds who looks for the call at this path in the world outside.
+  bool was_done(const std::string& run_id, const std::string& path) const;
+  const std::map<std::string, std::unique_ptr<RunRecord>>& runs() const { return runs_; }
+  // Once every run has ended: the books are closed.
+  void close();
+
+  struct Counts {
+    std::uint64_t events = 0, model_calls = 0, lost_calls = 0, effects = 0, doubts = 0, acknowledged = 0;
+    std::uint64_t stale = 0;  // What an overtaken server still sent, its intent being durable.
+  };
+  const Counts& counts() const { return counts_; }
+
+ private:
+  void read(RunRecord& run, const v1::Event& event);
+  void check_usage(const v1::Event& event, const std::string& request_id, const v1::Usage& usage);
+  void check_row(const RunRecord& run);
+
+  const run::ToolTable& tools_;
+  const memory::Reader& store_;
+  const Say say_;
+  Life owner_ = 0;
+  bool steady_ = true;
+  std::optional<Time> calm_since_;
+  Counts counts_;
+  std::map<std::string, std::shared_ptr<const workflows::Workflow>> workflows_;  // By hash.
+  std::map<std::string, std::unique_ptr<RunRecord>> runs_;
+
+  using AtLife = std::pair<std::string, Life>;
+  std::map<AtLife, std::int64_t> may_ask_;    // By request and life: intents that are durable, less what left.
+  std::map<AtLife, std::int64_t> may_act_;    // By idempotency key and life.
+  std::map<std::string, std::int64_t> owed_;  // By request: what was counted, less what is booked.
+  struct Counted {
+    model::Usage usage;
+    bool booked = false;
+  };
+  std::map<std::string, Counted> counted_;  // By the provider's request id.
+
+  struct Act {
+    bool of_owner = false;  // Done by the server that owned the store at that moment.
+    std::string instance;   // Run, step without attempts, tool, arguments.
+    bool settled = false;   // Recorded as done, or in doubt.
+    bool failed = false;    // Recorded as not done.
+    std::uint64_t done = 0;
+  };
+  std::map<std::string, Act> acts_;                     // By idempotency key.
+  std::map<std::string, std::uint64_t> instance_acts_;  // By instance.
+  std::map<std::string, std::string> acknowledged_;     // Runs by request id.
+  std::set<std::string> cancelled_;
+};
+
+}  // namespace weft::simulation

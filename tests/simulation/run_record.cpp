@@ -1,0 +1,223 @@
+#include "run_record.h"
+
+#include <fmt/format.h>
+
+#include "base/bytes.h"
+#include "verdict.h"
+#include "workflows/workflow.h"
+
+namespace weft::simulation {
+
+Result<std::shared_ptr<const std::string>> DurableContents::bytes(const v1::Content& content) {
+  if (!content.has_blob()) return std::make_shared<const std::string>(content.inline_());
+  if (const auto found = put_.find(content.blob().sha256()); found != put_.end()) return found->second;
+  Digest digest{};
+  std::copy_n(content.blob().sha256().begin(), std::min(digest.size(), content.blob().sha256().size()), digest.begin());
+  return store_.blob(digest);
+}
+
+Result<v1::Content> DurableContents::put(std::string bytes) {
+  v1::Content content;
+  if (bytes.size() <= run::kInlineBytesMax) {
+    content.set_inline_(std::move(bytes));
+    return content;
+  }
+  const std::string digest(view(sha256(bytes)));
+  content.mutable_blob()->set_sha256(digest);
+  content.mutable_blob()->set_size(bytes.size());
+  put_[digest] = std::make_shared<const std::string>(std::move(bytes));
+  return content;
+}
+
+bool is_decision(const v1::Event& event) {
+  switch (event.kind_case()) {
+    case v1::Event::kRunEnded:
+    case v1::Event::kAttemptStarted:
+    case v1::Event::kAttemptFailed:
+    case v1::Event::kFanOutStarted:
+    case v1::Event::kRoundEnded:
+    case v1::Event::kElementEnded:
+    case v1::Event::kStepEnded:
+    case v1::Event::kJoinMet:
+    case v1::Event::kSignalTaken:
+    case v1::Event::kModelCallRepeated: return true;
+    case v1::Event::kToolCallResolved: return event.tool_call_resolved().by() != v1::RESOLVED_BY_OPERATOR;
+    case v1::Event::kToolCallEnded:
+      return event.tool_call_ended().outcome() == v1::TOOL_OUTCOME_REFUSED ||
+             event.tool_call_ended().outcome() == v1::TOOL_OUTCOME_REUSED ||
+             event.tool_call_ended().outcome() == v1::TOOL_OUTCOME_SKIPPED;
+    default: return false;
+  }
+}
+
+namespace {
+
+// What a restarted server records before it decides anything: lost calls, doubts, and the calls that it makes again.
+bool may_open_recovery(const v1::Event& event) {
+  return event.has_model_call_started() || event.has_tool_call_started() || event.has_tool_call_in_doubt() ||
+         event.has_call_refused() || event.model_call_failed().failure() == "lost";
+}
+
+}  // namespace
+
+RunRecord::RunRecord(std::shared_ptr<const workflows::Workflow> workflow, const run::ToolTable& tools,
+                     const memory::Reader& store)
+    : workflow_(std::move(workflow)),
+      tools_(tools),
+      contents_(store),
+      shadow_(std::make_unique<run::Run>(workflow_, tools_, contents_)) {}
+
+std::string RunRecord::at(const v1::Event& event) const {
+  return fmt::format("run {} event {} at \"{}\"", id_, event.seq(), event.path());
+}
+
+void RunRecord::take(const v1::Event& event) {
+  if (event.has_run_submitted()) {
+    id_ = event.run_submitted().identity().run_id();
+    request_id_ = event.run_submitted().identity().request_id();
+  }
+  cancel_requested_ = cancel_requested_ || event.has_cancel_requested();
+  check_chain(event);
+  if (!events_.empty() && event.epoch() > events_.back().epoch()) fold_again();
+  if (recovering_ && !may_open_recovery(event)) {
+    recovering_ = false;
+    (void)shadow_->decide();
+  }
+  if (is_decision(event)) check_decision(event);
+  check_calls(event);
+  if (const Status applied = shadow_->apply(event); !applied) broken(Promise::kFold, applied.error().message);
+  take_commands();
+  events_.push_back(event);
+  // What is not decidable now is put aside, as in the run that lives; the answer itself is asked for again when due.
+  if (!recovering_) (void)shadow_->decide();
+}
+
+void RunRecord::check_chain(const v1::Event& event) {
+  const bool first = events_.empty();
+  if (event.seq() != events_.size() + 1) broken(Promise::kFold, at(event) + " leaves a gap or comes twice");
+  if (!first && event.at_us() < events_.back().at_us())
+    broken(Promise::kFold, at(event) + " is before its predecessor");
+  if (!first && event.epoch() < events_.back().epoch()) broken(Promise::kFence, at(event) + " is of a stale owner");
+  v1::Event bare = event;
+  bare.clear_seq();
+  bare.clear_at_us();
+  bare.clear_epoch();
+  bare.clear_digest();
+  // Emptied, and still there.
+  if (bare.has_run_submitted()) bare.mutable_run_submitted()->mutable_identity()->Clear();
+  const std::string chained = (first ? "" : events_.back().digest()) + bare.SerializeAsString();
+  if (event.digest() != view(sha256(chained)).substr(0, 16)) broken(Promise::kFold, at(event) + " breaks the digest");
+}
+
+void RunRecord::check_decision(const v1::Event& event) {
+  const std::optional<v1::Event> due = shadow_->decide();
+  if (!due) broken(Promise::kFold, at(event) + " records a decision that does not follow from what is recorded");
+  v1::Event bare = event;
+  bare.clear_seq();
+  bare.clear_at_us();
+  bare.clear_epoch();
+  bare.clear_digest();
+  if (due->SerializeAsString() != bare.SerializeAsString()) {
+    broken(Promise::kFold, fmt::format("{} is {{{}}}; from what is recorded follows {{{}}}", at(event),
+                                       bare.ShortDebugString(), due->ShortDebugString()));
+  }
+}
+
+void RunRecord::check_calls(const v1::Event& event) {
+  const Place turn{event.path(), event.attempt(), event.turn()};
+  const CallPlace call{event.path(), event.attempt(), event.turn(), event.call()};
+  switch (event.kind_case()) {
+    case v1::Event::kModelCallStarted: {
+      ModelTurn& asked = turns_[turn];
+      if (asked.answered) broken(Promise::kRecorded, at(event) + " asks again for an answer that is recorded");
+      if (asked.open) broken(Promise::kLedger, at(event) + " begins while the call before it is not closed");
+      const std::string& request = event.model_call_started().request_sha256();
+      if (!asked.request.empty() && asked.request != request)
+        broken(Promise::kRecorded, at(event) + " asks again with other bytes");
+      asked.request = request;
+      asked.open = true;
+      return;
+    }
+    case v1::Event::kModelCallEnded: turns_[turn].answered = true; [[fallthrough]];
+    case v1::Event::kModelCallFailed:
+      turns_[turn].open = false;
+      if (event.model_call_failed().failure() == "lost" && !event.model_call_failed().usage().estimated())
+        broken(Promise::kLedger, at(event) + " is lost and books no estimate");
+      return;
+    case v1::Event::kToolCallStarted:
+      if (event.tool_call_started().effect() == v1::TOOL_EFFECT_WRITE ||
+          event.tool_call_started().effect() == v1::TOOL_EFFECT_IDEMPOTENT)
+        effects_[call] = Call::kStarted;
+      return;
+    case v1::Event::kToolCallEnded:
+    case v1::Event::kToolCallInDoubt:
+      if (const auto effect = effects_.find(call); effect != effects_.end()) effect->second = Call::kSettled;
+      return;
+    case v1::Event::kTimerFired: {
+      const auto due = timers_due_us_.find({call, static_cast<int>(event.timer_fired().timer())});
+      if (due == timers_due_us_.end())
+        broken(Promise::kTimer, at(event) + " fires though it was not set, or a second time");
+      if (clock_is_steady && event.at_us() < due->second)
+        broken(Promise::kTimer, fmt::format("{} fires {} us early", at(event), due->second - event.at_us()));
+      timers_due_us_.erase(due);
+      return;
+    }
+    case v1::Event::kRunEnded: {
+      for (const auto& [place, state] : effects_) {
+        if (state == Call::kStarted) {
+          broken(Promise::kDoubt, fmt::format("run {} ends, and what became of {} turn {} call {} is not said", id_,
+                                              std::get<0>(place), std::get<2>(place), std::get<3>(place)));
+        }
+      }
+      for (const auto& [place, asked] : turns_) {
+        if (asked.open)
+          broken(Promise::kLedger, fmt::format("run {} ends with an open call at {}", id_, std::get<0>(place)));
+      }
+      return;
+    }
+    default: return;
+  }
+}
+
+void RunRecord::check_patience(Time calm_since) {
+  constexpr std::int64_t kMinutesUs = 300'000'000;
+  for (; patient_until_ < events_.size(); ++patient_until_) {
+    const v1::Event& event = events_[patient_until_];
+    if (event.timer_fired().timer() != v1::TIMER_KIND_TIMEOUT) continue;
+    for (auto begun = events_.rbegin(); begun != events_.rend(); ++begun) {
+      if (!begun->has_attempt_started() || begun->path() != event.path() || begun->attempt() != event.attempt())
+        continue;
+      const v1::AttemptStarted& started = begun->attempt_started();
+      if (started.kind() == v1::STEP_KIND_PROMPT && started.timeout_us() >= kMinutesUs &&
+          begun->at_us() >= calm_since.time_since_epoch().count())
+        broken(Promise::kEnds, at(event) + " waited until its timeout, though nothing was wrong");
+      break;
+    }
+  }
+}
+
+void RunRecord::fold_again() {
+  shadow_ = std::make_unique<run::Run>(workflow_, tools_, contents_);
+  for (const v1::Event& event : events_) {
+    if (const Status applied = shadow_->apply(event); !applied) broken(Promise::kFold, applied.error().message);
+  }
+  take_commands();
+  for (const run::Command& command : shadow_->outstanding()) {
+    if (const auto* timer = std::get_if<run::StartTimer>(&command)) {
+      const CallPlace place{timer->key.path, timer->key.attempt, timer->key.turn, timer->key.call};
+      timers_due_us_.try_emplace({place, static_cast<int>(timer->timer)}, timer->due_us);
+    }
+  }
+  recovering_ = true;
+}
+
+void RunRecord::take_commands() {
+  while (const auto command = shadow_->next()) {
+    const auto* timer = std::get_if<run::StartTimer>(&*command);
+    if (timer == nullptr) continue;
+    const CallPlace place{timer->key.path, timer->key.attempt, timer->key.turn, timer->key.call};
+    timers_due_us_[{place, static_cast<int>(timer->timer)}] = timer->due_us;
+  }
+}
+
+}  // namespace weft::simulation

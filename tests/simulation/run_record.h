@@ -1,0 +1,85 @@
+// What one run has durably become, checked event by event: its chain of numbers and digests, its calls, and that every
+// decision is the one that a fresh fold of the events before it takes.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "memory/journal.h"
+#include "runtime/run/contents.h"
+#include "runtime/run/run.h"
+#include "weft/v1/event.pb.h"
+
+namespace weft::simulation {
+
+// Contents as a durable store has them.
+class DurableContents final : public run::Contents {
+ public:
+  explicit DurableContents(const memory::Reader& store) : store_(store) {}
+  Result<std::shared_ptr<const std::string>> bytes(const v1::Content& content) override;
+  Result<v1::Content> put(std::string bytes) override;
+
+ private:
+  const memory::Reader& store_;
+  std::map<std::string, std::shared_ptr<const std::string>> put_;
+};
+
+class RunRecord {
+ public:
+  RunRecord(std::shared_ptr<const workflows::Workflow> workflow, const run::ToolTable& tools,
+            const memory::Reader& store);
+
+  // REQUIRES: `event` is durable.
+  void take(const v1::Event& event);
+  // No attempt of an agent that began since then has waited until its timeout, which is minutes: nothing takes so long.
+  void check_patience(Time calm_since);
+
+  const std::string& id() const { return id_; }
+  const std::string& request_id() const { return request_id_; }
+  bool ended() const { return shadow_->ended(); }
+  std::uint64_t last_seq() const { return events_.size(); }
+  const std::vector<v1::Event>& events() const { return events_; }
+  bool cancel_requested() const { return cancel_requested_; }
+  bool clock_is_steady = true;  // Timers are held to their time.
+
+ private:
+  using Place = std::tuple<std::string, std::uint32_t, std::uint32_t>;                     // Path, attempt, turn.
+  using CallPlace = std::tuple<std::string, std::uint32_t, std::uint32_t, std::uint32_t>;  // … and call.
+  using TimerPlace = std::tuple<CallPlace, int>;
+  struct ModelTurn {
+    std::string request;
+    bool answered = false;
+    bool open = false;
+  };
+  enum class Call : std::uint8_t { kStarted, kSettled };
+
+  void check_chain(const v1::Event& event);
+  void check_decision(const v1::Event& event);
+  void check_calls(const v1::Event& event);
+  void fold_again();
+  void take_commands();
+  std::string at(const v1::Event& event) const;
+
+  std::shared_ptr<const workflows::Workflow> workflow_;
+  const run::ToolTable& tools_;
+  DurableContents contents_;
+  std::unique_ptr<run::Run> shadow_;
+  std::vector<v1::Event> events_;
+  std::string id_;
+  std::string request_id_;
+  bool cancel_requested_ = false;
+  std::size_t patient_until_ = 0;  // Events that check_patience() has seen.
+  bool recovering_ = false;        // Between a restart and its first decision.
+  std::map<Place, ModelTurn> turns_;
+  std::map<CallPlace, Call> effects_;  // Calls that may change the world.
+  std::map<TimerPlace, std::int64_t> timers_due_us_;
+};
+
+// Whether the event is a decision of the core, and not an answer from outside.
+bool is_decision(const v1::Event& event);
+
+}  // namespace weft::simulation

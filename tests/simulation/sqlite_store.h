@@ -1,0 +1,60 @@
+// The product's SQLite store in a simulated world: its writer and its reader, each append a transaction of its own, at
+// one instant.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "memory/journal.h"
+#include "memory/sqlite_reader.h"
+#include "memory/sqlite_writer.h"
+#include "power_vfs.h"
+
+namespace weft::simulation {
+
+class SqliteStore final : public memory::Journal {
+ public:
+  explicit SqliteStore(Random& random);
+
+  // What is not synced is lost; the next use finds what is left.
+  void lose_power();
+  PowerVfs& vfs() { return vfs_; }
+
+  Result<memory::Epoch> claim_all() override;
+  void append(memory::Append append, memory::OnDurable on_durable) override;
+  void put_workflow(memory::WorkflowRow row, std::move_only_function<void(Result<memory::WorkflowRow>)> done) override;
+  void drain() override {}
+  Result<std::vector<memory::RunRow>> unfinished() const override { return reader_->unfinished(); }
+  Result<memory::RunRow> run(std::string_view key) const override { return reader_->run(key); }
+  Result<memory::RunPage> runs(const memory::RunFilter& filter, std::size_t limit,
+                               std::string_view after) const override {
+    return reader_->runs(filter, limit, after);
+  }
+  Result<std::vector<memory::EventBatch>> events(std::string_view run, std::uint64_t from,
+                                                 std::size_t bytes) const override {
+    return reader_->events(run, from, bytes);
+  }
+  Result<std::shared_ptr<const std::string>> blob(const Digest& digest) const override { return reader_->blob(digest); }
+  Result<memory::WorkflowRow> workflow_by_hash(std::string_view hash) const override {
+    return reader_->workflow_by_hash(hash);
+  }
+  Result<memory::WorkflowRow> workflow_by_name(std::string_view name) const override {
+    return reader_->workflow_by_name(name);
+  }
+  Result<std::vector<memory::WorkflowRow>> workflows(std::size_t limit, std::string_view after) const override {
+    return reader_->workflows(limit, after);
+  }
+
+ private:
+  void open();
+  // The value, or why two attempts failed.
+  template <class Value, class Work>
+  Result<Value> transaction(Work work);
+
+  Random& random_;
+  PowerVfs vfs_;
+  std::optional<memory::SqliteWriter> writer_;
+  std::unique_ptr<memory::SqliteReader> reader_;
+};
+
+}  // namespace weft::simulation

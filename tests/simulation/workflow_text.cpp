@@ -1,0 +1,113 @@
+#include "workflow_text.h"
+
+#include <fmt/format.h>
+
+#include <vector>
+
+namespace weft::simulation {
+namespace {
+
+// Steps mention only steps before them, so that there is no cycle.
+class Writer {
+ public:
+  explicit Writer(Random& random) : random_(random) {}
+
+  std::string write(const std::string& name, Size size) {
+    std::string text = fmt::format(
+        "weft: 1\nname: {}\ndefaults: {{turns: 4}}\nagents:\n"
+        "  reader: {{tools: [t.pure, t.read]}}\n"
+        "  actor: {{system: You act., tools: [t.idem, t.read, t.write]}}\n"
+        "  plain: {{system: You answer.}}\nsteps:\n",
+        name);
+    scope(text, 2, {}, size == Size::kSmall ? 2 + random_.below(2) : 2 + random_.below(5), 0);
+    return text;
+  }
+
+ private:
+  std::string mention(const std::vector<std::string>& seen) {
+    if (seen.empty()) return "constant";
+    const std::string& a = seen[random_.below(static_cast<std::uint32_t>(seen.size()))];
+    switch (random_.below(3)) {
+      case 0: return fmt::format("x {{{{ steps.{}.output ?? 'none' }}}}", a);
+      case 1: return fmt::format("x {{{{ steps.{}.status }}}}", a);
+      default: return fmt::format("x {{{{ steps.{}.output }}}}", a);
+    }
+  }
+
+  void scope(std::string& text, int indent, const std::vector<std::string>& seen, std::uint32_t count, int depth) {
+    const std::string pad(static_cast<std::size_t>(indent), ' ');
+    std::vector<std::string> mine;
+    std::vector<std::string> names;
+    for (std::uint32_t i = 0; i < count; ++i) names.push_back(fmt::format("s{}", next_++));
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const std::string& name = names[i];
+      text += pad + name + ":\n";
+      const auto key = [&](const std::string& line) { text += pad + "  " + line + "\n"; };
+      const std::uint32_t kind = random_.below(12);
+      if (kind == 0 && i + 2 < count && !mine.empty()) {
+        key(fmt::format("switch: steps.{}.status", mine[random_.below(static_cast<std::uint32_t>(mine.size()))]));
+        key(fmt::format("cases: {{succeeded: {}, failed: {}}}", names[i + 1],
+                        names[i + 1 + random_.below(count - i - 1)]));
+        key("default: none");
+        mine.push_back(name);
+        continue;
+      }
+      if (!mine.empty() && random_.one_in(6))
+        key(fmt::format("when: \"steps.{}.status != 'failed'\"",
+                        mine[random_.below(static_cast<std::uint32_t>(mine.size()))]));
+      key(!mine.empty() && random_.one_in(3)
+              ? fmt::format("needs: [{}]", mine[random_.below(static_cast<std::uint32_t>(mine.size()))])
+              : "needs: []");
+      if (random_.one_in(2)) key(random_.one_in(2) ? "on_error: continue" : "on_error: {use: fallback}");
+      if (random_.one_in(6))
+        key(fmt::format("for_each: {{in: \"['a', 'b', 'c']\", key: item, max_parallel: {}, on_item_error: {}}}",
+                        1 + random_.below(3),
+                        random_.one_in(2)   ? "keep"
+                        : random_.one_in(2) ? "drop"
+                                            : "fail"));
+      auto visible = seen;
+      visible.insert(visible.end(), mine.begin(), mine.end());
+      const bool loop = random_.one_in(6);
+      if (kind <= 2 && depth < 2) {
+        if (loop)
+          key(fmt::format("repeat: {{until: \"false\", at_most: 2, else: {}}}", random_.one_in(2) ? "keep" : "fail"));
+        if (random_.one_in(3)) key("retry: {attempts: 2, backoff: 1s..2s}");
+        key("steps:");
+        scope(text, indent + 4, visible, 1 + random_.below(3), depth + 1);
+      } else {
+        if (loop) key(fmt::format("repeat: {{until: \"steps.{}.iteration == 2\", at_most: 2, else: keep}}", name));
+        body(key, visible);
+      }
+      mine.push_back(name);
+    }
+  }
+
+  template <class Key>
+  void body(const Key& key, const std::vector<std::string>& visible) {
+    const std::uint32_t kind = random_.below(10);
+    if (kind == 0) return key(fmt::format("set: \"{}\"", mention(visible)));
+    if (random_.one_in(4)) key(fmt::format("timeout: {}", random_.one_in(2) ? "2s" : "20s"));
+    if (kind <= 5) {
+      constexpr const char* kAgents[] = {"reader", "plain", "actor", "actor"};
+      key(fmt::format("agent: {}", kAgents[random_.below(4)]));
+      key(fmt::format("prompt: \"{{{{ run.id }}}} {} {}\"", next_, mention(visible)));
+      key(fmt::format("retry: {{attempts: {}, backoff: 1s..2s}}", 1 + random_.below(3)));
+      return;
+    }
+    constexpr const char* kTools[] = {"t.pure", "t.read", "t.idem", "t.write", "t.write"};
+    key(fmt::format("tool: {}", kTools[random_.below(5)]));
+    key(fmt::format("args: {{x: {}}}", random_.below(2)));
+    if (random_.one_in(2)) key(fmt::format("retry: {{attempts: {}, backoff: 1s..2s}}", 2 + random_.below(2)));
+  }
+
+  Random& random_;
+  std::uint32_t next_ = 0;
+};
+
+}  // namespace
+
+std::string workflow_text(const std::string& name, Size size, Random& random) {
+  return Writer(random).write(name, size);
+}
+
+}  // namespace weft::simulation

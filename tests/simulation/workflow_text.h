@@ -1,0 +1,15 @@
+// Writes workflows: agents with tools, tool steps, values, switches, groups, fan-outs, loops, retries, timeouts.
+#pragma once
+
+#include <string>
+
+#include "random.h"
+
+namespace weft::simulation {
+
+enum class Size : std::uint8_t { kSmall, kUsual };
+
+// A workflow of this name that the checker takes.
+std::string workflow_text(const std::string& name, Size size, Random& random);
+
+}  // namespace weft::simulation

@@ -1,0 +1,423 @@
+#include "world.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "verdict.h"
+#include "workflows/loader.h"
+
+namespace weft::simulation {
+namespace {
+
+constexpr std::uint64_t kHappeningsMax = 400'000;  // Of one world: more is a circle.
+constexpr std::uint64_t kSqliteEvery = 8;          // Of so many seeds one has the SQLite store.
+constexpr Duration kSecond{1'000'000};
+constexpr Duration kCalmMax =
+    kSecond * 2'700;  // Agents' timeouts, one after another, and not an hour by which a clock jumped.
+
+const engine::Config& config() {
+  static const engine::Config kConfig = [] {
+    engine::Config made;
+    made.model_url = "http://model.simulated/v1";
+    made.simulated = true;
+    return made;
+  }();
+  return kConfig;
+}
+
+// The workflow of this text. The last one is kept: one text often makes many worlds in a row.
+std::shared_ptr<const workflows::Workflow> checked(const std::string& yaml) {
+  static std::string last;
+  static std::shared_ptr<const workflows::Workflow> workflow;
+  if (yaml == last) return workflow;
+  const workflows::Loaded loaded = workflows::load({"simulated.yaml", yaml, {}}, known_world());
+  if (!loaded.workflow) {
+    std::string why;
+    for (const auto& diagnostic : loaded.diagnostics) why += workflows::to_text(diagnostic) + "\n";
+    broken(Promise::kOwnCheck, fmt::format("the checker refuses a workflow:\n{}\n{}", why, yaml));
+  }
+  last = yaml;
+  workflow = loaded.workflow;
+  return workflow;
+}
+
+}  // namespace
+
+// Jumps, as a wall clock may.
+class World::WallClock final : public Clock {
+ public:
+  explicit WallClock(const Schedule& schedule) : schedule_(schedule) {}
+  Time now() const override { return Time(Duration(1'790'000'000'000'000) + schedule_.now() + ahead); }
+  Duration monotonic() const override { return schedule_.now(); }
+  Duration ahead{0};
+
+ private:
+  const Schedule& schedule_;
+};
+
+class World::Chance final : public Entropy {
+ public:
+  explicit Chance(Schedule& schedule) : schedule_(schedule) {}
+  std::uint64_t next() override { return schedule_.random.next(); }
+
+ private:
+  Schedule& schedule_;
+};
+
+// What is watched is durable.
+class World::Onlooker final : public engine::Watcher {
+ public:
+  Onlooker(const Books& books, std::string run_id) : books_(books), run_id_(std::move(run_id)) {}
+  void on_advance(std::uint64_t durable_seq, std::shared_ptr<const v1::Run> ended) override {
+    const auto run = books_.runs().find(run_id_);
+    const bool known = run != books_.runs().end() && run->second->last_seq() >= durable_seq;
+    if (!known || (ended && !run->second->ended()))
+      broken(Promise::kAcknowledged,
+             fmt::format("a watcher of run {} is shown event {} before it is durable", run_id_, durable_seq));
+  }
+  void on_rest() override {}
+  void on_progress(const v1::Progress&) override {}
+
+ private:
+  const Books& books_;
+  const std::string run_id_;
+};
+
+World::World(std::uint64_t seed, WorldOptions options)
+    : seed_(seed),
+      options_(options),
+      schedule_(seed),
+      disk_(seed % kSqliteEvery == 3 ? Disk::Kind::kSqlite : Disk::Kind::kMemory, schedule_.random),
+      books_(known_tools(), disk_.store(), voice()),
+      model_server_(schedule_, books_, model_faults_, voice()),
+      tool_server_(schedule_, books_, tool_faults_, voice()),
+      owner_(schedule_.new_owner()),
+      clock_(std::make_unique<WallClock>(schedule_)),
+      chance_(std::make_unique<Chance>(schedule_)) {
+  attached() = {&schedule_, &model_server_, 0};
+  yaml_ = workflow_text("simulated", is_calm() ? Size::kSmall : Size::kUsual, schedule_.random);
+  say(yaml_);
+  books_.know(checked(yaml_));
+  plan_faults();
+}
+
+World::~World() {
+  overtaken_.clear();
+  serving_.reset();
+  attached() = {};
+}
+
+Books::Say World::voice() {
+  if (options_.voice == Voice::kSilent) return nullptr;
+  return [this](const std::string& what) { say(what); };
+}
+
+void World::say(const std::string& what) {
+  if (options_.voice == Voice::kSilent) return;
+  const double seconds = static_cast<double>(schedule_.now().count()) / 1e6;
+  fmt::print("{:11.6f} {}\n", seconds, what);
+}
+
+// Each seed has its own mixture: of some kinds many, of others none, so that rare meetings of two kinds happen.
+void World::plan_faults() {
+  Random& random = schedule_.random;
+  const auto some = [&](std::uint32_t percent_max) { return random.one_in(2) ? random.below(percent_max + 1) : 0; };
+  submissions_.resize(is_calm() ? 1 : 1 + random.below(3));
+  for (std::size_t i = 0; i < submissions_.size(); ++i) {
+    submissions_[i].request_id = fmt::format("request-{}", i);
+    submissions_[i].cancels = random.one_in(is_calm() ? 8 : 5);
+  }
+  // Queues that are nearly always full, in some worlds.
+  if (random.one_in(3)) limits_.model_calls_max = 1 + random.below(2);
+  if (random.one_in(3)) limits_.tool_calls_max = 1 + random.below(2);
+  if (is_calm()) return;
+  disk_faults_ = {some(20), some(10), some(2), some(2)};
+  model_faults_ = {some(30), some(30), some(20)};
+  tool_faults_ = {some(25), some(20), some(30)};
+  if (random.one_in(6)) limits_.runs_active_max = 1;
+  for (std::uint32_t i = random.below(4); i > 0; --i) cut_at_.push_back(1 + random.below(40));
+  for (std::uint32_t i = random.below(3); i > 0; --i) overtake_at_.push_back(1 + random.below(40));
+  for (std::uint32_t i = random.below(3); i > 0; --i) {
+    schedule_.after(owner_, schedule_.between(0, 120'000'000), [this] {
+      if (faults_) crash();
+    });
+  }
+  for (std::uint32_t i = disk_.has_sqlite() ? random.below(5) : 0; i > 0; --i) {
+    schedule_.after(owner_, schedule_.between(0, 20'000'000), [this] {
+      if (faults_) disk_.fail_soon();
+    });
+  }
+  for (std::uint32_t i = disk_.has_sqlite() ? random.below(6) : 0; i > 0; --i) {
+    schedule_.after(owner_, schedule_.between(0, 20'000'000), [this] {
+      if (faults_) disk_.deny_a_sync();
+    });
+  }
+  if (random.one_in(3)) {
+    books_.clock_jumped();
+    for (std::uint32_t i = 1 + random.below(3); i > 0; --i) {
+      schedule_.after(owner_, schedule_.between(0, 60'000'000), [this] {
+        clock_->ahead += Duration(static_cast<std::int64_t>(schedule_.random.below(7'200)) * 1'000'000 - 3'600'000'000);
+        say(fmt::format("the clock jumps to {} s ahead", clock_->ahead.count() / 1'000'000));
+      });
+    }
+  }
+}
+
+void World::start() {
+  Server server;
+  server.life = disk_.epoch() + 1;
+  attached().life = server.life;
+  books_.begins(server.life);
+  say(fmt::format("life {} begins", server.life));
+  DiskJournal::Power power{
+      [this] {
+        const bool cut =
+            options_.cut && options_.cut->moment == PowerCut::Moment::kBefore && commits_ + 1 == options_.cut->commit;
+        power_failed_ = power_failed_ || (cut && counts_.crashes == 0);
+        return !power_failed_;
+      },
+      [this, life = server.life] {
+        ++commits_;
+        if (!serving_ || serving_->life != life || !faults_) return;
+        const bool cut =
+            options_.cut && options_.cut->moment == PowerCut::Moment::kAfter && commits_ == options_.cut->commit;
+        power_failed_ = power_failed_ || cut || std::ranges::find(cut_at_, commits_) != cut_at_.end();
+        overtake_now_ = overtake_now_ || std::ranges::find(overtake_at_, commits_) != overtake_at_.end();
+      }};
+  engine::EngineParts parts;
+  parts.journal = std::make_unique<DiskJournal>(disk_, books_, schedule_, disk_faults_, std::move(power));
+  parts.tools = toolbox(tool_server_, server.life);
+  parts.clock = clock_.get();
+  parts.entropy = chance_.get();
+  engine::EngineOptions options;
+  options.config = config();
+  options.limits = limits_;
+  options.environment = [](const std::string&) { return std::optional<std::string>(); };
+  auto engine = engine::Engine::start(std::move(parts), std::move(options));
+  if (!engine && disk_.failed()) return;
+  if (!engine) broken(Promise::kEnds, "the engine does not start: " + engine.error().message);
+  server.engine = *std::move(engine);
+  serving_ = std::move(server);
+}
+
+void World::crash() {
+  if (!serving_ && !disk_.failed()) return;
+  say(fmt::format("life {} ends: the power fails", disk_.epoch()));
+  ++counts_.crashes;
+  serving_.reset();
+  if (disk_.has_sqlite()) overtaken_.clear();  // The power of the machine, not of one process.
+  disk_.lose_power(books_);
+  restart_after(schedule_.between(1'000, schedule_.random.one_in(4) ? 100'000'000 : 5'000'000));
+}
+
+void World::restart_after(Duration delay) {
+  schedule_.after(owner_, delay, [this] {
+    if (!serving_) start();
+  });
+}
+
+void World::be_overtaken() {
+  if (!serving_) return;
+  say(fmt::format("life {} is overtaken", serving_->life));
+  ++counts_.overtaken;
+  const Life life = serving_->life;
+  overtaken_.push_back(std::move(*serving_));
+  serving_.reset();
+  start();
+  schedule_.after(owner_, schedule_.between(1'000, 60'000'000), [this, life] {
+    std::erase_if(overtaken_, [&](const Server& server) { return server.life == life; });
+  });
+}
+
+// Clients do not know which server is the one that owns the store.
+engine::Engine* World::reachable() {
+  if (!overtaken_.empty() && schedule_.random.one_in(4)) return overtaken_.back().engine.get();
+  return serving_ ? serving_->engine.get() : nullptr;
+}
+
+void World::apply() {
+  const auto again = [this](Duration delay) {
+    schedule_.after(owner_, delay, [this] {
+      if (!applied_) apply();
+    });
+  };
+  again(kSecond * 3);
+  engine::Engine* engine = reachable();
+  if (engine == nullptr) return;
+  v1::WorkflowsApplyRequest request;
+  request.mutable_bundle()->set_file("simulated.yaml");
+  request.mutable_bundle()->set_text(yaml_);
+  engine->apply(request, [this](Result<v1::WorkflowsApplyResponse> response) {
+    if (!response || applied_) return;
+    if (!disk_.store().workflow_by_hash(response->workflow().hash()))
+      broken(Promise::kAcknowledged, "a workflow is acknowledged and is not durable");
+    applied_ = true;
+    for (std::size_t i = 0; i < submissions_.size(); ++i) {
+      schedule_.after(owner_, schedule_.between(0, 5'000'000), [this, i] { submit(i); });
+    }
+  });
+}
+
+void World::submit(std::size_t number) {
+  Submission& submission = submissions_[number];
+  // Who gets no answer asks again; who got one does so now and then.
+  if (submission.run_id.empty() || schedule_.random.one_in(3)) {
+    schedule_.after(owner_, schedule_.between(500'000, 8'000'000), [this, number] { submit(number); });
+  }
+  engine::Engine* engine = reachable();
+  if (engine == nullptr) return;
+  v1::RunsSubmitRequest request;
+  request.set_workflow("simulated");
+  request.set_request_id(submission.request_id);
+  engine->submit(request, [this, number, engine](Result<v1::RunsSubmitResponse> response) {
+    Submission& answered = submissions_[number];
+    say(fmt::format("submission {}: {}", number, response ? response->run_id() : response.error().message));
+    if (!response) return;
+    books_.submit_acknowledged(answered.request_id, response->run_id());
+    const bool first = answered.run_id.empty();
+    answered.run_id = response->run_id();
+    if (first && answered.cancels)
+      schedule_.after(owner_, schedule_.between(0, 20'000'000), [this, number] { cancel(number); });
+    answered.watcher = std::make_shared<Onlooker>(books_, answered.run_id);
+    (void)engine->watch(answered.run_id, answered.watcher);
+  });
+}
+
+void World::cancel(std::size_t number) {
+  engine::Engine* engine = reachable();
+  const std::string& run_id = submissions_[number].run_id;
+  if (engine == nullptr || schedule_.random.one_in(3))
+    schedule_.after(owner_, schedule_.between(0, 3'000'000), [this, number] { cancel(number); });
+  if (engine == nullptr) return;
+  say(fmt::format("run {} is to be cancelled", run_id));
+  v1::RunsCancelRequest request;
+  request.set_run_id(run_id);
+  engine->cancel(request, [this, run_id](Result<v1::RunsCancelResponse> response) {
+    if (response) books_.cancel_acknowledged(run_id);
+  });
+}
+
+bool World::content() const {
+  return applied_ && books_.unfinished().empty() &&
+         std::ranges::none_of(submissions_, [](const Submission& one) { return one.run_id.empty(); });
+}
+
+void World::stop_faults() {
+  say("the faults stop");
+  faults_ = false;
+  calm_since_ = schedule_.now();
+  disk_faults_ = {};
+  model_faults_ = {};
+  tool_faults_ = {};
+  disk_.fail_no_more();
+  books_.faults_stopped(clock_->now());
+  overtaken_.clear();
+  if (!serving_) start();
+}
+
+// Until nothing is left to happen, or nothing is left to be wished.
+void World::settle() {
+  while (!(content() && !faults_) && schedule_.run_next()) {
+    if (std::exchange(power_failed_, false) || disk_.failed()) crash();
+    if (std::exchange(overtake_now_, false)) be_overtaken();
+    if (disk_.take_denied() && faults_ && schedule_.random.one_in(2)) {
+      // What was acknowledged after it must be durable all the same.
+      schedule_.after(owner_, schedule_.between(100, 20'000), [this] {
+        if (faults_) crash();
+      });
+    }
+    if (!faults_ && schedule_.now() > calm_since_ + kCalmMax)
+      broken(Promise::kEnds, "there is work to do for most of an hour, though nothing is wrong");
+    if (schedule_.happened() > kHappeningsMax) broken(Promise::kEnds, "the world goes round in a circle");
+  }
+}
+
+// What stands still says why.
+void World::check_standing() {
+  for (const std::string& id : books_.unfinished()) {
+    v1::RunsGetRequest request;
+    request.set_run_id(id);
+    const auto run = serving_->engine->get_run(request);
+    if (!run) broken(Promise::kAcknowledged, fmt::format("run {} cannot be read: {}", id, run.error().message));
+    if (!engine::is_at_rest(run->run().status()) || run->run().waits_for().empty())
+      broken(Promise::kEnds, fmt::format("run {} stands still as {} and does not say why", id,
+                                         v1::RunStatus_Name(run->run().status())));
+    say(fmt::format("run {} waits for {}", id, run->run().waits_for()));
+  }
+}
+
+std::size_t World::resolve_doubts() {
+  engine::Engine* engine = reachable();
+  std::size_t settled = 0;
+  if (engine == nullptr) return settled;
+  for (const std::string& id : books_.unfinished()) {
+    v1::RunsGetRequest get;
+    get.set_run_id(id);
+    const auto run = engine->get_run(get);
+    if (!run) continue;
+    for (const v1::Doubt& doubt : run->run().doubts()) {
+      const bool done = books_.was_done(id, doubt.path());
+      v1::RunsResolveRequest request;
+      request.set_run_id(id);
+      request.set_path(doubt.path());
+      request.set_reason("looked it up");
+      // Who cancels wants nothing done any more; elsewhere, what was not done is done now.
+      const bool again = !done && schedule_.random.one_in(2);
+      request.set_resolution(done ? v1::RESOLUTION_DONE : again ? v1::RESOLUTION_RETRY : v1::RESOLUTION_SKIP);
+      if (faults_ && schedule_.random.one_in(4)) request.set_resolution(v1::RESOLUTION_UNKNOWN);
+      say(fmt::format("the operator says of {} in run {}: {}", doubt.path(), id,
+                      v1::Resolution_Name(request.resolution())));
+      ++settled;
+      engine->resolve(request, [this](Result<v1::RunsResolveResponse> response) {
+        if (!response) say("  refused: " + response.error().message);
+      });
+    }
+  }
+  return settled;
+}
+
+void World::operate() {
+  if (resolve_doubts() > 0) return;
+  say("the operator restarts the server");
+  serving_.reset();
+  start();
+}
+
+WorldCounts World::run() {
+  start();
+  schedule_.after(owner_, Duration{0}, [this] { apply(); });
+  for (int visit = 0; visit < 3; ++visit)
+    schedule_.after(owner_, schedule_.between(5'000'000, 120'000'000), [this] { resolve_doubts(); });
+  if (is_calm() && !options_.cut) {
+    stop_faults();
+  } else {
+    schedule_.after(owner_, is_calm() ? kSecond * 600 : schedule_.between(2'000'000, 150'000'000),
+                    [this] { stop_faults(); });
+  }
+  settle();
+  // A doubt may follow from the settling of another one, and a restart from that.
+  constexpr int kVisitsMax = 40;
+  for (int visit = 0; visit < kVisitsMax && !content(); ++visit) {
+    check_standing();
+    operate();
+    calm_since_ = schedule_.now();
+    settle();
+  }
+  if (!content()) {
+    const auto unfinished = books_.unfinished();
+    check_standing();
+    broken(Promise::kEnds, unfinished.empty() ? "a submission is never answered"
+                                              : fmt::format("run {} does not end, though nothing is wrong any more",
+                                                            unfinished.front()));
+  }
+  books_.close();
+  counts_.happened = schedule_.happened();
+  counts_.commits = commits_;
+  counts_.runs = books_.runs().size();
+  counts_.fingerprint = schedule_.fingerprint();
+  counts_.books = books_.counts();
+  return counts_;
+}
+
+}  // namespace weft::simulation

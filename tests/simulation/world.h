@@ -1,0 +1,122 @@
+// One world that a seed makes: a workflow, clients, servers that crash or are overtaken, a disk, a network, tools; and
+// the promises, checked at everything that happens.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "attached.h"
+#include "books.h"
+#include "disk.h"
+#include "model_server.h"
+#include "runtime/engine/engine.h"
+#include "tool_server.h"
+#include "workflow_text.h"
+
+namespace weft::simulation {
+
+enum class Voice : std::uint8_t { kSilent, kAloud };
+
+// The power fails once, around one commit.
+struct PowerCut {
+  std::uint64_t commit = 0;  // From 1.
+  enum class Moment : std::uint8_t { kBefore, kAfter } moment = Moment::kAfter;
+};
+
+struct WorldOptions {
+  Voice voice = Voice::kSilent;
+  // Calm: a small world without faults but the cut, for one cut at each of its commits.
+  enum class Weather : std::uint8_t { kHarsh, kCalm } weather = Weather::kHarsh;
+  std::optional<PowerCut> cut;
+};
+
+struct WorldCounts {
+  std::uint64_t happened = 0, commits = 0, crashes = 0, overtaken = 0, runs = 0, fingerprint = 0;
+  Books::Counts books;
+};
+
+class World {
+ public:
+  World(std::uint64_t seed, WorldOptions options);
+  ~World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  // Until every run has ended; a broken promise ends the program.
+  WorldCounts run();
+
+ private:
+  struct Server {
+    Life life = 0;
+    std::unique_ptr<engine::Engine> engine;
+  };
+  struct Submission {
+    std::string request_id;
+    std::string run_id;  // Once acknowledged.
+    bool cancels = false;
+    std::shared_ptr<engine::Watcher> watcher;
+  };
+  class Onlooker;
+
+  void plan_faults();
+  void say(const std::string& what);
+  Books::Say voice();
+
+  // Servers.
+  void start();
+  void crash();         // The serving one, without a word.
+  void be_overtaken();  // The serving one goes on for a while beside its successor, with a stale epoch.
+  void restart_after(Duration delay);
+  engine::Engine* reachable();
+
+  // Clients.
+  void apply();
+  void submit(std::size_t number);
+  void cancel(std::size_t number);
+  bool is_calm() const { return options_.weather == WorldOptions::Weather::kCalm; }
+  bool content() const;  // Everything is acknowledged and every run has ended.
+
+  void stop_faults();
+  void settle();
+  // Who looks after the store once the faults have stopped: restarts a server whose runs wait for that. What else
+  // waits for a person, here is the place to answer it.
+  void operate();
+  // Looks up in the world outside what became of each call in doubt, and says so; how many it has settled.
+  std::size_t resolve_doubts();
+  void check_standing();
+
+  const std::uint64_t seed_;
+  const WorldOptions options_;
+  Schedule schedule_;
+  Disk disk_;
+  Books books_;
+  DiskFaults disk_faults_;
+  ModelFaults model_faults_;
+  ToolFaults tool_faults_;
+  engine::EngineLimits limits_;
+  ModelServer model_server_;
+  ToolServer tool_server_;
+  Owner owner_;
+
+  class WallClock;
+  class Chance;
+  std::unique_ptr<WallClock> clock_;
+  std::unique_ptr<Chance> chance_;
+  std::string yaml_;
+  bool applied_ = false;
+  std::vector<Submission> submissions_;
+  std::optional<Server> serving_;
+  std::vector<Server> overtaken_;
+  bool faults_ = true;
+  Duration calm_since_{0};
+  bool power_failed_ = false;
+  std::uint64_t commits_ = 0;
+  std::vector<std::uint64_t> cut_at_;       // Commits after which the power fails.
+  std::vector<std::uint64_t> overtake_at_;  // Commits after which another server claims the store.
+  bool overtake_now_ = false;
+  WorldCounts counts_;
+};
+
+}  // namespace weft::simulation
