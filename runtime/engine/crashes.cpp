@@ -32,9 +32,8 @@ std::optional<std::string> Crashes::count(const std::string& run_id, std::uint64
   if (crashes_max_ == 0 || crash.count < crashes_max_) return std::nullopt;
   return fmt::format(
       "weft crashed {} times in a row while the run was at work and did not get on; with a larger limits.crashes_max "
-      "in "
-      "weft.yaml (now {}) the next start takes it up again",
-      crash.count, crashes_max_);
+      "in weft.yaml the next start takes it up again",
+      crash.count);
 }
 
 }  // namespace weft::engine

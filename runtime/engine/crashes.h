@@ -5,6 +5,7 @@
 // got on since they were last counted.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -22,8 +23,13 @@ bool gets_on(const v1::Event& event);
 
 class Crashes {
  public:
-  // `crashes_max` 0: runs are always taken up again.
-  Crashes(memory::Left left, std::uint32_t crashes_max) : left_(std::move(left)), crashes_max_(crashes_max) {}
+  static constexpr std::size_t kSuspectsMax = 1'000;
+
+  // `crashes_max` 0: runs are always taken up again. Where several runs are unfinished, which of them it was is not
+  // known: a run is left alone after so many crashes for each of them.
+  Crashes(memory::Left left, std::uint32_t crashes_max, std::size_t unfinished)
+      : left_(std::move(left)),
+        crashes_max_(crashes_max * static_cast<std::uint32_t>(std::clamp<std::size_t>(unfinished, 1, kSuspectsMax))) {}
 
   // The event up to which the run was counted; 0: never.
   std::uint64_t counted_seq(const std::string& run_id) const;

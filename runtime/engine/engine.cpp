@@ -184,7 +184,6 @@ class LiveEngine final : public Engine {
     if (care_ != nullptr) {
       WEFT_TRY(left, care_->left());
     }
-    Crashes crashes(std::move(left), options_.config.crashes_max);
     WEFT_TRY(const memory::Epoch epoch, parts_.journal->claim_all());
     for (std::uint32_t i = 0; i < std::max<std::uint32_t>(options_.shards, 1); ++i) {
       shards_.push_back(
@@ -192,6 +191,7 @@ class LiveEngine final : public Engine {
                                              places_, secrets_, *parts_.clock, options_.limits, epoch, active_runs_}));
     }
     WEFT_TRY(const auto rows, parts_.journal->unfinished());
+    Crashes crashes(std::move(left), options_.config.crashes_max, rows.size());
     for (const memory::RunRow& row : rows) {
       auto workflow = registry_.by_hash(row.workflow_hash);
       Status recovered =

@@ -233,7 +233,7 @@ TEST_CASE("a run is left alone after five crashes in a row in which it was at wo
   memory::Left left;
   left.in_order = false;
   const auto crash = [&](bool at_work, bool got_on) {
-    Crashes crashes(left, kCrashesMax);
+    Crashes crashes(left, kCrashesMax, 1);
     const auto why = crashes.count("a", 7, at_work, got_on);
     for (const auto& [run, count] : crashes.counted()) left.crashes[run] = count;
     return why;
@@ -247,8 +247,9 @@ TEST_CASE("a run is left alone after five crashes in a row in which it was at wo
     CHECK(crash(true, false));  // And so it stays, also after
     left.in_order = true;       // an owner that left in order.
     CHECK(crash(true, false));
-    CHECK_FALSE(Crashes(left, 9).count("a", 7, true, false));
-    CHECK_FALSE(Crashes(left, 0).count("a", 7, true, false));
+    CHECK_FALSE(Crashes(left, 9, 1).count("a", 7, true, false));
+    CHECK_FALSE(Crashes(left, 0, 1).count("a", 7, true, false));
+    CHECK_FALSE(Crashes(left, kCrashesMax, 2).count("a", 7, true, false));  // One of two: twice as many.
   }
   SECTION("what it did in between begins the count anew") {
     for (int i = 0; i < 4; ++i) CHECK_FALSE(crash(true, false));
