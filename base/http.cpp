@@ -344,11 +344,13 @@ HttpEnd HttpClient::State::describe(Call& call, CURLcode code) const {
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT: return fail(HttpFault::kConnect, std::string(told));
+    // libcurl would have sent it anew, and was not allowed to.
+    case CURLE_SEND_FAIL_REWIND:
+      return fail(HttpFault::kReset, "the connection died; the request is not repeated, since it may have arrived");
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
     case CURLE_GOT_NOTHING:
     case CURLE_PARTIAL_FILE:
-    case CURLE_SEND_FAIL_REWIND:
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM: return fail(call.sent ? HttpFault::kReset : HttpFault::kConnect, std::string(told));
     default: return fail(HttpFault::kProtocol, std::string(told));

@@ -1,11 +1,13 @@
 #include "runtime/cli/trace_text.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
 #include "base/bytes.h"
 #include "base/time.h"
+#include "runtime/cli/event_line.h"
 
 namespace weft::cli {
 namespace {
@@ -109,11 +111,15 @@ class Drawing {
     }
     if (node.verdict == v1::ROUND_VERDICT_AGAIN) text += "  again";
     if (result.exhausted()) text += "  exhausted";
+    if (node.kind() == v1::STEP_KIND_ASK && result.has_output_json())
+      text += "  " + sentence(result.output_json().inline_());
+    if (!result.answered_by().empty()) text += "  by " + printable(result.answered_by());
     if (result.limited()) text += "  " + paint(look_, Colour::kYellow, "limited");
     return text;
   }
 
   void fill(const TraceAttempt& attempt, Line& line) {
+    if (attempt.waiting) return waiting(attempt, line);
     if (view_.full) quote(attempt.kind == v1::STEP_KIND_TOOL ? "arguments" : "prompt", attempt.input, line);
     // A turn's model call, then the tool calls that it asked for.
     auto tool = attempt.tool_calls.begin();
@@ -191,6 +197,23 @@ class Drawing {
         line.block.push_back(paint(look_, Colour::kYellow, sentence(step)));
     }
     return line;
+  }
+
+  // What is waited for; what came of it stands with the step.
+  void waiting(const TraceAttempt& attempt, Line& line) {
+    const v1::Waiting& wait = *attempt.waiting;
+    std::string text;
+    if (!wait.signal().empty()) text = "the signal " + wait.signal();
+    if (wait.due_us() > 0) text = "until " + local_date_time(wait.due_us());
+    if (attempt.kind == v1::STEP_KIND_ASK) {
+      const auto question = content_bytes(attempt.input, fetch_);
+      text = wait.to().empty() ? "asks: " : fmt::format("asks {}: ", wait.to());
+      text += question ? *question : question.error().message;
+      if (wait.choices_size() > 0) text += fmt::format(" ({})", fmt::join(wait.choices(), ", "));
+    }
+    line.block.push_back(paint(look_, Colour::kDim, sentence(text)));
+    if (wait.expires_at_us() > 0)
+      line.block.push_back(paint(look_, Colour::kDim, "at the latest " + local_date_time(wait.expires_at_us())));
   }
 
   void finish(const v1::ToolCallEnded& ended, Line& line) {

@@ -182,6 +182,7 @@ void TraceBuilder::add_to_attempt(const v1::Event& event, TraceNode& node) {
     case v1::Event::kAttemptStarted:
       attempt.kind = event.attempt_started().kind();
       attempt.input = event.attempt_started().input();
+      if (event.attempt_started().has_waiting()) attempt.waiting = event.attempt_started().waiting();
       attempt.started_at_us = event.at_us();
       break;
     case v1::Event::kAttemptFailed: attempt.failed = event.attempt_failed(); break;

@@ -49,6 +49,7 @@ struct TraceAttempt {
   v1::StepKind kind = v1::STEP_KIND_UNSPECIFIED;
   v1::Content input;
   std::int64_t started_at_us = 0;
+  std::optional<v1::Waiting> waiting;  // Of a step that waits.
   std::optional<v1::AttemptFailed> failed;
   std::optional<v1::Failure> refused;  // The engine could not carry out a call of it.
   std::vector<TraceModelCall> model_calls;
