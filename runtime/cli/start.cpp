@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "base/bytes.h"
 #include "runtime/cli/checking.h"
@@ -137,19 +139,28 @@ Result<v1::RunsSubmitResponse> submit(Target& target, Submission& submission) {
 }
 
 Result<std::optional<v1::Run>> follow(const Context& context, Target& target, const std::string& run_id) {
+  // At a terminal somebody may answer from another one, so it stays; elsewhere nobody would know why it hangs.
+  constexpr std::chrono::milliseconds kLookAgain{300};
   Live live(context.terminal);
-  std::optional<v1::Run> end;
   v1::RunsWatchRequest watch;
   watch.set_run_id(run_id);
   watch.set_progress(live.is_shown());
-  const Status status = target.watch(watch, [&](const v1::RunsWatchResponse& message) {
-    live.show(message);
-    if (message.has_ended()) end = message.ended();
-    return end ? Go::kStop : Go::kOn;
-  });
-  if (!status && status.error().code == Code::kCancelled) return std::optional<v1::Run>();
-  if (!status) return status.error();
-  return end;
+  std::string said;
+  while (true) {
+    std::optional<v1::Run> end;
+    const Status status = target.watch(watch, [&](const v1::RunsWatchResponse& message) {
+      live.show(message);
+      if (message.has_event()) watch.set_from_seq(message.event().seq() + 1);
+      if (message.has_ended()) end = message.ended();
+      return end ? Go::kStop : Go::kOn;
+    });
+    if (!status && status.error().code == Code::kCancelled) return std::optional<v1::Run>();
+    if (!status) return status.error();
+    if (!end || end->ended_at_us() != 0 || !context.terminal.err_is_tty()) return end;
+    if (said != end->waits_for()) context.terminal.err_line("waits for " + context.terminal.shown(end->waits_for()));
+    said = end->waits_for();
+    std::this_thread::sleep_for(kLookAgain);
+  }
 }
 
 Exit report(const Context& context, Target& target, const v1::Run& run, Show show) {
