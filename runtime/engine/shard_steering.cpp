@@ -75,7 +75,11 @@ void Shard::hold(std::string run_id, v1::Event event, Done<v1::Run> done) {
   steer(
       std::move(run_id),
       [this, event = std::move(event), shared](Active& active) mutable {
-        say(active, std::move(event), std::move(*shared));
+        const bool pauses = event.has_run_paused();
+        say(active, std::move(event), [pauses, shared](Result<v1::Run> run) {
+          if (run && pauses) run->set_status(v1::RUN_STATUS_PAUSED);  // What is under way may still go on.
+          (*shared)(std::move(run));
+        });
       },
       [shared](Error error) { (*shared)(std::move(error)); });
 }

@@ -78,9 +78,6 @@ void tally(const v1::Event& event, v1::Run& run) {
       if (event.run_ended().has_output_json()) *run.mutable_output_json() = event.run_ended().output_json();
       if (event.run_ended().has_failure()) *run.mutable_failure() = event.run_ended().failure();
       return;
-    case Kind::kRunPaused: run.set_status(v1::RUN_STATUS_PAUSED); return;
-    case Kind::kRunResumed:
-    case Kind::kCancelRequested: run.set_status(v1::RUN_STATUS_RUNNING); return;
     case Kind::kStepEnded: run.set_steps_ended(run.steps_ended() + 1); return;
     case Kind::kModelCallStarted:
       run.set_model_calls(run.model_calls() + 1);
