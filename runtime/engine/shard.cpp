@@ -332,7 +332,8 @@ void Shard::consider_rest(Active& active) {
   const bool moving = active.durable_seq < active.run->last_seq() || active.asked > 0 || active.at_once > 0 ||
                       !active.models.empty() || !active.tools.empty() || !active.gate.empty() ||
                       !active.asking.empty() || std::ranges::any_of(active.timers, moves);
-  if (active.rests || active.frozen || moving || active.run->ended()) return;
+  if (active.frozen || moving || active.run->ended()) return;
+  if (active.rests) return put_to_sleep(active);  // Woken for nothing.
   const auto park = [&](v1::RunStatus status, std::string waits_for) {
     active.rests = true;
     world_.parked.park(active.id, std::move(waits_for), Parked::Place::kNone, status);
@@ -371,8 +372,8 @@ void Shard::put_to_sleep(Active& active) {
   for (const run::Command& command : active.run->outstanding()) {
     const auto* timer = std::get_if<run::StartTimer>(&command);
     // Timeouts stand still, and a cancel's grace is over where nothing is under way.
-    const bool counts = timer != nullptr && timer->timer != v1::TIMER_KIND_TIMEOUT &&
-                        timer->timer != v1::TIMER_KIND_GRACE && !active.run->paused();
+    const bool counts =
+        timer != nullptr && timer->timer != v1::TIMER_KIND_TIMEOUT && timer->timer != v1::TIMER_KIND_GRACE;
     if (counts && (due_us == 0 || timer->due_us < due_us)) due_us = timer->due_us;
   }
   const std::string run_id = active.id;

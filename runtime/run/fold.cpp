@@ -187,6 +187,7 @@ Status Run::State::apply_to_run(const v1::Event& event) {
     if (killing) consider_all(*top);
   } else if (event.timer_fired().timer() == v1::TIMER_KIND_DEADLINE) {
     deadline_due_us = 0;
+    paused = false;
     top->failure.emplace();
     top->failure->set_kind(v1::ERROR_KIND_DEADLINE);
     top->failure->set_message(fmt::format("the run was not done by its deadline of {}", to_text(*workflow->deadline)));

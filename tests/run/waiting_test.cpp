@@ -160,6 +160,11 @@ TEST_CASE("a deadline is wall time: of a step that waits, and of the run") {
   again->fire(v1::TIMER_KIND_DEADLINE);
   CHECK(again->end().status() == v1::RUN_STATUS_FAILED);
   CHECK(again->end().failure().kind() == v1::ERROR_KIND_DEADLINE);
+  Driver paused(steps("  sure: {ask: Really?}\n", "deadline: 2h\n"));
+  paused.submit();
+  paused.pause();
+  paused.fire(v1::TIMER_KIND_DEADLINE);
+  CHECK(paused.end().failure().kind() == v1::ERROR_KIND_DEADLINE);
 }
 
 TEST_CASE("join: any goes on with the first that succeeds, sees it alone, and stops the rest where it says so") {
