@@ -136,7 +136,7 @@ class World {
   std::unique_ptr<Engine> engine_;
 };
 
-// Waits for a condition that another thread makes true; false after 10 s.
+// Waits for a condition that another thread makes true; false after 60 s.
 bool eventually(const std::function<bool()>& condition);
 
 }  // namespace weft::engine::testing
