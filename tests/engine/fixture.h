@@ -124,7 +124,7 @@ class World {
   v1::Run rest(const std::string& id);
   Result<v1::RunsResolveResponse> resolve(const std::string& id, const std::string& path, v1::Resolution resolution,
                                           const std::string& output = "");
-  v1::Run wait(const std::string& id);  // Until it has ended; fails the test after 20 s.
+  v1::Run wait(const std::string& id);  // Until it has ended; fails the test after a minute.
   std::vector<v1::Event> events(const std::string& id);
 
  private:
