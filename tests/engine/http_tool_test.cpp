@@ -204,7 +204,7 @@ TEST_CASE("a doubt outlives the engine, and its resolution is checked") {
   world.stop();
   world.start();
   CHECK(world.rest(id).status() == v1::RUN_STATUS_IN_DOUBT);
-  CHECK(world.engine().active_runs() == 0);
+  CHECK(eventually([&] { return world.engine().active_runs() == 0; }));
   CHECK(world.resolve(id, "act", v1::RESOLUTION_DONE, "not json").error().code == Code::kInvalidArgument);
   CHECK(world.resolve(id, "act", v1::RESOLUTION_SKIP, "1").error().code == Code::kInvalidArgument);
   CHECK(world.resolve(id, "act", v1::RESOLUTION_FAIL).error().code == Code::kInvalidArgument);
