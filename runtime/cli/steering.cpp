@@ -9,8 +9,9 @@
 namespace weft::cli {
 namespace {
 
-// No store is NOT_FOUND before no engine is UNAVAILABLE.
-Result<std::unique_ptr<Target>> open_existing(const Place& place) {
+// The engine that has the runs; no store is NOT_FOUND before no engine is UNAVAILABLE.
+Result<std::unique_ptr<Target>> open_existing(const Context& context) {
+  WEFT_TRY(const Place place, find_place(context.global, context.environment, context.folder));
   if (place.server.empty() && !place.store_exists) return no_store(place.store);
   return open_engine(place);
 }
@@ -26,8 +27,7 @@ void print_run(const Context& context, const v1::Run& run) {
 }  // namespace
 
 Exit execute(const Context& context, const CancelOptions& options) {
-  WEFT_COMMAND_TRY(context, const Place place, find_place(context.global, context.environment, context.folder));
-  WEFT_COMMAND_TRY(context, const auto target, open_existing(place));
+  WEFT_COMMAND_TRY(context, const auto target, open_existing(context));
   v1::RunsCancelRequest request;
   request.set_run_id(options.run);
   request.set_reason(options.reason);
@@ -38,8 +38,7 @@ Exit execute(const Context& context, const CancelOptions& options) {
 }
 
 Exit execute(const Context& context, const ResolveOptions& options) {
-  WEFT_COMMAND_TRY(context, const Place place, find_place(context.global, context.environment, context.folder));
-  WEFT_COMMAND_TRY(context, const auto target, open_existing(place));
+  WEFT_COMMAND_TRY(context, const auto target, open_existing(context));
   v1::RunsResolveRequest request;
   request.set_run_id(options.run);
   request.set_path(options.path);
@@ -56,8 +55,7 @@ Exit execute(const Context& context, const ResolveOptions& options) {
 }
 
 Exit execute(const Context& context, const AnswerOptions& options) {
-  WEFT_COMMAND_TRY(context, const Place place, find_place(context.global, context.environment, context.folder));
-  WEFT_COMMAND_TRY(context, const auto target, open_existing(place));
+  WEFT_COMMAND_TRY(context, const auto target, open_existing(context));
   v1::RunsAnswerRequest request;
   request.set_run_id(options.run);
   request.set_path(options.path);
@@ -72,8 +70,7 @@ Exit execute(const Context& context, const AnswerOptions& options) {
 }
 
 Exit execute(const Context& context, const SignalOptions& options) {
-  WEFT_COMMAND_TRY(context, const Place place, find_place(context.global, context.environment, context.folder));
-  WEFT_COMMAND_TRY(context, const auto target, open_existing(place));
+  WEFT_COMMAND_TRY(context, const auto target, open_existing(context));
   v1::RunsSignalRequest request;
   request.set_run_id(options.run);
   request.set_name(options.name);
@@ -86,8 +83,7 @@ Exit execute(const Context& context, const SignalOptions& options) {
 }
 
 Exit execute(const Context& context, const HoldOptions& options) {
-  WEFT_COMMAND_TRY(context, const Place place, find_place(context.global, context.environment, context.folder));
-  WEFT_COMMAND_TRY(context, const auto target, open_existing(place));
+  WEFT_COMMAND_TRY(context, const auto target, open_existing(context));
   v1::Run run;
   if (options.resume) {
     v1::RunsResumeRequest request;

@@ -17,6 +17,11 @@ namespace {
 
 constexpr std::size_t kBatchBytes = std::size_t{1} << 20;  // One append holds about so much.
 
+// After these a run may stand still; most runs never see one, and are not looked through for it.
+bool makes_wait(const v1::Event& event) {
+  return event.attempt_started().has_waiting() || event.has_run_paused() || event.has_tool_call_in_doubt();
+}
+
 }  // namespace
 
 Shard::Shard(ShardWorld world) : world_(world), http_(loop_), client_(http_), contents_(world.journal) {}
@@ -57,7 +62,7 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
   std::uint64_t epoch = 0;
   const std::uint64_t counted_seq = crashes == nullptr ? 0 : crashes->counted_seq(row.id);
   bool got_on = false;
-  std::map<std::string, std::int64_t> doubted_us;  // By call: since when.
+  std::map<std::string, std::int64_t> waits_since_us;  // By call.
   while (true) {
     WEFT_TRY(const auto batches, world_.journal.events(row.id, active->run->last_seq() + 1, kPageBytes));
     if (batches.empty()) break;
@@ -69,13 +74,15 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
         }
         epoch = event.epoch();
         got_on = got_on || (event.seq() > counted_seq && gets_on(event));
-        if (event.has_tool_call_in_doubt())
-          doubted_us[workflows::call_path(event.path(), event.attempt(), event.turn(), event.call())] = event.at_us();
-        if (event.has_tool_call_ended() || event.has_tool_call_resolved() || event.has_tool_call_verified() ||
-            event.has_answered() || event.has_signal_taken() || event.has_timer_fired()) {
-          if (auto doubt =
-                  doubted_us.extract(workflows::call_path(event.path(), event.attempt(), event.turn(), event.call()))) {
-            active->pauses_us.emplace_back(event.at_us(), event.at_us() - doubt.mapped());
+        active->may_wait = active->may_wait || makes_wait(event);
+        if (active->may_wait) {
+          const std::string call = workflows::call_path(event.path(), event.attempt(), event.turn(), event.call());
+          const bool goes_on = event.has_tool_call_ended() || event.has_tool_call_resolved() ||
+                               event.has_tool_call_verified() || event.has_answered() || event.has_signal_taken() ||
+                               event.has_run_resumed() || event.has_timer_fired();
+          if (makes_wait(event)) waits_since_us[call] = event.at_us();
+          if (auto since = goes_on ? waits_since_us.extract(call) : decltype(waits_since_us)::node_type()) {
+            active->pauses_us.emplace_back(event.at_us(), event.at_us() - since.mapped());
           }
         }
         if (event.has_attempt_started()) active->attempts_at_us[event.path()] = event.at_us();
@@ -89,14 +96,14 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
     // What an earlier life handed out; what of it is still due, outstanding() says.
   }
   active->durable_seq = active->run->last_seq();
-  const auto outstanding = active->run->outstanding();
-  const bool waits_for_word =
-      active->run->paused() || !active->run->open_waits().empty() || !active->run->doubts().empty();
-  const bool waits =
-      (waits_for_word || !outstanding.empty()) && std::ranges::all_of(outstanding, [](const run::Command& command) {
-        return std::holds_alternative<run::StartTimer>(command);
-      });
   if (crashes != nullptr) {
+    const auto outstanding = active->run->outstanding();
+    const bool waits_for_word =
+        active->run->paused() || !active->run->open_waits().empty() || !active->run->doubts().empty();
+    const bool waits =
+        (waits_for_word || !outstanding.empty()) && std::ranges::all_of(outstanding, [](const run::Command& command) {
+          return std::holds_alternative<run::StartTimer>(command);
+        });
     if (auto why = crashes->count(row.id, active->run->last_seq(), !waits, got_on)) return failed_precondition(*why);
   }
   ++world_.active_runs;
@@ -195,6 +202,7 @@ void Shard::admit(Active& active, v1::Event event) {
   active.conversations.apply(event);
   tally(event, active.summary);
   awaken(active);
+  active.may_wait = active.may_wait || makes_wait(event);
   if (active.batch.empty()) active.batch_first = event.seq();
   append_event(event, active.batch);
 }
@@ -224,7 +232,7 @@ void Shard::advance(Active& active) {
         "the run waits for nothing and has not ended; this is a defect of weft");
     admit(active, std::move(event));
   }
-  if (!active.timeouts_us.empty() || !active.stilled_us.empty()) keep_timeouts(active);
+  if (active.may_wait) keep_timeouts(active);
   if (active.at_once == 0) return flush(active);
   for (memory::Blob& blob : contents_.take_staged()) active.blobs.push_back(std::move(blob));
 }
@@ -325,6 +333,7 @@ std::string local_words(const run::OpenWait& wait, const std::string& run_id) {
 }  // namespace
 
 void Shard::consider_rest(Active& active) {
+  if (!active.may_wait) return;
   const auto moves = [](const auto& timer) {
     const int kind = timer.first.second;
     return kind == v1::TIMER_KIND_RETRY || kind == v1::TIMER_KIND_REPEAT_CALL || kind == v1::TIMER_KIND_RESEND;

@@ -137,6 +137,7 @@ class Shard {
     std::map<run::CallKey, std::int64_t> stilled_us;   // Timeouts that stand still: how much of each is left.
     std::map<run::CallKey, std::int64_t> timeouts_us;  // When each that counts is due.
     std::size_t asked = 0;  // Questions to `verify` tools on their way, and calls that wait for a place.
+    bool may_wait = false;  // Something of it has waited, or been in doubt, or it was paused.
     bool rests = false;     // It is among the parked, since it waits for somebody's word.
     // Found by recover() for resume(): when attempts began, and from when on how long nothing ran.
     std::map<std::string, std::int64_t> attempts_at_us;  // By path.
