@@ -9,6 +9,9 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <csignal>
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
 
 namespace weft::cli {
 namespace {
@@ -128,6 +131,20 @@ Outcome Program::wait() {
 Outcome run_program(const std::string& folder, const std::vector<std::string>& arguments,
                     const std::map<std::string, std::string>& variables, const std::string& input) {
   return Program(folder, arguments, variables, input).wait();
+}
+
+Json json_of(const std::string& text) {
+  const auto value = parse_untrusted(text);
+  INFO(text);
+  REQUIRE(value);
+  return *value;
+}
+
+std::string word(const std::string& line, const std::string& key) {
+  const std::size_t begin = line.find(key);
+  REQUIRE(begin != std::string::npos);
+  const std::size_t value = begin + key.size();
+  return line.substr(value, line.find_first_of(" \n", value) - value);
 }
 
 std::string last_line(const std::string& text) {

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
+
 namespace weft::cli {
 
 struct Outcome {
@@ -42,6 +44,15 @@ class Program {
 
 Outcome run_program(const std::string& folder, const std::vector<std::string>& arguments,
                     const std::map<std::string, std::string>& variables = {}, const std::string& input = "");
+
+// A server at ports of its own choice; its line on stdout tells them.
+inline const std::vector<std::string> kServe{"serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"};
+
+// What a program printed, as JSON; fails the test where it is none.
+Json json_of(const std::string& text);
+
+// What follows `key` in a line, up to the next space; fails the test where `key` is not in it.
+std::string word(const std::string& line, const std::string& key);
 
 // The last line of a text.
 std::string last_line(const std::string& text);

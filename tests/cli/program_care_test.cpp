@@ -20,21 +20,6 @@ constexpr const char* kHello =
 constexpr const char* kSet = "weft: 1\nname: flow\nsteps:\n  one: {set: 1}\n";
 // The first call never ends.
 constexpr const char* kHangs = "sim: 1\nrules: [{reply: {text: never, stall_after: 0}}]\n";
-const std::vector<std::string> kServe{"serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"};
-
-Json json_of(const std::string& text) {
-  const auto value = parse_untrusted(text);
-  INFO(text);
-  REQUIRE(value);
-  return *value;
-}
-
-std::string word(const std::string& line, const std::string& key) {
-  const std::size_t begin = line.find(key);
-  REQUIRE(begin != std::string::npos);
-  const std::size_t value = begin + key.size();
-  return line.substr(value, line.find_first_of(" \n", value) - value);
-}
 
 Json json_from(const Folder& folder, std::vector<std::string> arguments) {
   arguments.insert(arguments.end(), {"-o", "json"});

@@ -21,13 +21,6 @@ stpes:
   greet: {prompt: "Hi"}
 )";
 
-Json json_of(const std::string& text) {
-  const auto value = parse_untrusted(text);
-  INFO(text);
-  REQUIRE(value);
-  return *value;
-}
-
 }  // namespace
 
 TEST_CASE("check says valid and the hash, or every mistake with its place and exit 2") {

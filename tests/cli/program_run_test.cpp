@@ -33,13 +33,6 @@ rules:
   - reply: {text: "one two three four five six seven eight nine ten", first_token: 20s}
 )";
 
-Json json_of(const std::string& text) {
-  const auto value = parse_untrusted(text);
-  INFO(text);
-  REQUIRE(value);
-  return *value;
-}
-
 std::string only_run(const std::string& folder) {
   return json_of(run_program(folder, {"runs", "-o", "json"}).out)["runs"][0]["run_id"].get<std::string>();
 }

@@ -16,23 +16,6 @@ steps:
   greet: {prompt: "Greet {{ input.name }} in one line."}
 )";
 
-Json json_of(const std::string& text) {
-  const auto value = parse_untrusted(text);
-  INFO(text);
-  REQUIRE(value);
-  return *value;
-}
-
-// The word that begins with `key` in a line.
-std::string word(const std::string& line, const std::string& key) {
-  const std::size_t begin = line.find(key);
-  REQUIRE(begin != std::string::npos);
-  const std::size_t value = begin + key.size();
-  return line.substr(value, line.find_first_of(" \n", value) - value);
-}
-
-const std::vector<std::string> kServe{"serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"};
-
 }  // namespace
 
 TEST_CASE("a workflow is applied, submitted by name over gRPC, waited for, and its output printed") {
