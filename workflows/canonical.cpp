@@ -185,6 +185,7 @@ Json as_step(const yaml::Node& node) {
                                     {"cases", each<as_targets>},
                                     {"default", as_targets},
                                     {"steps", each<as_step>},
+                                    {"finally", each<as_step>},
                                     {"returns", as_is},
                                     {"output", as_is},
                                     {"retry", as_retry},
@@ -227,6 +228,7 @@ std::string canonical(const yaml::Node& top) {
                                     {"defaults", as_agent},
                                     {"agents", each<as_agent>},
                                     {"steps", each<as_step>},
+                                    {"finally", each<as_step>},
                                     {"returns", as_is}}));
 }
 

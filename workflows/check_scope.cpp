@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace weft::workflows {
@@ -9,13 +10,24 @@ namespace {
 
 Type text_type() { return Type::of(Type::Kind::kString); }
 
-Type run_type() {
-  return Type::object({{"id", text_type(), {}}, {"started", text_type(), {}}, {"labels", Type::map(text_type()), {}}});
-}
-
 Type error_type() {
   return Type::object(
       {{"kind", text_type(), {}}, {"message", text_type(), {}}, {"attempts", Type::of(Type::Kind::kInteger), {}}});
+}
+
+Type run_type(bool has_come_to_something) {
+  std::vector<Type::Field> fields{{"id", text_type(), {}},
+                                  {"started", text_type(), {}},
+                                  {"scheduled_for", text_type().as_optional(), {}},
+                                  {"labels", Type::map(text_type()), {}}};
+  if (has_come_to_something) {
+    fields.push_back({"status",
+                      Type::enumeration({Json("succeeded"), Json("limited"), Json("abstained"), Json("failed"),
+                                         Json("skipped"), Json("cancelled")}),
+                      {}});
+    fields.push_back({"error", error_type().as_optional(), {}});
+  }
+  return Type::object(std::move(fields));
 }
 
 Type items_type(const Step& step) {
@@ -74,7 +86,7 @@ std::optional<Type> ScopeTypes::name(std::string_view root) const {
   if (root == "index" && !around_.elements.empty()) return Type::of(Type::Kind::kInteger);
   if (root == "previous") return around_.previous;
   if (root == "input") return draft_.input_type;
-  if (root == "run") return run_type();
+  if (root == "run") return run_type(!around_.ended.empty());
   return std::nullopt;
 }
 
@@ -91,11 +103,15 @@ Result<Type> ScopeTypes::step(std::string_view name, std::string_view field, boo
   if (!id) return missing_step(draft_, scope_, name);
   const Step& step = draft_.workflow->steps[*id];
   const StepNote& note = draft_.notes[*id];
+  const bool after = std::ranges::find(around_.ended, step.scope) != around_.ended.end();
+  if (step.is_finally && !after) return hidden_in_finally(name);
   const bool is_round = *id == round_of_;
   const bool may_be_absent = readers_ == Readers::kReturns ? note.may_be_absent && !is_round : tolerant;
   const auto result = [&](const Type& type) { return may_be_absent ? type.as_optional() : type; };
   const auto known_after = [&](const Type& type) {
-    return note.may_be_absent && !is_round ? type.as_optional() : type;
+    // In `finally`, a step beside it may never have started.
+    const bool absent = note.may_be_absent || (after && !step.is_finally);
+    return absent && !is_round ? type.as_optional() : type;
   };
   if (note.is_later) return Type();
   if (field == "output") return result(is_round ? note.round_type : step.type);

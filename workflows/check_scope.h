@@ -18,6 +18,7 @@ struct Surroundings {
   std::optional<Type> previous;                        // Inside `repeat`.
   std::vector<std::pair<std::string, Type>> elements;  // Inside `for_each`: names and types, the innermost last.
   std::vector<std::string> narrowed;                   // Paths that a `when` has proved to be there.
+  std::vector<ScopeId> ended;                          // Inside `finally`: the scopes whose steps have ended.
   // What was proved of a name says nothing where the name stands for something else.
   void forget(std::string_view root) {
     std::erase_if(narrowed, [&](const std::string& path) {

@@ -93,8 +93,9 @@ class TypeChecker {
   void check_step(StepId id, const Surroundings& around) {
     Step& step = draft_.step(id);
     Surroundings inside = around;
+    if (step.is_finally) inside.ended.push_back(step.scope);
     if (step.when) {
-      const Type type = step.when->check(ScopeTypes(draft_, step.scope, around), draft_.diagnostics);
+      const Type type = step.when->check(ScopeTypes(draft_, step.scope, inside), draft_.diagnostics);
       require(draft_, type, boolean(), step.when->mark(), "when", "true or false");
       inside.narrowed.insert(inside.narrowed.end(), step.when->narrows().begin(), step.when->narrows().end());
     }
@@ -209,7 +210,7 @@ class TypeChecker {
     check_scope(scope, inside);
     if (const auto returned = returns_types_.find(scope); returned != returns_types_.end()) return returned->second;
     const Scope& inner = draft_.scope(scope);
-    return inner.steps.empty() ? Type() : draft_.step(inner.steps.back()).type;
+    return inner.finally_from == 0 ? Type() : draft_.step(inner.last()).type;
   }
 
   // `output` declares the type of what a prompt or tool gives; what a set or group computes must fit it.
@@ -235,10 +236,11 @@ class TypeChecker {
   // A group ends as its last step where it has no `returns`, and skipped where all its steps were.
   bool group_may_be_absent(StepId id) const {
     const auto* group = std::get_if<GroupBody>(&draft_.step(id).body);
-    if (!group || draft_.scope(group->scope).steps.empty()) return false;
+    if (!group || draft_.scope(group->scope).finally_from == 0) return false;
     const Scope& scope = draft_.scope(group->scope);
-    if (!scope.returns) return draft_.note(scope.steps.back()).may_be_absent;
-    return std::ranges::all_of(scope.steps, [&](StepId inner) { return draft_.note(inner).may_be_absent; });
+    if (!scope.returns) return draft_.note(scope.last()).may_be_absent;
+    return std::ranges::all_of(
+        scope.steps, [&](StepId inner) { return draft_.step(inner).is_finally || draft_.note(inner).may_be_absent; });
   }
 
   bool element_may_be_null(StepId id) const {
@@ -247,7 +249,11 @@ class TypeChecker {
 
   bool may_be_absent(StepId id) const {
     const Step& step = draft_.step(id);
-    const auto absent = [&](StepId other) { return draft_.note(other).may_be_absent; };
+    const auto absent = [&](StepId other) {
+      const bool ran_before =
+          step.is_finally && draft_.step(other).scope == step.scope && !draft_.step(other).is_finally;
+      return ran_before || draft_.note(other).may_be_absent;
+    };
     if (step.when || !step.switches.empty() || step.on_error.kind == OnError::Kind::kContinue) return true;
     for (const StrictChain& chain : step.strict) {
       if (std::ranges::all_of(chain, absent)) return true;
@@ -265,8 +271,8 @@ class TypeChecker {
 void check_types(Draft& draft) {
   TypeChecker(draft).check_scope(0, {});
   const Scope& top = draft.scope(0);
-  if (top.returns || top.steps.empty() || !draft.note(top.steps.back()).may_be_absent) return;
-  const Step& last = draft.step(top.steps.back());
+  if (top.returns || top.finally_from == 0 || !draft.note(top.last()).may_be_absent) return;
+  const Step& last = draft.step(top.last());
   draft.diagnostics.warning(last.mark, "result-skipped",
                             fmt::format("the run returns the result of \"{}\", which may have none", last.name),
                             "say returns:, or put a step last that always runs", last.name);

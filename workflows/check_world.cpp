@@ -30,7 +30,7 @@ bool body_changes_world(const Draft& draft, const Step& step) {
 bool is_held_back(const Draft& draft, StepId id) {
   for (;;) {
     const Step& step = draft.workflow->steps[id];
-    if (!step.waits_for.empty() || draft.notes[id].needs_written) return true;
+    if (step.is_finally || !step.waits_for.empty() || draft.notes[id].needs_written) return true;
     if (step.scope == 0) return false;
     id = draft.scope(step.scope).owner;
   }
@@ -118,6 +118,17 @@ void check_reachable(Draft& draft, StepId id) {
   }
 }
 
+// A run that is over or cancelled does not wait for ever for its own cleaning up.
+void check_finally(Draft& draft, StepId id) {
+  const Step& step = draft.step(id);
+  const auto* wait = std::get_if<WaitBody>(&step.body);
+  const bool waits_for_somebody = step.kind == StepKind::kAsk || (wait && !wait->signal.empty());
+  if (!waits_for_somebody || step.timeout || !draft.workflow->in_finally(id)) return;
+  draft.diagnostics.error(step.mark, "finally-bound",
+                          fmt::format("the step \"{}\" stands in finally and might wait for ever", step.name),
+                          "say how long it waits: timeout: 1h", step.name);
+}
+
 }  // namespace
 
 const KnownTool* Draft::find_tool(std::string_view name) const {
@@ -154,6 +165,7 @@ void check_world(Draft& draft) {
   for (StepId id = static_cast<StepId>(draft.workflow->steps.size()); id-- > 0;) {
     check_effects(draft, id);
     check_reachable(draft, id);
+    check_finally(draft, id);
     const auto* body = std::get_if<ToolBody>(&draft.step(id).body);
     const KnownTool* tool = body ? draft.find_tool(body->tool) : nullptr;
     const yaml::Node* node = draft.note(id).node;

@@ -134,6 +134,7 @@ std::string path_of(const Draft& draft, StepId id);  // "reply/draft"
 // suggestion.
 Error missing_step(const Draft& draft, ScopeId scope, std::string_view name);
 void say_missing(Draft& draft, ScopeId scope, const NameAt& name);
+Error hidden_in_finally(std::string_view name);
 
 // types
 void check_types(Draft& draft);

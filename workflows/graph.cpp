@@ -31,6 +31,16 @@ void wait_for(Draft& draft, StepId step, StepId target) {
   if (waiting != step) draft.note(waiting).inherited.emplace(target, step);
 }
 
+// Whether the reader may know of `target`: what stands in `finally` is read there alone, since it runs last.
+bool is_hidden(const Draft& draft, StepId reader, StepId target) {
+  const Step& step = draft.workflow->steps[target];
+  return step.is_finally && !draft.workflow->steps[standing_in(draft, reader, step.scope)].is_finally;
+}
+
+void say_hidden(Draft& draft, const NameAt& name) {
+  draft.diagnostics.error(name.mark, "scope", hidden_in_finally(name.name).message, {}, name.name);
+}
+
 // How mentions of one value of a step are resolved.
 struct Reading {
   ScopeId scope;              // Where names are looked up.
@@ -55,6 +65,7 @@ void resolve_mentions(Draft& draft, StepId reader, const std::vector<MentionChai
         is_tolerant = true;
         continue;
       }
+      if (is_hidden(draft, reader, *target)) continue;
       wait_for(draft, reader, *target);
       strict.push_back(*target);
     }
@@ -81,6 +92,10 @@ void resolve_needs(Draft& draft, StepId id) {
       say_missing(draft, draft.step(id).scope, need);
       continue;
     }
+    if (is_hidden(draft, id, *target)) {
+      say_hidden(draft, need);
+      continue;
+    }
     draft.step(id).needs.push_back(*target);
     wait_for(draft, id, *target);
   }
@@ -99,6 +114,12 @@ std::vector<StepId> resolve_targets(Draft& draft, StepId id, const std::vector<N
           name.mark, "scope",
           fmt::format("a switch chooses among the steps beside it, and \"{}\" stands outside", name.name), {},
           name.name);
+    } else if (draft.step(*target).is_finally != draft.step(id).is_finally) {
+      draft.diagnostics.error(name.mark, "scope",
+                              fmt::format("of the switch \"{}\" and the step \"{}\" one stands in finally and one does "
+                                          "not: a switch chooses among the steps beside it",
+                                          draft.step(id).name, name.name),
+                              {}, name.name);
     } else {
       targets.push_back(*target);
     }
@@ -226,6 +247,13 @@ std::string path_of(const Draft& draft, StepId id) {
     path.insert(0, draft.workflow->steps[draft.scope(scope).owner].name + "/");
   }
   return path;
+}
+
+Error hidden_in_finally(std::string_view name) {
+  return not_found(
+             fmt::format("the step \"{}\" stands in finally, which runs when the steps beside it have ended", name))
+      .with("code", "scope")
+      .with("suggestion", "read it in finally alone");
 }
 
 Error missing_step(const Draft& draft, ScopeId scope, std::string_view name) {

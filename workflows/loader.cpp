@@ -68,10 +68,10 @@ void read_all(Draft& draft, const yaml::Node& top) {
   read_defaults(draft, top);
   read_agents(draft, top);
   read_steps(draft, top);
-  refuse_later(draft.diagnostics, top, {"budget", "use", "on", "finally"});
+  refuse_later(draft.diagnostics, top, {"budget", "use", "on"});
   yaml::refuse_unused(top, "a workflow",
                       {"weft", "name", "description", "input", "deadline", "models", "context", "tools", "agents",
-                       "defaults", "steps", "returns"},
+                       "defaults", "steps", "finally", "returns"},
                       draft.diagnostics);
 }
 
@@ -163,6 +163,7 @@ void collect_step_files(const yaml::Node* steps, std::vector<std::string>& paths
   for (const auto& step : steps->members) {
     collect_agent_files(step.value.get(), paths);
     collect_step_files(step.value->get("steps"), paths);
+    collect_step_files(step.value->get("finally"), paths);
   }
 }
 
@@ -179,6 +180,7 @@ std::vector<std::string> files_named(const std::string& text) {
     for (const auto& agent : agents->members) collect_agent_files(agent.value.get(), paths);
   }
   collect_step_files(root->get("steps"), paths);
+  collect_step_files(root->get("finally"), paths);
   std::ranges::sort(paths);
   const auto repeated = std::ranges::unique(paths);
   paths.erase(repeated.begin(), repeated.end());

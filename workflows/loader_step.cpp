@@ -98,7 +98,8 @@ SwitchBody read_switch(Draft& draft, const yaml::Node& node, StepNote& note) {
   return body;
 }
 
-void read_scope(Draft& draft, const yaml::Node& steps, ScopeId scope);
+// The steps of `node`, and of its `finally`.
+void read_scope(Draft& draft, const yaml::Node& node, ScopeId scope);
 
 GroupBody read_group(Draft& draft, StepId owner, const yaml::Node& node) {
   std::size_t deep = 1;
@@ -107,13 +108,12 @@ GroupBody read_group(Draft& draft, StepId owner, const yaml::Node& node) {
     draft.diagnostics.error(node.mark, "limit", fmt::format("groups are nested deeper than {} here", kGroupsDeepMax));
   }
   const auto scope = static_cast<ScopeId>(draft.workflow->scopes.size());
-  draft.workflow->scopes.push_back({scope, owner, draft.step(owner).scope, {}, {}});
+  draft.workflow->scopes.push_back({scope, owner, draft.step(owner).scope, {}, 0, {}});
   draft.names.emplace_back();
-  refuse_later(draft.diagnostics, node, {"finally"});
   if (const yaml::Node* returns = node.get("returns")) {
     draft.workflow->scopes[scope].returns = read_template(draft, *returns);
   }
-  read_scope(draft, *node.get("steps"), scope);
+  read_scope(draft, node, scope);
   return {scope};
 }
 
@@ -186,7 +186,7 @@ std::vector<std::string> read_body(Draft& draft, const yaml::Node& node, StepId 
     draft.step(id).kind = StepKind::kGroup;
     const GroupBody body = read_group(draft, id, node);
     draft.step(id).body = body;
-    return with_control({"steps", "returns"});
+    return with_control({"steps", "finally", "returns"});
   }
   if (kind == "wait") {
     draft.step(id).kind = StepKind::kWait;
@@ -228,30 +228,48 @@ void read_step(Draft& draft, const yaml::Node::Member& member, ScopeId scope) {
   yaml::refuse_unused(node, fmt::format("a {} step", *kind == "steps" ? "group" : *kind), known, draft.diagnostics);
 }
 
-void read_scope(Draft& draft, const yaml::Node& steps, ScopeId scope) {
+void read_members(Draft& draft, const yaml::Node& steps, ScopeId scope, std::string_view what) {
   if (!steps.is_map() || steps.members.empty()) {
-    expected(draft.diagnostics, steps, "steps", "a map of at least one step: {NAME: {prompt: TEXT}}");
+    expected(draft.diagnostics, steps, what, "a map of at least one step: {NAME: {prompt: TEXT}}");
     return;
   }
+  const auto first = static_cast<StepId>(draft.workflow->steps.size());
   for (const auto& member : steps.members) {
     if (draft.workflow->steps.size() >= kStepsMax) {
       draft.diagnostics.error(member.key_mark, "limit", fmt::format("a workflow has at most {} steps", kStepsMax));
       return;
     }
     member.used = true;
+    const auto twice = draft.names[scope].find(member.key);
+    if (twice != draft.names[scope].end() && twice->second < first) {
+      draft.diagnostics.error(member.key_mark, "name",
+                              fmt::format("the step \"{}\" stands in steps too, in line {}", member.key,
+                                          draft.step(twice->second).mark.line),
+                              "give it a name of its own", member.key);
+    }
     read_step(draft, member, scope);
   }
+}
+
+void read_scope(Draft& draft, const yaml::Node& node, ScopeId scope) {
+  read_members(draft, *node.get("steps"), scope, "steps");
+  draft.workflow->scopes[scope].finally_from = draft.scope(scope).steps.size();
+  const yaml::Node* last = node.get("finally");
+  if (!last) return;
+  read_members(draft, *last, scope, "finally");
+  const std::vector<StepId>& steps = draft.scope(scope).steps;
+  for (std::size_t i = draft.scope(scope).finally_from; i < steps.size(); ++i) draft.step(steps[i]).is_finally = true;
 }
 
 }  // namespace
 
 void read_steps(Draft& draft, const yaml::Node& top) {
-  draft.workflow->scopes.push_back({0, kNoStep, 0, {}, {}});
+  draft.workflow->scopes.push_back({0, kNoStep, 0, {}, 0, {}});
   draft.names.emplace_back();
   if (const yaml::Node* returns = top.get("returns"))
     draft.workflow->scopes[0].returns = read_template(draft, *returns);
-  if (const yaml::Node* steps = top.get("steps")) {
-    read_scope(draft, *steps, 0);
+  if (top.has("steps")) {
+    read_scope(draft, top, 0);
   } else {
     draft.diagnostics.error(top.mark, "missing-key", "the workflow has no steps",
                             "write steps: {NAME: {prompt: TEXT}}");

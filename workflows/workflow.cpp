@@ -20,6 +20,13 @@ const Step* Workflow::find(ScopeId scope, std::string_view wanted) const {
   }
 }
 
+bool Workflow::in_finally(StepId id) const {
+  for (; id != kNoStep; id = scopes[steps[id].scope].owner) {
+    if (steps[id].is_finally) return true;
+  }
+  return false;
+}
+
 Duration backoff(const Retry& retry, std::uint32_t used, std::string_view seed) {
   constexpr std::uint32_t kDoublingsMax = 20;
   std::int64_t wait = retry.backoff_min.count();

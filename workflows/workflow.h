@@ -121,6 +121,7 @@ struct Step {
   StepId id = 0;
   ScopeId scope = 0;
   Mark mark;
+  bool is_finally = false;  // Stands in the `finally` of its scope.
   std::string label;
   StepKind kind = StepKind::kSet;
   std::variant<PromptBody, ToolBody, SetBody, SwitchBody, GroupBody, WaitBody, AskBody> body;
@@ -149,10 +150,14 @@ struct Step {
 
 struct Scope {
   ScopeId id = 0;
-  StepId owner = kNoStep;     // The group; kNoStep for the workflow.
-  ScopeId parent = 0;         // Of the owner; 0 for the workflow itself.
-  std::vector<StepId> steps;  // In file order; never empty.
+  StepId owner = kNoStep;        // The group; kNoStep for the workflow.
+  ScopeId parent = 0;            // Of the owner; 0 for the workflow itself.
+  std::vector<StepId> steps;     // In file order; never empty. Those of `finally` stand last:
+  std::size_t finally_from = 0;  // Where they begin; never 0.
   std::optional<Template> returns;
+
+  bool has_finally() const { return finally_from < steps.size(); }
+  StepId last() const { return steps[finally_from - 1]; }  // Of those that are no steps of `finally`.
 };
 
 struct Input {
@@ -180,6 +185,8 @@ struct Workflow {
   const Tool* tool(std::string_view tool_name) const;  // Of its own; null where it declares none of that name.
   // The step that `name` means when it is read in `scope`: of that scope or of an enclosing one.
   const Step* find(ScopeId scope, std::string_view name) const;
+  // Whether the step, or a group around it, stands in a `finally`.
+  bool in_finally(StepId id) const;
 };
 
 }  // namespace weft::workflows

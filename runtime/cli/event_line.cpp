@@ -47,6 +47,7 @@ std::string what(const v1::Event& event, const Look& look) {
     case Kind::kRunPaused: return "paused";
     case Kind::kRunResumed: return "resumed";
     case Kind::kAnswered: return "answered: " + inline_text(event.answered().value_json(), look);
+    case Kind::kFinallyStarted: return "finally begins  " + result_text(event.finally_started().result(), look);
     case Kind::kJoinMet: return fmt::format("join met by {}", fmt::join(event.join_met().steps(), ", "));
     case Kind::kAttemptStarted:
       if (event.attempt_started().kind() == v1::STEP_KIND_ASK)

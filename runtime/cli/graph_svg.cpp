@@ -87,7 +87,13 @@ class Picture {
       }
       if (!moved) break;
     }
+    // What stands in `finally` comes below all else.
+    std::size_t deepest = 0;
     for (const StepId id : scope.steps) {
+      if (!workflow_.step(id).is_finally) deepest = std::max(deepest, layer_of[id] + 1);
+    }
+    for (const StepId id : scope.steps) {
+      if (workflow_.step(id).is_finally) layer_of[id] = std::max(layer_of[id], deepest);
       const std::size_t layer = layer_of[id];
       if (layers.size() <= layer) layers.resize(layer + 1);
       layers[layer].push_back(id);
@@ -112,7 +118,7 @@ class Picture {
 
   Box measure(const Step& step) {
     Box& size = boxes_[step.id];
-    const double label = static_cast<double>(std::max(step.name.size(), note(step).size())) * kLetter;
+    const double label = static_cast<double>(std::max(shown_name(step).size(), note(step).size())) * kLetter;
     size.width = label + 2 * kPadding;
     size.height = 2 * kLine + kPadding;
     if (const auto* inner = inner_scope(workflow_, step)) {
@@ -169,7 +175,7 @@ class Picture {
                "stroke=\"#777\"{}/>\n",
                at.x, at.y, at.width, at.height, step.kind == workflows::StepKind::kSwitch ? 18 : 4, fill,
                group ? " fill-opacity=\"0.4\"" : "", group ? " stroke-dasharray=\"4 3\"" : "") +
-           text(at.x + at.width / 2, at.y + kLine, step.name, "middle", "bold") +
+           text(at.x + at.width / 2, at.y + kLine, shown_name(step), "middle", "bold") +
            text(at.x + at.width / 2, at.y + 2 * kLine, note(step), "middle", "normal", "#666");
   }
 

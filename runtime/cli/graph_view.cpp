@@ -40,7 +40,8 @@ std::string cases_text(const Workflow& workflow, const workflows::SwitchBody& bo
 }
 
 std::string tree_line(const Workflow& workflow, const Step& step, const StatusOf& status_of, const Look& look) {
-  std::string line = paint(look, Colour::kBold, step.name) + "  " + std::string(kind_text(step.kind));
+  std::string line = (step.is_finally ? "finally " : "") + paint(look, Colour::kBold, step.name) + "  " +
+                     std::string(kind_text(step.kind));
   if (const auto* tool = std::get_if<workflows::ToolBody>(&step.body)) line += " " + printable(tool->tool);
   if (const auto* prompt = std::get_if<workflows::PromptBody>(&step.body))
     line += "  " + printable(prompt->agent.model);
@@ -87,13 +88,13 @@ void mermaid_scope(const Workflow& workflow, const workflows::Scope& scope, cons
   for (const StepId id : scope.steps) {
     const Step& step = workflow.step(id);
     if (const auto* inner = inner_scope(workflow, step)) {
-      text += fmt::format("{}subgraph s{}[\"{}\"]\n", indent, id, step.name);
+      text += fmt::format("{}subgraph s{}[\"{}\"]\n", indent, id, shown_name(step));
       mermaid_scope(workflow, *inner, indent + "  ", text);
       text += indent + "end\n";
     } else {
       const bool choice = step.kind == workflows::StepKind::kSwitch;
-      text += fmt::format("{}s{}{}\"{}<br/>{}\"{}\n", indent, id, choice ? "{" : "[", step.name, kind_text(step.kind),
-                          choice ? "}" : "]");
+      text += fmt::format("{}s{}{}\"{}<br/>{}\"{}\n", indent, id, choice ? "{" : "[", shown_name(step),
+                          kind_text(step.kind), choice ? "}" : "]");
     }
   }
 }
@@ -105,19 +106,21 @@ void dot_scope(const Workflow& workflow, const workflows::Scope& scope, const St
     const auto status = status_of(step_path(workflow, step));
     const std::string fill = status ? fmt::format(", style=filled, fillcolor=\"{}\"", colour_of(*status)) : "";
     if (const auto* inner = inner_scope(workflow, step)) {
-      text += fmt::format("{}subgraph cluster_s{} {{\n{}  label=\"{}\";\n", indent, id, indent, step.name);
+      text += fmt::format("{}subgraph cluster_s{} {{\n{}  label=\"{}\";\n", indent, id, indent, shown_name(step));
       // Arrows to and from a group need a node: its name stands for it.
       text += fmt::format("{}  s{} [label=\"{}\", shape=plaintext{}];\n", indent, id, step.name, fill);
       dot_scope(workflow, *inner, status_of, indent + "  ", text);
       text += indent + "}\n";
     } else {
-      text += fmt::format("{}s{} [label=\"{}\\n{}\", shape={}{}];\n", indent, id, step.name, kind_text(step.kind),
-                          step.kind == workflows::StepKind::kSwitch ? "diamond" : "box", fill);
+      text += fmt::format("{}s{} [label=\"{}\\n{}\", shape={}{}];\n", indent, id, shown_name(step),
+                          kind_text(step.kind), step.kind == workflows::StepKind::kSwitch ? "diamond" : "box", fill);
     }
   }
 }
 
 }  // namespace
+
+std::string shown_name(const Step& step) { return (step.is_finally ? "finally " : "") + step.name; }
 
 std::string_view kind_text(workflows::StepKind kind) {
   switch (kind) {
@@ -211,6 +214,7 @@ Json graph_json(const Workflow& workflow, const StatusOf& status_of) {
     Json item = Json::object();
     item["path"] = step_path(workflow, step);
     item["kind"] = kind_text(step.kind);
+    item["finally"] = step.is_finally;
     item["after"] = names_of(workflow, step.waits_for);
     const auto status = status_of(step_path(workflow, step));
     item["status"] = status ? Json(status_name(*status)) : Json(nullptr);

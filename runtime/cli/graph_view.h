@@ -31,6 +31,7 @@ struct GraphEdge {
   std::string label;  // The case of a switch.
 };
 std::vector<GraphEdge> edges_of(const workflows::Workflow& workflow);
+std::string shown_name(const workflows::Step& step);  // With `finally` in front where it stands there.
 std::string_view kind_text(workflows::StepKind kind);
 const workflows::Scope* inner_scope(const workflows::Workflow& workflow, const workflows::Step& step);
 std::string_view colour_of(v1::StepStatus status);

@@ -95,6 +95,7 @@ Json node_json(const TraceNode& node, const FetchContent& fetch) {
   Json json = Json::object();
   json["path"] = node.path;
   json["kind"] = text_or_null(kind_name(node.kind()));
+  json["finally"] = node.is_finally;
   json["status"] = node.result ? Json(status_name(node.result->status())) : Json(nullptr);
   json["started_at"] = time_text(node.first_at_us);
   json["ended_at"] = node.result ? Json(time_text(node.ended_at_us)) : Json(nullptr);

@@ -94,7 +94,9 @@ class Drawing {
 
   std::string head(const TraceNode& node) const {
     const v1::StepStatus status = node.result ? node.result->status() : v1::STEP_STATUS_UNSPECIFIED;
-    std::string text = mark(look_, status) + " " + paint(look_, Colour::kBold, printable(node.label));
+    std::string text = mark(look_, status) + " ";
+    if (node.is_finally) text += paint(look_, Colour::kDim, "finally ");
+    text += paint(look_, Colour::kBold, printable(node.label));
     if (node.kind() != v1::STEP_KIND_UNSPECIFIED) text += "  " + kind_name(node.kind());
     if (node.elements) text += fmt::format("  {} elements", *node.elements);
     if (!node.result) return text + "  not ended";

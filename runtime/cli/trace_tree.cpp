@@ -128,6 +128,7 @@ TraceNode& TraceBuilder::node(const v1::Event& event) {
       const std::size_t above = node->path.size();
       child.label = path.substr(above + (path.size() > above && path[above] == '/' ? 1 : 0));
       child.first_at_us = event.at_us();
+      child.is_finally = node->is_over && child.label.front() != '~';
       node->children.push_back(std::move(child));
       found = nodes_.emplace(path, &node->children.back()).first;
     }
@@ -151,6 +152,7 @@ void TraceBuilder::add_to_run(const v1::Event& event) {
       break;
     case v1::Event::kCancelRequested: tree_.cancel_reason = event.cancel_requested().reason(); break;
     case v1::Event::kRunEnded: tree_.ended = event.run_ended(); break;
+    case v1::Event::kFinallyStarted: tree_.root.is_over = true; break;
     default: break;
   }
 }
@@ -261,6 +263,12 @@ void TraceBuilder::add(const v1::Event& event) {
       break;
     case v1::Event::kTimerFired:
     case v1::Event::kModelCallRepeated: break;
+    case v1::Event::kFinallyStarted: {
+      // The steps of a later attempt stand beneath a node of its own.
+      const auto later = nodes_.find(fmt::format("{}~{}", event.path(), event.attempt()));
+      (later == nodes_.end() ? at : *later->second).is_over = true;
+      break;
+    }
     default: add_to_attempt(event, at);
   }
 }

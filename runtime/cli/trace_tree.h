@@ -71,6 +71,8 @@ struct TraceNode {
   std::vector<std::string> targets;
   std::optional<v1::RoundVerdict> verdict;
   std::optional<std::uint32_t> elements;
+  bool is_over = false;     // Its steps have ended: what begins beneath it now stands in `finally`.
+  bool is_finally = false;  // Stands in the `finally` of what is above it.
 
   v1::StepKind kind() const;  // Of its attempts, or of what is beneath it.
 };

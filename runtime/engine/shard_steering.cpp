@@ -63,6 +63,12 @@ void Shard::cancel(std::string run_id, v1::CancelRequested request, Done<v1::Run
   steer(
       std::move(run_id),
       [this, request = std::move(request), shared](Active& active) mutable {
+        if (active.run->finishing() && !request.kill()) {
+          return (*shared)(failed_precondition(
+              fmt::format("run {} has its result, and its finally steps are at work: it cannot be cancelled any more; "
+                          "`weft kill {}` ends it at once",
+                          active.id, active.id)));
+        }
         v1::Event event;
         *event.mutable_cancel_requested() = std::move(request);
         say(active, std::move(event), with_run(std::move(*shared)));

@@ -103,6 +103,9 @@ std::optional<v1::Event> Run::State::decide_execution(const At& at) {
   };
   const bool attempts_left = at.slot().used < step.retry.attempts && !cancelling;
   if (auto event = decide_doubts(execution, attempts_left ? Next::kAttempt : Next::kNone)) return event;
+  if (execution.inner) {
+    if (auto event = decide_finally(*execution.inner, &execution)) return event;
+  }
   const bool done = execution.phase == Phase::kToolDone && has_recorded(execution);
   if (execution.closing && !(done && execution.failure.kind() == v1::ERROR_KIND_TIMED_OUT)) {  // Late is done.
     if (!settled(execution)) return std::nullopt;

@@ -81,22 +81,45 @@ std::optional<v1::Event> Run::State::decide() {
     }
     agenda.pop_front();
   }
-  if (!top->all_ended()) return std::nullopt;
+  if (!top->steps_ended()) return std::nullopt;
+  if (top->came_to) return top->all_ended() ? std::optional(run_end()) : std::nullopt;
   v1::Event end = run_end();
   const bool takes_back =
       end.run_ended().status() == v1::RUN_STATUS_FAILED || end.run_ended().status() == v1::RUN_STATUS_CANCELLED;
-  if (!takes_back || undoable.empty()) return end;
-  if (auto event = decide_undo()) return event;
-  return killing ? std::optional(std::move(end)) : std::nullopt;
+  if (takes_back && !undoable.empty()) {
+    if (auto event = decide_undo()) return event;
+    if (!killing) return std::nullopt;
+  }
+  if (auto event = decide_finally(*top, nullptr)) return event;
+  return end;
+}
+
+std::optional<v1::Event> Run::State::decide_finally(Scope& scope, const Execution* group) {
+  if (!scope.definition->has_finally() || !scope.steps_ended() || scope.came_to || killing) return std::nullopt;
+  v1::Event event = group != nullptr ? draft(group->path, group->attempt) : draft("");
+  v1::StepResult& result = *event.mutable_finally_started()->mutable_result();
+  if (group != nullptr && group->closing && group->failure.kind() != v1::ERROR_KIND_UNSPECIFIED) {
+    result.set_status(v1::STEP_STATUS_FAILED);
+    *result.mutable_failure() = group->failure;
+  } else if (group != nullptr ? group->closing : cancelling) {
+    result.set_status(v1::STEP_STATUS_CANCELLED);
+  } else {
+    result = scope_result(scope);
+    if (group == nullptr) result.set_limited(limited || result.limited());
+  }
+  return event;
 }
 
 std::optional<v1::Event> Run::State::decide_step(const At& at) {
   StepState& step = at.step();
   if (step.phase == StepState::Phase::kEnded) return std::nullopt;
-  if (step.closing || at.scope.closing) {
+  if (step.closing) {
     for (const Slot& open : step.slots) {
       if (!open.execution) continue;
       if (auto event = decide_doubts(*open.execution, Next::kNone)) return event;
+      if (open.execution->inner) {
+        if (auto event = decide_finally(*open.execution->inner, open.execution.get())) return event;
+      }
       if (!grace_over) continue;
       if (auto event = give_up_waiting(*open.execution)) return event;
     }

@@ -220,7 +220,7 @@ void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const 
     } else if (done) {
       history().recorded = end.output();
     }
-    if (done && call.policy->undo) {
+    if (done && call.policy->undo && !workflow->in_finally(execution.step->id)) {
       undoable.push_back({workflows::call_path(execution.path, execution.attempt, execution.turn, event.call()),
                           call.tool, call.key, call.arguments, end.output()});
     }

@@ -49,7 +49,7 @@ Status StateEnvironment::take_fault() const {
 
 const Json* StateEnvironment::name(std::string_view root) const {
   if (root == "input") return state_.input.get();
-  if (root == "run") return state_.run_names.get();
+  if (root == "run") return run();
   if (root == "previous") return previous();
   if (root == "signal" && signal_ != nullptr) return signal_;
   for (const Frame& frame : frames()) {
@@ -66,6 +66,22 @@ const Json* StateEnvironment::name(std::string_view root) const {
     return &(*fan_out.items_json)[frame.slot];
   }
   return nullptr;
+}
+
+// In `finally`, with what the steps before it came to.
+const Json* StateEnvironment::run() const {
+  const Scope* over = self_ != nullptr && self_->is_finally ? &scope_ : nullptr;
+  for (const Frame& frame : frames()) {
+    if (over == nullptr && definition(state_, *frame.scope, frame.position).is_finally) over = frame.scope;
+  }
+  if (over == nullptr || !over->came_to) return state_.run_names.get();
+  Json names = *state_.run_names;
+  const v1::StepResult& result = *over->came_to;
+  const bool is_limited = result.status() == v1::STEP_STATUS_SUCCEEDED && result.limited();
+  names["status"] = is_limited ? "limited" : status_name(result.status());
+  const Json* error = field_of(result, "error");
+  names["error"] = error == nullptr ? Json() : *error;
+  return keep(std::move(names));
 }
 
 const Json* StateEnvironment::previous() const {

@@ -45,6 +45,7 @@ class StateEnvironment final : public workflows::Environment {
   const StepState* find(std::string_view name) const;
   bool is_hidden(std::string_view name) const;
   const Json* previous() const;
+  const Json* run() const;
   std::vector<Frame> frames() const;  // From the innermost slot outward.
 
   Run::State& state_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "base/bytes.h"
 #include "runtime/run/environment.h"
@@ -132,15 +133,24 @@ v1::Event Run::State::end_fan_out(const At& at) {
 // What a scope comes to once all its steps have ended.
 v1::StepResult Run::State::scope_result(Scope& scope) {
   v1::StepResult result;
+  if (scope.came_to) {
+    result = *scope.came_to;
+    if (!scope.finally_failure || result.status() == v1::STEP_STATUS_FAILED) return result;
+    result.Clear();
+    result.set_status(v1::STEP_STATUS_FAILED);
+    *result.mutable_failure() = *scope.finally_failure;
+    return result;
+  }
   if (scope.failure) {
     result.set_status(v1::STEP_STATUS_FAILED);
     *result.mutable_failure() = *scope.failure;
     return result;
   }
-  for (const StepState& step : scope.steps) result.set_limited(result.limited() || step.result.limited());
-  const bool all_skipped = std::ranges::all_of(
-      scope.steps, [](const StepState& step) { return step.result.status() == v1::STEP_STATUS_SKIPPED; });
-  const StepState& last = scope.steps.back();
+  const std::span<const StepState> steps(scope.steps.data(), scope.definition->finally_from);
+  for (const StepState& step : steps) result.set_limited(result.limited() || step.result.limited());
+  const bool all_skipped =
+      std::ranges::all_of(steps, [](const StepState& step) { return step.result.status() == v1::STEP_STATUS_SKIPPED; });
+  const StepState& last = steps.back();
   if (scope.parent != nullptr && all_skipped) {
     result.set_status(v1::STEP_STATUS_SKIPPED);
     result.set_reason(last.result.reason());

@@ -77,9 +77,8 @@ bool Run::State::settled(const StepState& step) const {
 }
 
 void Run::State::close_execution(Execution& execution) {
-  if (execution.closing) return;
+  if (!execution.closing) outbox.push_back(Drop{execution.key()});
   execution.closing = true;
-  outbox.push_back(Drop{execution.key()});
   if (execution.inner) close_scope(*execution.inner);
 }
 
@@ -96,10 +95,19 @@ void Run::State::close_step(Scope& scope, std::uint32_t at) {
   consider(scope, at);
 }
 
+// The steps of `finally` still run, but for a kill.
 void Run::State::close_scope(Scope& scope) {
-  if (scope.closing) return;
+  if (scope.closing && !killing) return;
   scope.closing = true;
-  for (std::uint32_t i = 0; i < scope.steps.size(); ++i) close_step(scope, i);
+  for (std::uint32_t i = 0; i < scope.steps.size(); ++i) {
+    if (killing || !scope.is_finally(i)) close_step(scope, i);
+  }
+}
+
+void Run::State::start_finally(Scope& scope, const v1::StepResult& result) {
+  scope.came_to = result;
+  for (auto i = static_cast<std::uint32_t>(scope.definition->finally_from); i < scope.steps.size(); ++i)
+    consider(scope, i);
 }
 
 void Run::State::consider_all(Scope& scope) {
@@ -159,9 +167,12 @@ Status Run::State::apply_to_run(const v1::Event& event) {
     WEFT_TRY(input, json(submitted.input_json()));
     Json labels = Json::object();
     for (const v1::Label& label : submitted.labels()) labels[label.key()] = label.value();
-    run_names = std::make_shared<const Json>(Json{{"id", identity.run_id()},
-                                                  {"started", to_rfc3339(Time(Duration(event.at_us())))},
-                                                  {"labels", std::move(labels)}});
+    Json names{{"id", identity.run_id()},
+               {"started", to_rfc3339(Time(Duration(event.at_us())))},
+               {"labels", std::move(labels)}};
+    if (submitted.scheduled_for_us() != 0)
+      names["scheduled_for"] = to_rfc3339(Time(Duration(submitted.scheduled_for_us())));
+    run_names = std::make_shared<const Json>(std::move(names));
     top = std::make_shared<Scope>();
     open_scope(top, 0, "");
     if (workflow->deadline) {
@@ -174,13 +185,15 @@ Status Run::State::apply_to_run(const v1::Event& event) {
     if (!event.signal_received().id().empty()) signal_ids.insert(event.signal_received().id());
     signals.push_back({event.seq(), event.signal_received().name(), event.signal_received().payload_json()});
     consider_all(*top);
+  } else if (event.has_finally_started()) {
+    start_finally(*top, event.finally_started().result());
   } else if (event.has_run_ended()) {
     ended = true;
     agenda.clear();
   } else if (event.has_cancel_requested()) {
     killing = event.cancel_requested().kill();
     paused = false;
-    if (!cancelling) close_scope(*top);
+    if (!cancelling || killing) close_scope(*top);
     cancelling = true;
     if (!killing) outbox.push_back(StartTimer{{"", 0, 0, 0}, v1::TIMER_KIND_GRACE, at_us + kCancelGraceUs});
     grace_over = grace_over || killing;
@@ -210,7 +223,12 @@ bool Run::State::fits(const v1::Event& event, const Place& place) const {
     case Kind::kRunSubmitted:
     case Kind::kRunEnded: return event.path().empty();
     case Kind::kCancelRequested:
-      return event.path().empty() && (!cancelling || (event.cancel_requested().kill() && !killing));
+      if (!event.path().empty() || !top) return false;
+      return event.cancel_requested().kill() ? !killing : !cancelling && !top->came_to;
+    case Kind::kFinallyStarted: {
+      const Scope* scope = event.path().empty() ? top.get() : attempt_is_open ? execution->inner.get() : nullptr;
+      return scope != nullptr && scope->definition->has_finally() && scope->steps_ended() && !scope->came_to;
+    }
     case Kind::kSignalReceived: return event.path().empty();
     case Kind::kRunPaused: return event.path().empty() && !paused && !cancelling;
     case Kind::kRunResumed: return event.path().empty() && paused;
@@ -246,7 +264,7 @@ bool Run::State::fits(const v1::Event& event, const Place& place) const {
         case v1::TIMER_KIND_WAIT:
         case v1::TIMER_KIND_EXPIRY: return attempt_is_open && fits_waiting(event, execution);
         case v1::TIMER_KIND_DEADLINE:
-          if (event.path().empty()) return deadline_due_us > 0 && !cancelling && !top->failure;
+          if (event.path().empty()) return deadline_due_us > 0 && !cancelling && !top->failure && !top->came_to;
           return attempt_is_open && !execution->closing;
         case v1::TIMER_KIND_RESEND: return attempt_is_open && fits_call(event, *execution);
         default: return false;
@@ -355,19 +373,22 @@ void Run::State::apply_to_step(const v1::Event& event, Place place) {
       step.phase = StepState::Phase::kEnded;
       step.result = event.step_ended().result();
       step.targets.assign(event.step_ended().targets().begin(), event.step_ended().targets().end());
-      ++scope.ended;
+      const bool is_last = scope.is_finally(place.position);
+      ++(is_last ? scope.ended_last : scope.ended);
       limited = limited || step.result.limited();
       const bool fails_scope = step.result.status() == v1::STEP_STATUS_FAILED &&
                                place.definition->on_error.kind == workflows::OnError::Kind::kFail;
-      if (fails_scope && !scope.failure) {
-        scope.failure = step.result.failure();
-        if (scope.failure->path().empty()) scope.failure->set_path(event.path());
-        close_scope(scope);
+      std::optional<v1::Failure>& first = is_last ? scope.finally_failure : scope.failure;
+      if (fails_scope && !first) {
+        first = step.result.failure();
+        if (first->path().empty()) first->set_path(event.path());
+        if (!is_last) close_scope(scope);
       }
-      if (!scope.closing) {
+      if (!scope.closing || is_last) {
         for (const workflows::StepId dependant : place.definition->dependants) consider(scope, position[dependant]);
       }
-      if (scope.all_ended() && scope.parent != nullptr) consider(*scope.parent, scope.owner_position, scope.owner_slot);
+      if (scope.steps_ended() && scope.parent != nullptr)
+        consider(*scope.parent, scope.owner_position, scope.owner_slot);
       return;
     }
   }
@@ -434,6 +455,7 @@ void Run::State::apply_to_attempt(const v1::Event& event, const Place& place) {
       return close_execution(execution);
     case v1::Event::kAnswered:
     case v1::Event::kSignalTaken: return apply_to_waiting(execution, event);
+    case v1::Event::kFinallyStarted: return start_finally(*execution.inner, event.finally_started().result());
     case v1::Event::kModelCallStarted: execution.phase = Phase::kModelInFlight; return;
     case v1::Event::kModelCallEnded: return take_answer(execution, event.model_call_ended());
     case v1::Event::kModelCallFailed:

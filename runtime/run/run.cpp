@@ -104,9 +104,9 @@ void doubts_in(const Scope& scope, std::vector<Doubt>& doubts) {
 void open_waits_in(const Scope& scope, std::vector<OpenWait>& open) {
   for (const StepState& step : scope.steps) {
     for (const Slot& slot : step.slots) {
-      if (!slot.execution || slot.execution->closing) continue;
+      if (!slot.execution) continue;
       const Execution& execution = *slot.execution;
-      if (execution.phase == Execution::Phase::kWaiting)
+      if (execution.phase == Execution::Phase::kWaiting && !execution.closing)
         open.push_back({execution.key(), execution.step, execution.waiting});
       if (execution.inner) open_waits_in(*execution.inner, open);
     }
@@ -133,7 +133,7 @@ std::vector<Command> Run::outstanding() const {
       commands.push_back(StartTimer{{path, undo->attempt, 0, 0}, v1::TIMER_KIND_RETRY, undo->retry_due_us});
     }
   }
-  if (state_->deadline_due_us > 0 && !state_->cancelling && !state_->top->failure) {
+  if (state_->deadline_due_us > 0 && !state_->cancelling && !state_->top->failure && !state_->top->came_to) {
     commands.push_back(StartTimer{{"", 0, 0, 0}, v1::TIMER_KIND_DEADLINE, state_->deadline_due_us});
   }
   if (state_->cancelling && !state_->grace_over) {
@@ -172,6 +172,7 @@ std::vector<OpenWait> Run::open_waits() const {
 
 bool Run::has_signal(const std::string& id) const { return state_->signal_ids.contains(id); }
 std::size_t Run::signals_kept() const { return state_->signals.size(); }
+bool Run::finishing() const { return state_->top && state_->top->came_to && !state_->cancelling; }
 bool Run::paused() const { return state_->paused; }
 
 bool Run::ended() const { return state_->ended; }

@@ -78,6 +78,7 @@ class Run {
   std::vector<OpenWait> open_waits() const;
   bool has_signal(const std::string& id) const;  // Whether a signal with the sender's id has come.
   std::size_t signals_kept() const;              // Signals that no step has taken.
+  bool finishing() const;                        // Not cancelled, its result decided, its `finally` at work.
   bool paused() const;                           // Nothing new is decided; commands stay in the outbox.
   // Whether the attempt waits for nothing but somebody's word, a signal or a time, or the run is paused: its timeout
   // then stands still.

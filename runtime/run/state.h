@@ -149,10 +149,15 @@ struct Scope : std::enable_shared_from_this<Scope> {  // Agenda items hold it we
   std::uint32_t owner_slot = 0;
   std::string prefix;            // "reply#2/", or empty.
   std::vector<StepState> steps;  // As in the definition.
-  std::uint32_t ended = 0;
+  std::uint32_t ended = 0;       // But those of `finally`.
+  std::uint32_t ended_last = 0;  // Of `finally`.
   bool closing = false;
   std::optional<v1::Failure> failure;
-  bool all_ended() const { return ended == steps.size(); }
+  std::optional<v1::StepResult> came_to;       // What its steps did, decided before those of `finally` begin.
+  std::optional<v1::Failure> finally_failure;  // The first of a step of `finally`.
+  bool is_finally(std::uint32_t at) const { return at >= definition->finally_from; }
+  bool steps_ended() const { return ended == definition->finally_from; }
+  bool all_ended() const { return ended + ended_last == steps.size(); }
 };
 
 // A call with effect that was done, and is to be taken back where the run fails or is cancelled.
@@ -251,6 +256,7 @@ struct Run::State {
   void open_scope(const std::shared_ptr<Scope>& scope, workflows::ScopeId id, std::string prefix);
   void consider(Scope& scope, std::uint32_t position, std::uint32_t slot = 0);
   void close_scope(Scope& scope);
+  void start_finally(Scope& scope, const v1::StepResult& result);
   void consider_all(Scope& scope);  // With the scopes inside.
   void close_step(Scope& scope, std::uint32_t position);
   void close_execution(Execution& execution);
@@ -263,6 +269,8 @@ struct Run::State {
   std::optional<v1::Event> decide_start(const At& at);
   std::optional<v1::Event> decide_slot(const At& at);
   std::optional<v1::Event> begin(const At& at);
+  // Of the run, or of the group that this is the attempt of.
+  std::optional<v1::Event> decide_finally(Scope& scope, const Execution* group);
   // Fills in the elements' keys; the result where they cannot be told apart.
   std::optional<v1::StepResult> element_keys(const At& at, const Json& items, v1::FanOutStarted& fan_out);
   v1::Event run_end();

@@ -187,6 +187,7 @@ void Run::State::weigh(Scope& scope, std::uint32_t at, std::uint32_t index) {
 
 bool Run::State::is_ready(const At& at, std::optional<v1::Event>& decision) {
   const workflows::Step& step = definition(*this, at);
+  if (step.is_finally && !at.scope.came_to) return false;
   const auto state_of = [&](StepId id) -> const StepState* {
     const workflows::ScopeId wanted = workflow->step(id).scope;
     for (const Scope* scope = &at.scope; scope != nullptr; scope = scope->parent) {

@@ -20,6 +20,7 @@ class Writer {
         "  plain: {{system: You answer.}}\nsteps:\n",
         name);
     scope(text, 2, {}, size == Size::kSmall ? 2 + random_.below(2) : 2 + random_.below(5), 0);
+    if (random_.one_in(4)) finally(text, 0, "s0");
     return text;
   }
 
@@ -73,12 +74,30 @@ class Writer {
           key(fmt::format("repeat: {{until: \"false\", at_most: 2, else: {}}}", random_.one_in(2) ? "keep" : "fail"));
         if (random_.one_in(3)) key("retry: {attempts: 2, backoff: 1s..2s}");
         key("steps:");
+        const std::string first = fmt::format("s{}", next_);
         scope(text, indent + 4, visible, 1 + random_.below(3), depth + 1);
+        if (random_.one_in(4)) finally(text, indent + 2, first);
       } else {
         if (loop) key(fmt::format("repeat: {{until: \"steps.{}.iteration == 2\", at_most: 2, else: keep}}", name));
         body(key, visible);
       }
       mine.push_back(name);
+    }
+  }
+
+  // Of the scope whose first step is `first`.
+  void finally(std::string& text, int indent, const std::string& first) {
+    const std::string pad(static_cast<std::size_t>(indent), ' ');
+    text += pad + "finally:\n";
+    std::vector<std::string> visible{first};
+    for (std::uint32_t i = 0; i <= random_.below(2); ++i) {
+      const std::string name = fmt::format("s{}", next_++);
+      text += pad + "  " + name + ":\n";
+      const auto key = [&](const std::string& line) { text += pad + "    " + line + "\n"; };
+      if (random_.one_in(2)) key("when: run.status != 'succeeded'");
+      if (random_.one_in(2)) key("on_error: continue");
+      body(key, visible);
+      visible.push_back(name);
     }
   }
 

@@ -1,4 +1,5 @@
-// Writes workflows: agents with tools, tool steps, values, switches, groups, fan-outs, loops, retries, timeouts.
+// Writes workflows: agents with tools, tool steps, values, switches, groups, fan-outs, loops, retries, timeouts,
+// finally.
 #pragma once
 
 #include <string>

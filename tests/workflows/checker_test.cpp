@@ -57,7 +57,7 @@ TEST_CASE("unknown keys are refused everywhere, with the nearest known one") {
 }
 
 TEST_CASE("keys that come later are refused by name, and never ignored") {
-  for (const char* top : {"budget: {usd: 1}", "use: [x.yaml]", "on: {}", "finally: {}"}) {
+  for (const char* top : {"budget: {usd: 1}", "use: [x.yaml]", "on: {}"}) {
     INFO(top);
     const Diagnostic fault = only_fault(whole(std::string("steps: {a: {set: 1}}\n") + top));
     CHECK(place_and_code(fault) == "4:1 later");
@@ -79,7 +79,6 @@ TEST_CASE("keys that come later are refused by name, and never ignored") {
       {"models: {default: {use: deepseek-flash, thinking: off}}\nsteps: {a: {prompt: x}}", "3:41 later", "thinking",
        ""},
       {"steps: {a: {tool: fs.list, args: {path: a}, approved: true}}", "3:45 later", "approved", ""},
-      {"steps: {g: {steps: {a: {set: 1}}, finally: {}}}", "3:35 later", "finally", ""},
       {"steps: {a: {set: 1, repeat: {until: 'true', at_most: 2, else: ask}}}", "3:63 later", "else: ask", ""},
       {"steps: {a: {set: 1, label: 'x {{ run.id }}'}}", "3:28 later", "label", ""},
   });
