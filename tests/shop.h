@@ -46,6 +46,7 @@ class Shop {
     const std::lock_guard lock(mutex_);
     return requests_;
   }
+  bool is_quiet() const { return server_.is_quiet(); }
   std::size_t count(const std::string& path) const {
     const std::lock_guard lock(mutex_);
     return static_cast<std::size_t>(std::ranges::count(requests_, path, &Request::path));

@@ -125,6 +125,30 @@ Result<v1::RunsAnswerResponse> past_answer(const Reading& reading, const std::st
                                run.run().waits_for().empty() ? "" : "; it waits for " + run.run().waits_for()));
 }
 
+// A signal to a run that is not at work any more: one that had come is acknowledged again.
+Result<v1::RunsSignalResponse> past_signal(const Reading& reading, const std::string& run_id,
+                                           const v1::RunsSignalRequest& request) {
+  constexpr std::size_t kPageBytes = std::size_t{4} << 20;
+  const auto is_it = [&](const v1::Event& event) { return event.signal_received().id() == request.signal_id(); };
+  v1::RunsGetRequest get;
+  get.set_run_id(run_id);
+  WEFT_TRY(auto run, reading.get_run(get));
+  for (std::uint64_t from = 1; !request.signal_id().empty();) {
+    WEFT_TRY(const std::vector<v1::Event> events, reading.events(run_id, from, kPageBytes));
+    if (events.empty()) break;
+    from = events.back().seq() + 1;
+    if (!std::ranges::any_of(events, is_it)) continue;
+    v1::RunsSignalResponse response;
+    response.set_existing(true);
+    *response.mutable_run() = std::move(*run.mutable_run());
+    return response;
+  }
+  if (run.run().ended_at_us() != 0)
+    return failed_precondition(fmt::format("run {} has ended, so no signal reaches it", run_id));
+  return failed_precondition(
+      fmt::format("no signal reaches run {} now: it waits for {}", run_id, run.run().waits_for()));
+}
+
 // The request with its output as canonical JSON.
 Result<v1::RunsResolveRequest> checked_resolution(const v1::RunsResolveRequest& request) {
   v1::RunsResolveRequest checked = request;
@@ -311,8 +335,12 @@ class LiveEngine final : public Engine {
     checked.set_payload_json(to_text(*payload));
     auto row = parts_.journal->run(request.run_id());
     if (!row) return done(std::move(row).error());
-    if (row->ended) return done(failed_precondition(fmt::format("run {} has ended, so no signal reaches it", row->id)));
-    shard_of(row->partition).signal(row->id, std::move(checked), std::move(done));
+    auto told = [this, id = row->id, checked, done = std::move(done)](Result<v1::RunsSignalResponse> answer) mutable {
+      const bool over = !answer && answer.error().code == Code::kNotFound;
+      done(over ? past_signal(reading_, id, checked) : std::move(answer));
+    };
+    if (row->ended) return told(not_found("ended"));
+    shard_of(row->partition).signal(row->id, std::move(checked), std::move(told));
   }
 
   void pause(const v1::RunsPauseRequest& request, Done<v1::RunsPauseResponse> done) override {

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -119,7 +120,7 @@ class RawServer {
   ~RawServer() {
     stopping_ = true;
     acceptor_.join();
-    for (std::thread& thread : threads_) thread.join();
+    for (Served& served : served_) served.thread.join();
     ::close(fd_);
   }
   RawServer(const RawServer&) = delete;
@@ -130,20 +131,43 @@ class RawServer {
     return "http://127.0.0.1:" + std::to_string(port_) + std::string(path);
   }
   int connections() const { return connections_; }
+  // No connection is open, and none waits to be accepted: whatever was sent has been read.
+  bool is_quiet() const {
+    pollfd wait{.fd = fd_, .events = POLLIN, .revents = 0};
+    return ::poll(&wait, 1, 0) == 0 && open_ == 0;
+  }
 
  private:
+  struct Served {
+    std::atomic<bool> over = false;
+    std::thread thread;
+  };
+
   void accept() {
     while (!stopping_) {
       pollfd wait{.fd = fd_, .events = POLLIN, .revents = 0};
       if (::poll(&wait, 1, 10) <= 0) continue;
+      ++open_;  // Before it is taken from those that wait.
       const int fd = ::accept(fd_, nullptr, nullptr);
-      if (fd < 0) continue;
+      if (fd < 0) {
+        --open_;
+        continue;
+      }
       const int on = 1;
       ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-      const int number = connections_++;
-      threads_.emplace_back([this, fd, number] {
-        RawConnection connection(fd, stopping_);
-        serve_(connection, number);
+      served_.remove_if([](Served& old) {
+        if (!old.over) return false;
+        old.thread.join();
+        return true;
+      });
+      Served& served = served_.emplace_back();
+      served.thread = std::thread([this, fd, number = connections_++, &served] {
+        {
+          RawConnection connection(fd, stopping_);
+          serve_(connection, number);
+        }
+        --open_;
+        served.over = true;
       });
     }
   }
@@ -154,7 +178,8 @@ class RawServer {
   std::atomic<bool> stopping_ = false;
   std::atomic<int> connections_ = 0;
   std::thread acceptor_;
-  std::vector<std::thread> threads_;
+  std::atomic<int> open_ = 0;
+  std::list<Served> served_;  // The acceptor's.
 };
 
 // A port on which nothing listens.

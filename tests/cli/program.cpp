@@ -23,13 +23,14 @@ struct Pipe {
   std::array<int, 2> ends{};
 };
 
-[[noreturn]] void become(const std::string& folder, const std::vector<std::string>& arguments,
-                         const std::map<std::string, std::string>& variables, int in, int out, int err) {
+[[noreturn]] void become(const std::string& program, const std::string& folder,
+                         const std::vector<std::string>& arguments, const std::map<std::string, std::string>& variables,
+                         int in, int out, int err) {
   ::dup2(in, STDIN_FILENO);
   ::dup2(out, STDOUT_FILENO);
   ::dup2(err, STDERR_FILENO);
   if (::chdir(folder.c_str()) != 0) ::_exit(126);
-  std::vector<std::string> texts{WEFT_PROGRAM};
+  std::vector<std::string> texts{program};
   texts.insert(texts.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (auto& text : texts) argv.push_back(text.data());
@@ -49,13 +50,17 @@ struct Pipe {
 }  // namespace
 
 Program::Program(const std::string& folder, const std::vector<std::string>& arguments,
-                 const std::map<std::string, std::string>& variables, const std::string& input) {
+                 const std::map<std::string, std::string>& variables, const std::string& input,
+                 const std::string& program) {
   const Pipe in;
   const Pipe out;
   const Pipe err;
   pid_ = ::fork();
   REQUIRE(pid_ >= 0);
-  if (pid_ == 0) become(folder, arguments, variables, in.ends[0], out.ends[1], err.ends[1]);
+  if (pid_ == 0) {
+    become(program.empty() ? WEFT_PROGRAM : program, folder, arguments, variables, in.ends[0], out.ends[1],
+           err.ends[1]);
+  }
   ::close(in.ends[0]);
   ::close(out.ends[1]);
   ::close(err.ends[1]);

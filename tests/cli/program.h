@@ -20,8 +20,10 @@ struct Outcome {
 // A program that still runs. Killed when this goes.
 class Program {
  public:
+  // `program`: another than the product's.
   Program(const std::string& folder, const std::vector<std::string>& arguments,
-          const std::map<std::string, std::string>& variables = {}, const std::string& input = "");
+          const std::map<std::string, std::string>& variables = {}, const std::string& input = "",
+          const std::string& program = "");
   ~Program();
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;

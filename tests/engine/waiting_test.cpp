@@ -132,7 +132,9 @@ steps:
   CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
 }
 
-TEST_CASE("a signal comes once under one id, is kept until it is taken, and is refused over the limit") {
+TEST_CASE(
+    "a signal comes once under one id, also when its run is over, is kept until it is taken, and is refused over the "
+    "limit") {
   World world;
   world.start();
   world.apply(
@@ -151,6 +153,10 @@ TEST_CASE("a signal comes once under one id, is kept until it is taken, and is r
   REQUIRE(answer(world, id, "first", "\"yes\""));
   CHECK(world.wait(id).output_json().inline_() == "{\"n\":1}");
   CHECK(signal(world, id, "paid", "1").error().code == Code::kFailedPrecondition);
+  CHECK(signal(world, id, "paid", "1", "m-2").error().code == Code::kFailedPrecondition);
+  const auto late = signal(world, id, "paid", "{\"n\": 1}", "m-1");
+  REQUIRE(late);
+  CHECK(late->existing());
 }
 
 TEST_CASE("a paused run says so, takes what comes, and goes on when it is resumed, by a later engine too") {
