@@ -110,7 +110,9 @@ class Loop {
     while (orders_->acted == 0 && Steady::now() < until) std::this_thread::sleep_for(1ms);
     return orders_->acted > 0;
   }
-  void sleep_a_little(int ms_max) { std::this_thread::sleep_for(std::chrono::microseconds(random_() % (ms_max * 1'000))); }
+  void sleep_a_little(int ms_max) {
+    std::this_thread::sleep_for(std::chrono::microseconds(random_() % (ms_max * 1'000)));
+  }
 
   void stand_still();
   void finish(const std::string& row, bool reached);
@@ -142,7 +144,8 @@ void Loop::at_failpoint(const Failpoint& point, FailOrders::Act act, int pass) {
   if (by == "start") {
     start(Built::kAsShipped);
     market_.open(++round_);
-    sleep_a_little(150);
+    REQUIRE(market_.wait_until_acknowledged(kKinds / 2));
+    sleep_a_little(20);
     kill();
     arm(point.name, act, pass);
     launch(Built::kWithFailpoints);
@@ -259,8 +262,9 @@ void Loop::conclude() {
 
 }  // namespace
 
-TEST_CASE("a server that is killed or stopped at any place and time loses nothing that it acknowledged, pays for no "
-          "answer twice, does nothing twice, and shows every doubt") {
+TEST_CASE(
+    "a server that is killed or stopped at any place and time loses nothing that it acknowledged, pays for no "
+    "answer twice, does nothing twice, and shows every doubt") {
   constexpr int kFailpointRounds = static_cast<int>(std::size(kFailpoints));
   const char* wanted = std::getenv("WEFT_ROUNDS");
   const int rounds = wanted == nullptr ? kFailpointRounds + kMoreRounds : std::max(1, std::atoi(wanted));

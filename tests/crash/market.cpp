@@ -67,7 +67,7 @@ constexpr Text kTexts[kKinds] = {
     {"retry", ""},
     {"skip", ""},
     {"undo", R"yaml(
-  charge: {tool: charge, args: {order: "{{ input.order }}"}, needs: []}
+  charge: {tool: charge, args: {order: "{{ input.order }}"}, retry: RETRY, needs: []}
   deny: {tool: deny, args: {order: "{{ input.order }}"}, needs: [charge]}
 )yaml"},
     {"agent", R"yaml(
@@ -75,7 +75,7 @@ constexpr Text kTexts[kKinds] = {
   tell: {prompt: "Tell {{ input.order }}", needs: [act]}
 )yaml"},
     {"cancelled", R"yaml(
-  pay: {tool: write, args: {order: "{{ input.order }}"}, needs: []}
+  pay: {tool: write, args: {order: "{{ input.order }}"}, retry: RETRY, needs: []}
   pause: {wait: 1h, needs: [pay]}
 )yaml"},
     {"people", R"yaml(
@@ -95,23 +95,26 @@ returns: "{{ steps.look.output.seen }}"
 
 const char* name_of(Kind kind) { return kTexts[static_cast<int>(kind)].name; }
 
+// What stands still before its request has left has done nothing when it goes on, too late: it is tried again.
 std::string workflow_text(const Text& text, const std::string& url) {
-  std::string tools = kTools;
-  for (const auto& [what, instead] : {std::pair<std::string, std::string>{"URL", url}, {"TIMEOUT", "500ms"}}) {
-    for (std::size_t at = tools.find(what); at != std::string::npos; at = tools.find(what, at + instead.size()))
-      tools.replace(at, what.size(), instead);
-  }
   std::string steps = text.steps;
   if (steps.empty()) {
     steps = fmt::format(R"yaml(
   plan: {{prompt: "Plan {{{{ input.order }}}}"}}
   look: {{tool: look, args: {{order: "{{{{ input.order }}}}"}}, needs: [plan]}}
-  pay: {{tool: {}, args: {{order: "{{{{ input.order }}}}"}}, needs: [look]}}
+  pay: {{tool: {}, args: {{order: "{{{{ input.order }}}}"}}, retry: RETRY, needs: [look]}}
   tell: {{prompt: "Tell {{{{ input.order }}}}", needs: [pay]}}
 )yaml",
                         text.name);
   }
-  return fmt::format("weft: 1\nname: {}\ninput: {{order: string}}\n{}steps:{}", text.name, tools, steps);
+  std::string yaml = fmt::format("weft: 1\nname: {}\ninput: {{order: string}}\n{}steps:{}", text.name, kTools, steps);
+  const std::pair<std::string, std::string> all[] = {
+      {"URL", url}, {"TIMEOUT", "500ms"}, {"RETRY", "{attempts: 5, backoff: 10ms..50ms}"}};
+  for (const auto& [what, instead] : all) {
+    for (std::size_t at = yaml.find(what); at != std::string::npos; at = yaml.find(what, at + instead.size()))
+      yaml.replace(at, what.size(), instead);
+  }
+  return yaml;
 }
 
 // A server that is not there, stands still, or is about to leave.
@@ -139,8 +142,8 @@ Market::Market(const Folder& folder) : folder_(folder) {
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 50);
-  channel_ = grpc::CreateCustomChannel("unix:" + (folder / ".weft/weft.sock"), grpc::InsecureChannelCredentials(),
-                                       arguments);
+  channel_ =
+      grpc::CreateCustomChannel("unix:" + (folder / ".weft/weft.sock"), grpc::InsecureChannelCredentials(), arguments);
 }
 
 std::vector<std::string> Market::workflow_files() {
@@ -185,7 +188,14 @@ void Market::wait_until_quiet() const {
   while (!shop_->is_quiet()) std::this_thread::sleep_for(1ms);
 }
 
+bool Market::wait_until_acknowledged(int count) const {
+  const auto until = Steady::now() + kPatience;
+  while (acknowledged_ < count && Steady::now() < until) std::this_thread::sleep_for(500us);
+  return acknowledged_ >= count;
+}
+
 void Market::open(int round) {
+  acknowledged_ = 0;
   orders_.clear();
   for (int kind = 0; kind < kKinds; ++kind) {
     Order order;
@@ -236,6 +246,7 @@ void Market::serve_order(Order& order) {
   v1::RunsSubmitResponse submitted;
   if (!ask(order, &v1::Runs::Stub::Submit, submit, submitted)) return;
   order.run_id = submitted.run_id();
+  ++acknowledged_;
   if (order.kind == Kind::kPeople) {
     v1::RunsAnswerRequest answer;
     answer.set_run_id(order.run_id);
@@ -265,7 +276,8 @@ void Market::serve_order(Order& order) {
   if (order.fault.empty()) order.fault = still;
 }
 
-// Until the run has ended; what is in doubt meanwhile is looked up in the shop's books. A sentence where it does not end.
+// Until the run has ended; what is in doubt meanwhile is looked up in the shop's books. A sentence where it does not
+// end.
 std::string Market::wait_to_end(Order& order) {
   const auto until = Steady::now() + kPatience;
   v1::Run run;

@@ -73,6 +73,8 @@ class Market {
   // Clients for one order of each kind, at work until all of them have ended, whatever happens to the server.
   void open(int round);
   std::vector<Order> close();
+  // So many of them are acknowledged, and most of those have not ended; false where that takes too long.
+  bool wait_until_acknowledged(int count) const;
   // From now on the first answer to each payment is lost.
   void lose_answers(bool lose) { loses_ = lose; }
   // Nothing that a dead server sent is still on its way.
@@ -119,6 +121,7 @@ class Market {
   std::unique_ptr<sim::Provider> provider_;
   std::shared_ptr<grpc::Channel> channel_;
   std::atomic<bool> loses_ = false;
+  std::atomic<int> acknowledged_ = 0;  // Of the orders that are open.
   std::vector<Order> orders_;
   std::vector<std::thread> clients_;
 

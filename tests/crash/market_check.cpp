@@ -193,8 +193,8 @@ std::vector<std::string> Market::check_ledger() {
   }
   for (const auto& [id, booked] : booked_) {
     const auto found = counted.find(id);
-    const bool same = found != counted.end() && found->second.hit == booked.hit &&
-                      found->second.miss == booked.miss && found->second.out == booked.out;
+    const bool same = found != counted.end() && found->second.hit == booked.hit && found->second.miss == booked.miss &&
+                      found->second.out == booked.out;
     if (!same) faults.push_back(fmt::format("the answer {} is booked otherwise than the provider counted it", id));
   }
   return faults;

@@ -75,6 +75,6 @@ TEST_CASE("names in finally are the scope's own, and its steps cannot wait for e
 TEST_CASE("what a step beside finally left behind may be missing there") {
   check_fault("steps: {a: {for_each: '[1]', set: '{{ item }}'}}\nfinally: {z: {set: '{{ size(steps.a.items) }}'}}",
               "4:29 type", "");
-  load_good(
-      whole("steps: {a: {for_each: '[1]', set: '{{ item }}'}}\nfinally: {z: {set: '{{ size(steps.a.items ?? []) }}'}}"));
+  load_good(whole(
+      "steps: {a: {for_each: '[1]', set: '{{ item }}'}}\nfinally: {z: {set: '{{ size(steps.a.items ?? []) }}'}}"));
 }
