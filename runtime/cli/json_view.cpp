@@ -171,6 +171,7 @@ Json run_row_json(const v1::Run& run) {
   json["labels"] = Json::object();
   for (const auto& label : run.labels()) json["labels"][label.key()] = label.value();
   json["request_id"] = run.request_id().empty() ? Json(nullptr) : Json(run.request_id());
+  json["priority"] = run.priority();
   json["waits_for"] = run.waits_for().empty() ? Json(nullptr) : Json(run.waits_for());
   json["error"] = run.has_failure() ? failure_json(run.failure()) : Json(nullptr);
   add_figures(run, json);

@@ -26,6 +26,7 @@ struct Global {
 struct StartOptions {
   std::vector<std::string> inputs;  // "k=v", "k=@file", "k=-"
   std::vector<std::string> labels;  // "k=v"
+  std::int32_t priority = 0;
   std::string request_id;
   std::string root;                // Empty: the current folder.
   std::optional<std::string> sim;  // Given without a script: empty.

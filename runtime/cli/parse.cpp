@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "runtime/cli/exit_code.h"
 #include "runtime/cli/options.h"
+#include "runtime/engine/line.h"
 #include "workflows/diagnostic.h"
 
 namespace weft::cli {
@@ -133,6 +134,9 @@ class Grammar {
     app.add_option("-i,--input", start.inputs, "NAME=VALUE, NAME=@FILE, or NAME=- for standard input")
         ->allow_extra_args(false);
     app.add_option("--label", start.labels, "NAME=VALUE")->allow_extra_args(false);
+    app.add_option("--priority", start.priority,
+                   "From -100 to 100: among runs that wait for their turn a higher one begins first")
+        ->check(CLI::Range(-engine::kPriorityMax, engine::kPriorityMax));
     app.add_option("--request-id", start.request_id, "The same id gives the same run")
         ->check([](const std::string& id) { return id.empty() ? "it is empty: leave it out, or say which" : ""; });
     app.add_option("--root", start.root, "The folder that fs.* tools see; the current one otherwise");

@@ -69,6 +69,7 @@ Status add_inputs(const StartOptions& options, Submission& submission) {
     label->set_value(pair.second);
   }
   submission.request.set_request_id(options.request_id);
+  submission.request.set_priority(options.priority);
   return {};
 }
 

@@ -129,7 +129,12 @@ void read_limits(const Node& map, Config& config, Diagnostics& diagnostics) {
   if (const Node* drain = map.get("drain")) {
     config.drain = duration_of(*drain, "drain", diagnostics).value_or(config.drain);
   }
-  yaml::refuse_unused(map, "`limits`", {"crashes_max", "drain"}, diagnostics);
+  EngineLimits& limits = config.limits;
+  limits.runs_at_work_max = count_of(map, "runs_at_work_max", limits.runs_at_work_max, diagnostics);
+  limits.runs_queued_max = count_of(map, "runs_queued_max", limits.runs_queued_max, diagnostics);
+  config.fair_by = text_of(map, "fair_by", diagnostics).value_or("");
+  yaml::refuse_unused(map, "`limits`", {"crashes_max", "drain", "runs_at_work_max", "runs_queued_max", "fair_by"},
+                      diagnostics);
 }
 
 }  // namespace

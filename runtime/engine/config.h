@@ -19,6 +19,17 @@ namespace weft::engine {
 using Getenv = std::function<std::optional<std::string>(const std::string& name)>;
 Getenv system_environment();
 
+struct EngineLimits {
+  // Runs at work at once; more wait for their turn. One that has begun and goes on after waiting for somebody or for a
+  // time takes a place also where none is free.
+  std::size_t runs_at_work_max = 20'000;
+  std::size_t runs_queued_max = 100'000;  // Submit is refused over it: RESOURCE_EXHAUSTED.
+  std::size_t model_calls_max = 11'000;   // In flight; more wait for their turn.
+  std::size_t tool_calls_max = 256;       // In flight on the pool of threads; more wait for their turn.
+  std::size_t input_bytes_max = std::size_t{16} << 20;
+  std::size_t frozen_bytes_max = std::size_t{256} << 20;  // Of runs that stand still until the store can be written.
+};
+
 struct Config {
   std::string store;                // Empty: found by the rule of the command line.
   std::vector<std::string> listen;  // Empty: the defaults.
@@ -30,6 +41,8 @@ struct Config {
   std::string model_url;
   std::string model_key;
   std::string model_name;  // WEFT_MODEL; empty: the workflow's own name is sent.
+  EngineLimits limits;
+  std::string fair_by;  // `limits.fair_by`: the label by whose values turns are shared; empty: by workflow.
   Retention retention;
   std::uint32_t crashes_max = kCrashesMax;  // `limits.crashes_max`; 0: a run is always taken up again.
   Duration drain{30'000'000};               // `limits.drain`: how long runs may go on after SIGTERM.

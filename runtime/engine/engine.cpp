@@ -47,6 +47,10 @@ Status check_request(const v1::RunsSubmitRequest& request, const EngineLimits& l
       return invalid_argument(fmt::format("a label has a key and at most {} bytes", kLabelBytesMax));
     }
   }
+  if (request.priority() < -kPriorityMax || request.priority() > kPriorityMax) {
+    return invalid_argument(
+        fmt::format("a priority of {}: it is from -{} to {}", request.priority(), kPriorityMax, kPriorityMax));
+  }
   if (request.input_json().size() > limits.input_bytes_max) {
     return resource_exhausted(fmt::format("the input has {} bytes; the limit is {}", request.input_json().size(),
                                           limits.input_bytes_max))
@@ -188,13 +192,19 @@ class LiveEngine final : public Engine {
             [this](const std::string& name) { return refuse_secret(options_.config, name); }, *parts_.clock),
         reading_(*parts_.journal,
                  [this](v1::Run& run) {
+                   places_.describe(run);
                    parked_.describe(run);
                    frozen_.describe(run);
                  }),
-        frozen_(options_.limits.frozen_bytes_max) {}
+        frozen_(options_.config.limits.frozen_bytes_max),
+        places_(*parts_.clock),
+        order_(options_.config) {
+    places_.serve(Places::Service::kCalls);  // Until every run of the store is in line.
+  }
 
   ~LiveEngine() override {
     admin_.reset();
+    places_.serve(Places::Service::kNone);
     // The journal calls back into the shards, so they stop, then its queue empties, and then they go.
     for (auto& shard : shards_) shard->stop();
     parts_.journal->drain();
@@ -210,9 +220,9 @@ class LiveEngine final : public Engine {
     }
     WEFT_TRY(const memory::Epoch epoch, parts_.journal->claim_all());
     for (std::uint32_t i = 0; i < std::max<std::uint32_t>(options_.shards, 1); ++i) {
-      shards_.push_back(
-          std::make_unique<Shard>(ShardWorld{*parts_.journal, *parts_.tools, table_, routes_, hub_, parked_, frozen_,
-                                             places_, secrets_, *parts_.clock, options_.limits, epoch, active_runs_}));
+      shards_.push_back(std::make_unique<Shard>(ShardWorld{*parts_.journal, *parts_.tools, table_, routes_, hub_,
+                                                           parked_, frozen_, places_, order_, secrets_, *parts_.clock,
+                                                           options_.config.limits, epoch, active_runs_}));
     }
     WEFT_TRY(const auto rows, parts_.journal->unfinished());
     Crashes crashes(std::move(left), options_.config.crashes_max, rows.size());
@@ -225,12 +235,15 @@ class LiveEngine final : public Engine {
       spdlog::error("run {} is parked: {}", row.id, recovered.error().message);
       parked_.park(row.id, "somebody who looks at it: " + recovered.error().message, Parked::Place::kNone);
     }
-    if (active_runs_ > 0)
+    const std::size_t taken_up = active_runs_ + places_.runs_waiting();
+    if (taken_up > 0)
       spdlog::info("{} of this store {} on",
-                   active_runs_ == 1 ? "one unfinished run" : fmt::format("{} unfinished runs", active_runs_.load()),
-                   active_runs_ == 1 ? "goes" : "go");
+                   taken_up == 1 ? "one unfinished run" : fmt::format("{} unfinished runs", taken_up),
+                   taken_up == 1 ? "goes" : "go");
     if (care_ != nullptr) WEFT_RETURN_IF_ERROR(care_->count_crashes(crashes.counted()));
+    places_.set_alarm([this](Duration delay) { shards_.front()->after(delay, [this] { places_.look(); }); });
     for (auto& shard : shards_) shard->start();
+    places_.serve(Places::Service::kAll);
     recovered_ = true;
     if (care_ == nullptr) return {};
     admin_ = make_store_admin({*care_, options_.config.retention, frozen_, *parts_.clock, leaving_,
@@ -257,16 +270,23 @@ class LiveEngine final : public Engine {
     if (request.validate_only()) return done(v1::RunsSubmitResponse{});
     if (draining_) return done(unavailable("this weft is stopping and takes no new runs"));
     if (auto refusal = frozen_.refusal()) return done(*std::move(refusal));
-    if (active_runs_.fetch_add(1) >= options_.limits.runs_active_max) {
-      --active_runs_;
-      return done(
-          resource_exhausted(fmt::format("{} runs are at work, which is the limit; try again when some have ended",
-                                         options_.limits.runs_active_max))
-              .with("limit", "runs_active_max"));
+    Shard& shard = shard_of(submission->partition);
+    const std::size_t queued_max = options_.config.limits.runs_queued_max;
+    auto turn = places_.take(
+        order_.passenger(as_submitted(*submission)), order_.gates_of_run(),
+        [&shard, id = submission->run_id] { shard.begin(id); }, queued_max);
+    if (!turn) {
+      return done(resource_exhausted(
+                      fmt::format("{} runs are at work and {} wait for their turn, which is the limit; try again when "
+                                  "some have begun",
+                                  places_.runs_at_work(), places_.runs_waiting()))
+                      .with("limit", "runs_queued_max")
+                      .with("retry_after_ms", fmt::format("{}", places_.pace().count() / 1'000)));
     }
+    ++active_runs_;
+    submission->turn = *std::move(turn);
     submission->done = std::move(done);
-    const std::uint32_t partition = submission->partition;
-    shard_of(partition).submit(*std::move(submission));
+    shard.submit(*std::move(submission));
   }
 
   void cancel(const v1::RunsCancelRequest& request, Done<v1::RunsCancelResponse> done) override {
@@ -380,6 +400,7 @@ class LiveEngine final : public Engine {
   // Admits nothing more, and waits until no run works; the runs that have not ended.
   std::size_t idle(Duration patience) {
     draining_ = true;
+    places_.serve(Places::Service::kCalls);
     const auto until = std::chrono::steady_clock::now() + patience;
     constexpr std::chrono::milliseconds kPoll{10};
     while (active_runs_ > parked_.at_work() && std::chrono::steady_clock::now() < until)
@@ -431,8 +452,18 @@ class LiveEngine final : public Engine {
 
   Shard& shard_of(std::uint32_t partition) { return *shards_[partition % shards_.size()]; }
 
+  v1::Run as_submitted(const Submission& submission) const {
+    v1::Run run;
+    run.set_id(submission.run_id);
+    run.set_workflow(submission.workflow->name);
+    *run.mutable_labels() = submission.request.labels();
+    run.set_priority(submission.request.priority());
+    run.set_submitted_at_us(parts_.clock->now().time_since_epoch().count());
+    return run;
+  }
+
   Result<Submission> prepare(const v1::RunsSubmitRequest& request) {
-    WEFT_RETURN_IF_ERROR(check_request(request, options_.limits));
+    WEFT_RETURN_IF_ERROR(check_request(request, options_.config.limits));
     WEFT_TRY(const std::string hash, registry_.resolve(request.workflow(), request.workflow_hash()));
     Submission submission;
     WEFT_TRY(submission.workflow, registry_.by_hash(hash));
@@ -464,6 +495,7 @@ class LiveEngine final : public Engine {
   Parked parked_;
   Frozen frozen_;
   Places places_;
+  Order order_;
   std::atomic<std::size_t> active_runs_ = 0;
   memory::Care* care_ = parts_.journal->care();
   bool recovered_ = false;

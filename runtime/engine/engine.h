@@ -16,18 +16,9 @@
 
 namespace weft::engine {
 
-struct EngineLimits {
-  std::size_t runs_active_max = 20'000;  // Submit is refused over it: RESOURCE_EXHAUSTED.
-  std::size_t model_calls_max = 11'000;  // In flight on one shard; more wait in a queue.
-  std::size_t tool_calls_max = 256;      // In flight on one shard; more wait in a queue.
-  std::size_t input_bytes_max = std::size_t{16} << 20;
-  std::size_t frozen_bytes_max = std::size_t{256} << 20;  // Of runs that stand still until the store can be written.
-};
-
 struct EngineOptions {
   Config config;
   Getenv environment;  // Where keys come from, at the moment of a call.
-  EngineLimits limits;
   std::uint32_t shards = 1;
 };
 

@@ -22,6 +22,12 @@ bool makes_wait(const v1::Event& event) {
   return event.attempt_started().has_waiting() || event.has_run_paused() || event.has_tool_call_in_doubt();
 }
 
+// What may be said to a run while it waits for its turn leaves it there.
+bool begins(const v1::Event& event) {
+  return !event.has_run_submitted() && !event.has_signal_received() && !event.has_run_paused() &&
+         !event.has_run_resumed();
+}
+
 }  // namespace
 
 Shard::Shard(ShardWorld world) : world_(world), http_(loop_), client_(http_), contents_(world.journal) {}
@@ -63,6 +69,7 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
   const std::uint64_t counted_seq = crashes == nullptr ? 0 : crashes->counted_seq(row.id);
   bool got_on = false;
   std::map<std::string, std::int64_t> waits_since_us;  // By call.
+  std::int64_t goes_on_us = 0;                         // Since the run was last taken up or resumed.
   while (true) {
     WEFT_TRY(const auto batches, world_.journal.events(row.id, active->run->last_seq() + 1, kPageBytes));
     if (batches.empty()) break;
@@ -72,6 +79,7 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
         if (event.epoch() > epoch && event.seq() > 1) {
           active->pauses_us.emplace_back(event.at_us(), event.at_us() - active->run->last_at_us());
         }
+        if (event.epoch() != epoch || event.has_run_resumed()) goes_on_us = event.at_us();
         epoch = event.epoch();
         got_on = got_on || (event.seq() > counted_seq && gets_on(event));
         active->may_wait = active->may_wait || makes_wait(event);
@@ -85,7 +93,14 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
             active->pauses_us.emplace_back(event.at_us(), event.at_us() - since.mapped());
           }
         }
-        if (event.has_attempt_started()) active->attempts_at_us[event.path()] = event.at_us();
+        if (event.has_attempt_started()) active->attempts[event.path()] = {event.at_us(), event.at_us(), 0};
+        if (const auto past = active->attempts.find(event.path()); past != active->attempts.end()) {
+          // Between what was wanted and its intent there is nothing but the wait for its turn.
+          if (event.has_model_call_started() || event.has_tool_call_started())
+            past->second.in_queue_us += event.at_us() - std::max(past->second.last_us, goes_on_us);
+          past->second.last_us = event.at_us();
+        }
+        active->begun = active->begun || begins(event);
         WEFT_RETURN_IF_ERROR(active->run->apply(event));
         active->conversations.apply(event);
         tally(event, active->summary);
@@ -107,7 +122,10 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
     if (auto why = crashes->count(row.id, active->run->last_seq(), !waits, got_on)) return failed_precondition(*why);
   }
   ++world_.active_runs;
-  runs_[row.id] = std::move(active);
+  Active& known = *(runs_[row.id] = std::move(active));
+  if (known.begun) known.turn = world_.places.enter(world_.order.passenger(known.summary), world_.order.gates_of_run());
+  // There may be many of them; a paused one is not in line.
+  if (crashes != nullptr && !known.run->paused() && !may_begin(known)) put_to_sleep(known);
   return {};
 }
 
@@ -139,9 +157,10 @@ void Shard::resume(Active& active) {
       run::StartTimer later = *timer;
       const std::int64_t now_us = world_.clock.now().time_since_epoch().count();
       later.due_us += std::max<std::int64_t>(0, now_us - last_at_us);
-      const std::int64_t begun_us = active.attempts_at_us[timer->key.path];
-      for (const auto& [at_us, paused_us] : active.pauses_us) later.due_us += at_us > begun_us ? paused_us : 0;
-      if (active.run->waits(timer->key)) {
+      const Past& past = active.attempts[timer->key.path];
+      later.due_us += past.in_queue_us;
+      for (const auto& [at_us, paused_us] : active.pauses_us) later.due_us += at_us > past.begun_us ? paused_us : 0;
+      if (waits(active, timer->key)) {
         active.stilled_us[timer->key] = std::max<std::int64_t>(0, later.due_us - now_us);
       } else {
         carry_out(active, later);
@@ -150,7 +169,7 @@ void Shard::resume(Active& active) {
       carry_out(active, command);
     }
   }
-  active.attempts_at_us.clear();
+  active.attempts.clear();
   active.pauses_us.clear();
   advance(active);
 }
@@ -162,6 +181,7 @@ void Shard::submit(Submission submission) {
     active->partition = submission.partition;
     active->request_digest = std::move(submission.request_digest);
     active->submitted = std::move(submission.done);
+    active->turn = std::move(submission.turn);
     active->run = std::make_unique<run::Run>(submission.workflow, world_.tool_table, contents_);
 
     v1::Event event;
@@ -174,6 +194,7 @@ void Shard::submit(Submission submission) {
     submitted.set_semantics(run::kSemantics);
     submitted.set_workflow(submission.workflow->name);
     submitted.set_workflow_hash(submission.workflow->hash);
+    submitted.set_priority(submission.request.priority());
     *submitted.mutable_labels() = submission.request.labels();
     auto input = contents_.put(std::move(submission.input));
     if (!input) {
@@ -190,8 +211,10 @@ void Shard::submit(Submission submission) {
 void Shard::answer(const std::string& run_id, v1::Event event) {
   Active* active = find(run_id);
   if (active == nullptr || !active->run->expects(event)) return;
+  const std::string path = event.path();
   admit(*active, std::move(event));
   advance(*active);
+  if (!active->queued.empty()) keep_timeouts_around(*active, path);
 }
 
 void Shard::admit(Active& active, v1::Event event) {
@@ -203,11 +226,17 @@ void Shard::admit(Active& active, v1::Event event) {
   tally(event, active.summary);
   awaken(active);
   active.may_wait = active.may_wait || makes_wait(event);
+  active.begun = active.begun || begins(event);
+  if (event.has_run_paused()) hold_queued(active);
   if (active.batch.empty()) active.batch_first = event.seq();
   append_event(event, active.batch);
 }
 
 void Shard::advance(Active& active) {
+  if (!may_begin(active)) return flush(active);
+  if (!active.run->paused()) {
+    for (const run::Command& command : std::exchange(active.held, {})) carry_out(active, command);
+  }
   while (!active.run->ended() && !active.run->paused()) {
     bool moved = false;
     while (auto decision = active.run->decide()) {
@@ -221,7 +250,8 @@ void Shard::advance(Active& active) {
       moved = true;
     }
     if (moved) continue;
-    const bool idle = active.models.empty() && active.tools.empty() && active.timers.empty() && active.asked == 0;
+    const bool idle = active.models.empty() && active.tools.empty() && active.timers.empty() && active.asked == 0 &&
+                      active.queued.empty();
     if (!idle || !active.run->outstanding().empty()) break;
     if (!active.run->doubts().empty() || !active.run->open_waits().empty()) break;
     // Nothing is decided and nothing is awaited: a defect of the runtime, and it says so instead of hanging.
@@ -333,16 +363,17 @@ std::string local_words(const run::OpenWait& wait, const std::string& run_id) {
 }  // namespace
 
 void Shard::consider_rest(Active& active) {
-  if (!active.may_wait) return;
+  if (!active.may_wait && active.begun) return;
   const auto moves = [](const auto& timer) {
     const int kind = timer.first.second;
     return kind == v1::TIMER_KIND_RETRY || kind == v1::TIMER_KIND_REPEAT_CALL || kind == v1::TIMER_KIND_RESEND;
   };
   const bool moving = active.durable_seq < active.run->last_seq() || active.asked > 0 || active.at_once > 0 ||
-                      !active.models.empty() || !active.tools.empty() || !active.gate.empty() ||
-                      !active.asking.empty() || std::ranges::any_of(active.timers, moves);
+                      !active.queued.empty() || !active.models.empty() || !active.tools.empty() ||
+                      !active.gate.empty() || !active.asking.empty() || std::ranges::any_of(active.timers, moves);
   if (active.frozen || moving || active.run->ended()) return;
   if (active.rests) return put_to_sleep(active);  // Woken for nothing.
+  if (!active.begun && !active.run->paused()) return put_to_sleep(active);
   const auto park = [&](v1::RunStatus status, std::string waits_for) {
     active.rests = true;
     world_.parked.park(active.id, std::move(waits_for), Parked::Place::kNone, status);
@@ -376,7 +407,8 @@ void Shard::awaken(Active& active) {
 
 // What waits for days is not held: its events say everything. `active` is gone afterwards.
 void Shard::put_to_sleep(Active& active) {
-  Sleeping sleeping{active.partition, active.run->shared_workflow(), 0};
+  Sleeping sleeping{active.partition, active.run->shared_workflow(), 0, {}};
+  if (!active.begun) sleeping.turn = std::move(active.turn);
   std::int64_t due_us = 0;
   for (const run::Command& command : active.run->outstanding()) {
     const auto* timer = std::get_if<run::StartTimer>(&command);
@@ -420,6 +452,7 @@ Shard::Active* Shard::wake(const std::string& run_id) {
     return nullptr;
   }
   Active& active = *find(run_id);
+  if (!active.begun) active.turn = std::move(found.mapped().turn);
   active.rests = true;  // Until something happens.
   resume(active);
   return find(run_id);
@@ -427,24 +460,23 @@ Shard::Active* Shard::wake(const std::string& run_id) {
 
 void Shard::keep_timeouts(Active& active) {
   const std::int64_t now_us = world_.clock.now().time_since_epoch().count();
-  for (auto timeout = active.timeouts_us.begin(); timeout != active.timeouts_us.end();) {
-    const auto& [key, due_us] = *timeout;
-    if (!active.run->waits(key)) {
-      ++timeout;
-      continue;
-    }
-    active.stilled_us[key] = std::max<std::int64_t>(0, due_us - now_us);
-    if (auto timer = active.timers.extract({key, v1::TIMER_KIND_TIMEOUT})) loop_.cancel(timer.mapped());
-    timeout = active.timeouts_us.erase(timeout);
+  std::vector<run::CallKey> attempts;
+  for (const auto& [attempt, due_us] : active.timeouts_us) attempts.push_back(attempt);
+  for (const auto& [attempt, left_us] : active.stilled_us) attempts.push_back(attempt);
+  for (const run::CallKey& attempt : attempts) keep_timeout(active, attempt, now_us);
+}
+
+void Shard::keep_timeout(Active& active, const run::CallKey& attempt, std::int64_t now_us) {
+  const bool waiting = waits(active, attempt);
+  if (const auto counts = active.timeouts_us.find(attempt); waiting && counts != active.timeouts_us.end()) {
+    active.stilled_us[attempt] = std::max<std::int64_t>(0, counts->second - now_us);
+    if (auto timer = active.timers.extract({attempt, v1::TIMER_KIND_TIMEOUT})) loop_.cancel(timer.mapped());
+    active.timeouts_us.erase(counts);
   }
-  for (auto stilled = active.stilled_us.begin(); stilled != active.stilled_us.end();) {
-    const auto [key, left_us] = *stilled;
-    if (active.run->waits(key)) {
-      ++stilled;
-      continue;
-    }
-    stilled = active.stilled_us.erase(stilled);
-    start_timer(active, {key, v1::TIMER_KIND_TIMEOUT, now_us + left_us});
+  if (const auto stilled = active.stilled_us.find(attempt); !waiting && stilled != active.stilled_us.end()) {
+    const std::int64_t left_us = stilled->second;
+    active.stilled_us.erase(stilled);
+    start_timer(active, {attempt, v1::TIMER_KIND_TIMEOUT, now_us + left_us});
   }
 }
 

@@ -25,6 +25,7 @@
 #include "runtime/engine/engine.h"
 #include "runtime/engine/frozen.h"
 #include "runtime/engine/hub.h"
+#include "runtime/engine/order.h"
 #include "runtime/engine/parked.h"
 #include "runtime/engine/places.h"
 #include "runtime/engine/registry.h"
@@ -45,6 +46,7 @@ struct ShardWorld {
   Parked& parked;
   Frozen& frozen;
   Places& places;
+  const Order& order;
   const tools::Secrets& secrets;
   Clock& clock;
   const EngineLimits& limits;
@@ -61,6 +63,7 @@ struct Submission {
   std::string input;              // Canonical JSON.
   v1::RunsSubmitRequest request;  // Labels, request id, traceparent.
   std::string request_digest;
+  Places::Turn turn;
   Done<v1::RunsSubmitResponse> done;
 };
 
@@ -77,6 +80,8 @@ class Shard {
 
   // Thread-safe; they post to the shard.
   void submit(Submission submission);
+  void begin(std::string run_id);  // Its turn has come.
+  void after(Duration delay, Task task);
   void cancel(std::string run_id, v1::CancelRequested request, Done<v1::RunsCancelResponse> done);
   void resolve(std::string run_id, v1::RunsResolveRequest request, Done<v1::RunsResolveResponse> done);
   void answer_question(std::string run_id, v1::RunsAnswerRequest request, Done<v1::RunsAnswerResponse> done);
@@ -93,6 +98,7 @@ class Shard {
   };
   struct ModelFlight {
     model::Client::CallId call = 0;  // 0: held by the gate.
+    Places::Turn turn;
     Route route;
     std::optional<model::Price> price;
     std::uint64_t request_bytes = 0;
@@ -104,13 +110,24 @@ class Shard {
     std::int64_t started_us = 0;
     std::string tool;
     tools::Effect effect = tools::Effect::kWrite;
-    Places::Place place;
+    Places::Turn turn;
     HttpClient::CallId request = 0;  // 0: none of its own.
   };
   using OnReply = std::move_only_function<void(tools::HttpToolReply)>;
   // Equal calls of a tool that changes nothing, which are one request.
   struct SharedFlight {
     std::vector<std::pair<std::string, run::CallKey>> waiting;  // Runs and their calls.
+  };
+  // A call that waits for its turn.
+  struct Queued {
+    Places::Turn turn;
+    run::Command command;
+  };
+  // What an attempt's past says of its timeout.
+  struct Past {
+    std::int64_t begun_us = 0;
+    std::int64_t last_us = 0;      // Its last event, or from when on the run went on.
+    std::int64_t in_queue_us = 0;  // How long its calls waited for their turn.
   };
   struct Active {
     std::string id;
@@ -129,18 +146,22 @@ class Shard {
     std::uint64_t durable_seq = 0;
     std::size_t at_once = 0;  // Tool calls whose results come before the loop turns again; the batch waits for them.
     bool created = false;     // Its row exists, or is on its way.
-    bool given_up = false;    // Its events are not recorded any more.
+    bool begun = false;       // Otherwise it waits for its turn.
+    Places::Turn turn;        // Of the run itself.
+    std::map<run::CallKey, Queued> queued;  // Calls that wait for their turn.
+    std::vector<run::Command> held;         // Those of a paused run, which go in line again when it is resumed.
+    bool given_up = false;                  // Its events are not recorded any more.
     std::deque<Gated> gate;
     std::map<run::CallKey, ModelFlight> models;
     std::map<run::CallKey, ToolFlight> tools;
     std::map<TimerKey, Loop::TimerId> timers;
     std::map<run::CallKey, std::int64_t> stilled_us;   // Timeouts that stand still: how much of each is left.
     std::map<run::CallKey, std::int64_t> timeouts_us;  // When each that counts is due.
-    std::size_t asked = 0;  // Questions to `verify` tools on their way, and calls that wait for a place.
+    std::size_t asked = 0;                             // Questions to `verify` tools on their way.
     bool may_wait = false;  // Something of it has waited, or been in doubt, or it was paused.
     bool rests = false;     // It is among the parked, since it waits for somebody's word.
     // Found by recover() for resume(): when attempts began, and from when on how long nothing ran.
-    std::map<std::string, std::int64_t> attempts_at_us;  // By path.
+    std::map<std::string, Past> attempts;  // By path.
     std::vector<std::pair<std::int64_t, std::int64_t>> pauses_us;
     std::string request_digest;
     Done<v1::RunsSubmitResponse> submitted;
@@ -153,6 +174,7 @@ class Shard {
     std::uint32_t partition = 0;
     std::shared_ptr<const workflows::Workflow> workflow;
     Loop::TimerId timer = 0;  // 0: it waits for no time.
+    Places::Turn turn;        // Of one that has not begun.
   };
 
   // shard_steering.cpp: what people and programs say to a run.
@@ -179,6 +201,7 @@ class Shard {
   Active* wake(const std::string& run_id);  // Null where it neither works nor sleeps here.
   // Timeouts count while their attempt works.
   void keep_timeouts(Active& active);
+  void keep_timeout(Active& active, const run::CallKey& attempt, std::int64_t now_us);
   // Admits an answer from outside if it is still waited for, and everything that follows from it.
   void answer(const std::string& run_id, v1::Event event);
 
@@ -197,15 +220,15 @@ class Shard {
   // shard_calls.cpp: commands into effects.
   void carry_out(Active& active, const run::Command& command);
   void call_model(Active& active, const run::ModelCall& command);
+  void begin_model(Active& active, const run::ModelCall& command, Route route, Places::Turn turn);
   void send(const std::string& run_id, const run::CallKey& key, model::Call call);
   void model_outcome(const std::string& run_id, const run::CallKey& key, model::Outcome outcome);
   void model_closed(Active& active, const run::CallKey& key, const ModelFlight& flight);
-  void next_waiting_model();
   void start_timer(Active& active, const run::StartTimer& command);
   void drop(Active& active, const run::CallKey& key);
   // shard_tools.cpp: calls of tools.
   void call_tool(Active& active, const run::ToolCall& command);
-  void begin_tool(Active& active, const run::ToolCall& command, Places::Place place);
+  void begin_tool(Active& active, const run::ToolCall& command, Places::Turn turn);
   void run_tool(const std::string& run_id, const run::CallKey& key, tools::ToolRequest request);
   void run_pooled(tools::Tool& tool, std::shared_ptr<tools::Cancelled> cancelled, tools::ToolRequest request,
                   OnReply on_reply);
@@ -217,6 +240,17 @@ class Shard {
   void run_at_once(const std::string& run_id, Task tool);
   void tool_outcome(const std::string& run_id, const run::CallKey& key, tools::ToolReply reply);
   void drop_tools(Active& active, const run::CallKey& key);
+  // shard_turns.cpp: runs and calls that wait for their turn.
+  bool may_begin(Active& active);
+  // A turn that has come; nothing where the call waits for it.
+  std::optional<Places::Turn> take_turn(Active& active, const run::CallKey& key, const run::Command& command,
+                                        Gates gates, std::uint64_t tokens = 0);
+  void turn_comes(const std::string& run_id, const run::CallKey& key);
+  void hold_queued(Active& active);
+  bool waits(const Active& active, const run::CallKey& attempt) const;
+  // Those of the step instance and of the groups around it.
+  void keep_timeouts_around(Active& active, const std::string& path);
+
   void verify(Active& active, const run::VerifyCall& command);
   void verify_now(const std::string& run_id, const run::VerifyCall& command);
 
@@ -237,15 +271,11 @@ class Shard {
   std::map<std::string, std::unique_ptr<Active>> runs_;  // Loop only, as all below.
   std::map<std::string, Sleeping> sleeping_;
   std::map<std::string, std::weak_ptr<const model::Prefix>> prefixes_;
-  std::deque<std::pair<std::string, run::ModelCall>> waiting_models_;
-  std::deque<Task> waiting_tools_;
   std::set<std::string> frozen_;  // Runs.
   std::string probed_;            // The run whose append was last tried again.
   std::optional<Loop::TimerId> probe_timer_;
   Duration probe_delay_{};                      // Zero: the store was last seen to be written.
   std::map<std::string, SharedFlight> shared_;  // By workflow, tool and arguments.
-  std::size_t models_in_flight_ = 0;
-  std::size_t tools_in_flight_ = 0;
   std::thread thread_;
 };
 

@@ -86,20 +86,21 @@ Result<std::shared_ptr<const model::Prefix>> Shard::prefix(const Active& active,
   return shared;
 }
 
+namespace {
+
+v1::Event refusal_of(const run::CallKey& key, const Error& error) {
+  v1::Event event = event_at(key);
+  event.mutable_call_refused()->mutable_failure()->set_kind(v1::ERROR_KIND_REFUSED);
+  event.mutable_call_refused()->mutable_failure()->set_message(error.message);
+  return event;
+}
+
+}  // namespace
+
 void Shard::call_model(Active& active, const run::ModelCall& command) {
-  if (models_in_flight_ >= world_.limits.model_calls_max) {
-    waiting_models_.emplace_back(active.id, command);
-    return;
-  }
-  const auto refuse = [&](const Error& error) {
-    v1::Event event = event_at(command.key);
-    event.mutable_call_refused()->mutable_failure()->set_kind(v1::ERROR_KIND_REFUSED);
-    event.mutable_call_refused()->mutable_failure()->set_message(error.message);
-    admit(active, std::move(event));
-  };
   const workflows::Agent& agent = std::get<workflows::PromptBody>(active.run->workflow().step(command.step).body).agent;
   auto route = world_.routes.find(agent.model);
-  if (!route) return refuse(route.error());
+  if (!route) return admit(active, refusal_of(command.key, route.error()));
   if (active.summary.model_calls() > 0 && active.summary.simulated() != route->simulated) {
     // Made-up answers are not mixed with paid ones: the call is parked until a fitting server owns the store.
     const std::string waits_for =
@@ -108,15 +109,24 @@ void Shard::call_model(Active& active, const run::ModelCall& command) {
     spdlog::warn("run {} waits for {}", active.id, waits_for);
     world_.parked.park(active.id, waits_for, Parked::Place::kAtWork);
     world_.hub.rests(active.id);
+    active.turn = {};
     return;
   }
-  auto face = prefix(active, command.step, *route);
+  auto turn = take_turn(active, command.key, command, world_.order.gates_of_model_call());
+  if (turn) begin_model(active, command, *std::move(route), *std::move(turn));
+}
+
+void Shard::begin_model(Active& active, const run::ModelCall& command, Route route, Places::Turn turn) {
+  const auto refuse = [&](const Error& error) { admit(active, refusal_of(command.key, error)); };
+  const workflows::Agent& agent = std::get<workflows::PromptBody>(active.run->workflow().step(command.step).body).agent;
+  auto face = prefix(active, command.step, route);
   if (!face) return refuse(face.error());
   auto conversation = active.conversations.at(command.key.path, *face, contents_);
   if (!conversation) return refuse(conversation.error());
 
   ModelFlight flight;
-  flight.route = *std::move(route);
+  flight.turn = std::move(turn);
+  flight.route = std::move(route);
   flight.price = world_.routes.price(flight.route, world_.clock.now());
   flight.request_bytes = (*conversation)->size();
   v1::Event event = event_at(command.key);
@@ -139,7 +149,6 @@ void Shard::call_model(Active& active, const run::ModelCall& command) {
   }
   model::Call call{flight.route.endpoint, (*conversation)->body()};
   active.models[command.key] = std::move(flight);
-  ++models_in_flight_;
   admit(active, std::move(event));
   when_durable(active, command.key, [this, run_id = active.id, key = command.key, call = std::move(call)]() mutable {
     send(run_id, key, std::move(call));
@@ -231,13 +240,12 @@ v1::Event Shard::lost_call(const run::CallKey& key, const ModelFlight& flight, s
 }
 
 void Shard::model_outcome(const std::string& run_id, const run::CallKey& key, model::Outcome outcome) {
-  --models_in_flight_;
-  Active* active = find(run_id);
-  if (active != nullptr) {
+  if (Active* active = find(run_id)) {
     const auto found = active->models.find(key);
     WEFT_CHECK(found != active->models.end(), "an answer came for a model call that is not in flight");
     ModelFlight flight = std::move(found->second);
     active->models.erase(found);
+    flight.turn = {};  // First: what follows from the answer goes in line behind those who wait.
     if (auto* answered = std::get_if<model::Answer>(&outcome)) {
       const model::Conversation* conversation = active->conversations.find(key.path);
       WEFT_CHECK(conversation != nullptr, "an answer came for an agent that is not at work");
@@ -268,18 +276,6 @@ void Shard::model_outcome(const std::string& run_id, const run::CallKey& key, mo
       }
       answer(run_id, std::move(event));
     }
-  }
-  next_waiting_model();
-}
-
-void Shard::next_waiting_model() {
-  while (!waiting_models_.empty() && models_in_flight_ < world_.limits.model_calls_max) {
-    auto [run_id, command] = std::move(waiting_models_.front());
-    waiting_models_.pop_front();
-    Active* active = find(run_id);
-    if (active == nullptr) continue;
-    carry_out(*active, command);
-    advance(*active);
   }
 }
 
@@ -319,18 +315,21 @@ void Shard::drop(Active& active, const run::CallKey& key) {
   });
   std::erase_if(active.timeouts_us, [&](const auto& entry) { return meant(entry.first); });
   std::erase_if(active.stilled_us, [&](const auto& entry) { return meant(entry.first); });
+  std::erase_if(active.queued, [&](const auto& entry) { return meant(entry.first); });
   std::vector<std::pair<run::CallKey, ModelFlight>> closed;
-  std::erase_if(active.models, [&](auto& entry) {
-    if (!meant(entry.first)) return false;
-    closed.emplace_back(entry.first, std::move(entry.second));
-    return true;
-  });
+  for (auto next = active.models.begin(); next != active.models.end();) {
+    if (!meant(next->first)) {
+      ++next;
+      continue;
+    }
+    closed.emplace_back(next->first, std::move(next->second));
+    next = active.models.erase(next);
+  }
   for (const auto& [call, flight] : closed) model_closed(active, call, flight);
   drop_tools(active, key);
 }
 
 void Shard::model_closed(Active& active, const run::CallKey& key, const ModelFlight& flight) {
-  --models_in_flight_;
   const bool sent = flight.call != 0;
   if (sent) client_.cancel(flight.call);
   if (!sent) std::erase_if(active.gate, [&](const Gated& gated) { return gated.key == key; });
@@ -342,7 +341,6 @@ void Shard::model_closed(Active& active, const run::CallKey& key, const ModelFli
     event.mutable_model_call_failed()->clear_cost();
   }
   if (!active.given_up && active.run->expects(event)) admit(active, std::move(event));
-  if (!waiting_models_.empty()) loop_.post([this] { next_waiting_model(); });
 }
 
 }  // namespace weft::engine

@@ -43,38 +43,29 @@ v1::ToolCallVerified verdict_of(const tools::HttpToolReply& answer) {
 
 }  // namespace
 
+// The turn comes before the intent: what waits for one has not begun, and is not in doubt after a crash.
 void Shard::call_tool(Active& active, const run::ToolCall& command) {
   const workflows::Tool* own = active.run->workflow().tool(command.tool);
-  if (own == nullptr || own->concurrency.limit == 0) return begin_tool(active, command, {});
-  // The place comes before the intent: what waits for one has not begun, and is not in doubt after a crash.
-  std::string key = fmt::format("{}/{}", active.run->workflow().name, own->name);
-  if (own->concurrency.key) {
-    const auto arguments = contents_.bytes(command.arguments);
-    auto args = arguments ? parse_untrusted(**arguments) : Result<Json>(arguments.error());
-    auto text = args ? own->concurrency.key->evaluate_text(workflows::call_names(
-                           *std::move(args), command.idempotency_key, id_of(active.id, command.key)))
-                     : Result<std::string>(std::move(args).error());
-    key += ":" + (text ? *text : std::string());
+  Gates gates;
+  if (own != nullptr && own->concurrency.limit > 0) {
+    std::string key = fmt::format("{}/{}", active.run->workflow().name, own->name);
+    if (own->concurrency.key) {
+      const auto arguments = contents_.bytes(command.arguments);
+      auto args = arguments ? parse_untrusted(**arguments) : Result<Json>(arguments.error());
+      auto text = args ? own->concurrency.key->evaluate_text(workflows::call_names(
+                             *std::move(args), command.idempotency_key, id_of(active.id, command.key)))
+                       : Result<std::string>(std::move(args).error());
+      key += ":" + (text ? *text : std::string());
+    }
+    gates = world_.order.gates_of_tool_call(key, own->concurrency.limit);
   }
-  ++active.asked;
-  auto place = world_.places.take(key, own->concurrency.limit, [this, run_id = active.id, command](Places::Place free) {
-    loop_.post([this, run_id, command, free = std::move(free)]() mutable {
-      Active* waiting = find(run_id);
-      if (waiting == nullptr) return;
-      --waiting->asked;
-      v1::Event wanted = event_at(command.key);
-      wanted.mutable_tool_call_started();
-      if (!waiting->run->expects(wanted)) return;
-      begin_tool(*waiting, command, std::move(free));
-      advance(*waiting);
-    });
-  });
-  if (!place) return;
-  --active.asked;
-  begin_tool(active, command, *std::move(place));
+  const tools::Tool* offered = own == nullptr ? world_.tools.find(command.tool) : nullptr;
+  if (offered != nullptr && !offered->is_instant()) gates = world_.order.gates_of_pooled_call();
+  auto turn = gates.empty() ? Places::Turn() : take_turn(active, command.key, command, std::move(gates));
+  if (turn) begin_tool(active, command, *std::move(turn));
 }
 
-void Shard::begin_tool(Active& active, const run::ToolCall& command, Places::Place place) {
+void Shard::begin_tool(Active& active, const run::ToolCall& command, Places::Turn turn) {
   v1::Event event = event_at(command.key);
   v1::ToolCallStarted& started = *event.mutable_tool_call_started();
   started.set_tool(command.tool);
@@ -88,7 +79,7 @@ void Shard::begin_tool(Active& active, const run::ToolCall& command, Places::Pla
                                world_.clock.now().time_since_epoch().count(),
                                command.tool,
                                command.effect,
-                               std::move(place),
+                               std::move(turn),
                                0};
   tools::ToolRequest request{command.tool, **arguments, command.idempotency_key};
   Task leave = [this, run_id = active.id, key = command.key, request = std::move(request)]() mutable {
@@ -133,30 +124,15 @@ void Shard::run_tool(const std::string& run_id, const run::CallKey& key, tools::
   tools::Tool* tool = world_.tools.find(request.tool);
   WEFT_CHECK(tool != nullptr, "a tool is called that is not there");
   if (tool->is_instant()) return tool_outcome(run_id, key, tool->run(request, *flight->second.cancelled));
-  if (tools_in_flight_ >= world_.limits.tool_calls_max) {
-    waiting_tools_.push_back(
-        [this, run_id, key, request = std::move(request)]() mutable { run_tool(run_id, key, std::move(request)); });
-    return;
-  }
   run_pooled(*tool, flight->second.cancelled, std::move(request), answered);
 }
 
 void Shard::run_pooled(tools::Tool& tool, std::shared_ptr<tools::Cancelled> cancelled, tools::ToolRequest request,
                        OnReply on_reply) {
-  ++tools_in_flight_;
   auto reply = std::make_shared<tools::ToolReply>();
   loop_.work([&tool, reply, cancelled = std::move(cancelled),
               request = std::move(request)] { *reply = tool.run(request, *cancelled); },
-             [this, reply, on_reply = std::move(on_reply)]() mutable {
-               --tools_in_flight_;
-               on_reply({std::move(*reply), 0});
-               // A call that nobody waits for any more takes no place, so the next one is tried.
-               while (!waiting_tools_.empty() && tools_in_flight_ < world_.limits.tool_calls_max) {
-                 Task next = std::move(waiting_tools_.front());
-                 waiting_tools_.pop_front();
-                 next();
-               }
-             });
+             [reply, on_reply = std::move(on_reply)]() mutable { on_reply({std::move(*reply), 0}); });
 }
 
 HttpClient::CallId Shard::request(const workflows::Tool& tool, const tools::ToolRequest& request, const std::string& id,
@@ -193,8 +169,9 @@ void Shard::tool_outcome(const std::string& run_id, const run::CallKey& key, too
   if (active == nullptr) return;
   const auto found = active->tools.find(key);
   if (found == active->tools.end()) return;
-  const ToolFlight flight = std::move(found->second);
+  ToolFlight flight = std::move(found->second);
   active->tools.erase(found);
+  flight.turn = {};  // First: what follows from the result goes in line behind those who wait.
   v1::Event event = event_at(key);
   auto output = contents_.put(std::move(reply.output));
   if (reply.status == tools::ToolStatus::kUnknown && tools::changes_world(flight.effect)) {

@@ -67,6 +67,7 @@ void tally(const v1::Event& event, v1::Run& run) {
       run.set_workflow(submitted.workflow());
       run.set_workflow_hash(submitted.workflow_hash());
       *run.mutable_labels() = submitted.labels();
+      run.set_priority(submitted.priority());
       run.set_status(v1::RUN_STATUS_RUNNING);
       run.set_submitted_at_us(event.at_us());
       return;

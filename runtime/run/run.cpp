@@ -157,11 +157,11 @@ std::vector<Doubt> Run::doubts() const {
   return doubts;
 }
 
-bool Run::waits(const CallKey& attempt) const {
+bool Run::waits(const CallKey& attempt, const Queued& queued) const {
   if (state_->ended || state_->is_undo(attempt.path)) return false;
   const auto place = state_->locate(attempt.path);
   return place && place->execution != nullptr && place->execution->attempt == attempt.attempt &&
-         (state_->paused || State::waits(*place->execution));
+         (state_->paused || State::waits(*place->execution, queued));
 }
 
 std::vector<OpenWait> Run::open_waits() const {

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -80,9 +81,10 @@ class Run {
   std::size_t signals_kept() const;              // Signals that no step has taken.
   bool finishing() const;                        // Not cancelled, its result decided, its `finally` at work.
   bool paused() const;                           // Nothing new is decided; commands stay in the outbox.
-  // Whether the attempt waits for nothing but somebody's word, a signal or a time, or the run is paused: its timeout
-  // then stands still.
-  bool waits(const CallKey& attempt) const;
+  // Whether the attempt waits for nothing but somebody's word, a signal, a time or the turn of calls that are `queued`,
+  // or the run is paused: its timeout then stands still.
+  using Queued = std::function<bool(const CallKey& call)>;
+  bool waits(const CallKey& attempt, const Queued& queued = [](const CallKey&) { return false; }) const;
 
   // Whether an answer from outside is still waited for; late ones are not applied.
   bool expects(const v1::Event& event) const;

@@ -324,8 +324,8 @@ struct Run::State {
   bool fits_waiting(const v1::Event& event, const Execution* execution) const;
   void apply_to_waiting(Execution& execution, const v1::Event& event);
   std::optional<v1::Event> decide_waiting(const At& at);
-  // Something in it waits for somebody or for a time, and nothing in it works.
-  static bool waits(const Execution& execution);
+  // Something in it waits for somebody, for a time or for the turn of a call, and nothing in it works.
+  static bool waits(const Execution& execution, const Queued& queued);
   // Gives back, or takes again, the place of each fan-out's element around this slot.
   void weigh(Scope& scope, std::uint32_t position, std::uint32_t slot);
   // Whether what it waits for has ended; a decision where its `join` is met or can be met no more.

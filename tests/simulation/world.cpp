@@ -135,7 +135,7 @@ void World::plan_faults() {
   disk_faults_ = {some(20), some(10), some(2), some(2)};
   model_faults_ = {some(30), some(30), some(20)};
   tool_faults_ = {some(25), some(20), some(30)};
-  if (random.one_in(6)) limits_.runs_active_max = 1;
+  if (random.one_in(6)) limits_.runs_at_work_max = 1;
   for (std::uint32_t i = random.below(4); i > 0; --i) cut_at_.push_back(1 + random.below(40));
   for (std::uint32_t i = random.below(3); i > 0; --i) overtake_at_.push_back(1 + random.below(40));
   for (std::uint32_t i = random.below(3); i > 0; --i) {
@@ -192,7 +192,7 @@ void World::start() {
   parts.entropy = chance_.get();
   engine::EngineOptions options;
   options.config = config();
-  options.limits = limits_;
+  options.config.limits = limits_;
   options.environment = [](const std::string&) { return std::optional<std::string>(); };
   auto engine = engine::Engine::start(std::move(parts), std::move(options));
   if (!engine && disk_.failed()) return;

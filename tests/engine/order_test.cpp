@@ -1,0 +1,290 @@
+// Order under load: runs and calls that wait for their turn.
+#include <fmt/format.h>
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <future>
+#include <mutex>
+
+#include "fixture.h"
+
+using namespace weft;
+using namespace weft::engine;
+using namespace weft::engine::testing;
+
+namespace {
+
+constexpr const char* kAct = R"(
+weft: 1
+name: act
+input: {n: integer}
+steps:
+  act: {tool: t.read, args: {x: "{{ input.n }}"}}
+)";
+
+// A tool that is held until the test lets one call go, and remembers in which order calls came.
+class Gatekeeper {
+ public:
+  std::shared_ptr<RecordingTool> tool() {
+    return std::make_shared<RecordingTool>("t.read", tools::Effect::kRead, [this](const tools::ToolRequest& request) {
+      {
+        const std::lock_guard lock(mutex_);
+        came_.push_back(request.arguments);
+      }
+      eventually([&] { return take(); });
+      return tools::ToolReply{tools::ToolStatus::kDone, "{}"};
+    });
+  }
+  void let_go(int calls) { free_ += calls; }
+  std::vector<std::string> came() const {
+    const std::lock_guard lock(mutex_);
+    return came_;
+  }
+
+ private:
+  bool take() {
+    int free = free_;
+    while (free > 0) {
+      if (free_.compare_exchange_weak(free, free - 1)) return true;
+    }
+    return false;
+  }
+  std::atomic<int> free_ = 0;
+  mutable std::mutex mutex_;
+  std::vector<std::string> came_;
+};
+
+v1::RunsSubmitRequest numbered(int n, std::int32_t priority = 0, const std::string& tenant = "") {
+  v1::RunsSubmitRequest request;
+  request.set_workflow("act");
+  request.set_input_json(fmt::format(R"({{"n": {}}})", n));
+  request.set_priority(priority);
+  if (!tenant.empty()) {
+    request.add_labels()->set_key("tenant");
+    request.mutable_labels(0)->set_value(tenant);
+  }
+  return request;
+}
+
+std::string submit(World& world, const v1::RunsSubmitRequest& request) {
+  auto response = world.submit(request);
+  if (!response) FAIL(response.error().message);
+  return response->run_id();
+}
+
+std::string argument(int n) { return fmt::format(R"({{"x":{}}})", n); }
+
+}  // namespace
+
+TEST_CASE("over runs_at_work_max runs are queued and say so; over runs_queued_max they are refused, with when to ask") {
+  Gatekeeper gate;
+  World world;
+  world.limits.runs_at_work_max = 1;
+  world.limits.runs_queued_max = 2;
+  world.tools.push_back(gate.tool());
+  world.start();
+  world.apply(kAct);
+  std::vector<std::string> ids;
+  for (int i = 0; i < 3; ++i) ids.push_back(submit(world, numbered(i)));
+  REQUIRE(eventually([&] { return gate.came().size() == 1; }));
+  CHECK(world.get(ids[0]).status() == v1::RUN_STATUS_RUNNING);
+  for (int i = 1; i < 3; ++i) {
+    const v1::Run queued = world.get(ids[static_cast<std::size_t>(i)]);
+    CHECK(queued.status() == v1::RUN_STATUS_QUEUED);
+    CHECK(queued.waits_for() == "its turn: 1 runs at work, which is the limit (limits.runs_at_work_max); 2 wait");
+  }
+  v1::RunsListRequest list;
+  list.add_statuses(v1::RUN_STATUS_QUEUED);
+  CHECK(world.engine().list_runs(list)->runs_size() == 2);
+  const auto refused = world.submit(numbered(3));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Code::kResourceExhausted);
+  CHECK(refused.error().details.front() == Detail{"limit", "runs_queued_max"});
+  CHECK(refused.error().details.back().key == "retry_after_ms");
+  // What is queued is in the store alone.
+  REQUIRE(eventually([&] { return world.engine().active_runs() == 1; }));
+  gate.let_go(4);
+  for (const std::string& id : ids) CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
+  CHECK(world.submit(numbered(3)));
+}
+
+TEST_CASE("among queued runs a higher priority begins first, and the priority is part of the run") {
+  Gatekeeper gate;
+  World world;
+  world.limits.runs_at_work_max = 1;
+  world.tools.push_back(gate.tool());
+  world.start();
+  world.apply(kAct);
+  submit(world, numbered(0));
+  const std::string low = submit(world, numbered(1, -1));
+  const std::string usual = submit(world, numbered(2));
+  const std::string high = submit(world, numbered(3, 7));
+  CHECK(world.get(high).priority() == 7);
+  CHECK(world.events(high).front().run_submitted().priority() == 7);
+  gate.let_go(4);
+  for (const std::string& id : {low, usual, high}) world.wait(id);
+  CHECK(gate.came() == std::vector<std::string>{argument(0), argument(3), argument(2), argument(1)});
+  CHECK(world.submit(numbered(4, 101)).error().code == Code::kInvalidArgument);
+  CHECK(world.submit(numbered(4, -101)).error().code == Code::kInvalidArgument);
+}
+
+TEST_CASE("the values of the label that turns are shared by take turns, however many runs of one wait") {
+  Gatekeeper gate;
+  World world;
+  world.limits.runs_at_work_max = 1;
+  world.config.fair_by = "tenant";
+  world.tools.push_back(gate.tool());
+  world.start();
+  world.apply(kAct);
+  std::vector<std::string> ids;
+  for (int i = 0; i < 6; ++i) ids.push_back(submit(world, numbered(i, 0, "loud")));
+  for (int i = 6; i < 8; ++i) ids.push_back(submit(world, numbered(i, 0, "quiet")));
+  gate.let_go(8);
+  for (const std::string& id : ids) world.wait(id);
+  std::vector<std::string> expected;
+  for (const int n : {0, 1, 6, 2, 7, 3, 4, 5}) expected.push_back(argument(n));
+  CHECK(gate.came() == expected);
+}
+
+TEST_CASE("queued runs are queued again after a restart, in their order, behind those that had begun") {
+  Gatekeeper gate;
+  World world;
+  world.limits.runs_at_work_max = 1;
+  world.tools.push_back(gate.tool());
+  world.start();
+  world.apply(kAct);
+  std::vector<std::string> ids;
+  for (int i = 0; i < 4; ++i) ids.push_back(submit(world, numbered(i, i == 3 ? 1 : 0)));
+  REQUIRE(eventually([&] { return gate.came().size() == 1; }));
+  std::thread stopper([&] { world.stop(); });
+  gate.let_go(1);
+  stopper.join();
+  world.start();
+  REQUIRE(eventually([&] { return gate.came().size() >= 2; }));
+  CHECK(world.get(ids[1]).status() == v1::RUN_STATUS_QUEUED);
+  gate.let_go(4);
+  for (const std::string& id : ids) CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
+  std::vector<std::string> came = gate.came();
+  came.erase(std::unique(came.begin(), came.end()), came.end());
+  CHECK(came == std::vector<std::string>{argument(0), argument(3), argument(1), argument(2)});
+}
+
+TEST_CASE("a queued run is cancelled at once, ends by its deadline, and holds its place while it is spoken to") {
+  Gatekeeper gate;
+  World world;
+  world.limits.runs_at_work_max = 1;
+  world.tools.push_back(gate.tool());
+  world.start();
+  world.apply(kAct);
+  world.apply("weft: 1\nname: late\ndeadline: 300ms\nsteps:\n  a: {set: 1}\n");
+  const std::string first = submit(world, numbered(0));
+  const std::string cancelled = submit(world, numbered(1));
+  const std::string late = world.submit("late");
+  const std::string paused = submit(world, numbered(2));
+  const auto call = [&](auto method, const std::string& id) {
+    std::promise<bool> promise;
+    method(id, [&](const auto& response) { promise.set_value(response.has_value()); });
+    return promise.get_future().get();
+  };
+  v1::RunsCancelRequest cancel;
+  cancel.set_run_id(cancelled);
+  std::promise<bool> answered;
+  world.engine().cancel(cancel, [&](auto response) { answered.set_value(response.has_value()); });
+  CHECK(answered.get_future().get());
+  CHECK(world.wait(cancelled).status() == v1::RUN_STATUS_CANCELLED);
+  CHECK(world.wait(late).status() == v1::RUN_STATUS_FAILED);
+  CHECK(world.wait(late).failure().kind() == v1::ERROR_KIND_DEADLINE);
+  CHECK(call(
+      [&](const std::string& id, auto done) {
+        v1::RunsPauseRequest pause;
+        pause.set_run_id(id);
+        world.engine().pause(pause, done);
+      },
+      paused));
+  REQUIRE(eventually([&] { return world.get(paused).status() == v1::RUN_STATUS_PAUSED; }));
+  gate.let_go(1);
+  world.wait(first);
+  CHECK(world.get(paused).status() == v1::RUN_STATUS_PAUSED);
+  CHECK(gate.came().size() == 1);
+  CHECK(call(
+      [&](const std::string& id, auto done) {
+        v1::RunsResumeRequest resume;
+        resume.set_run_id(id);
+        world.engine().resume(resume, done);
+      },
+      paused));
+  gate.let_go(1);
+  CHECK(world.wait(paused).status() == v1::RUN_STATUS_SUCCEEDED);
+}
+
+TEST_CASE("a run that waits for somebody holds no place, and goes on though none is free") {
+  Gatekeeper gate;
+  World world;
+  world.limits.runs_at_work_max = 1;
+  world.tools.push_back(gate.tool());
+  world.start();
+  world.apply(kAct);
+  world.apply("weft: 1\nname: ask\nsteps:\n  sure: {ask: Sure?, choices: [yes]}\n");
+  const std::string asking = world.submit("ask");
+  CHECK(world.rest(asking).status() == v1::RUN_STATUS_WAITING);
+  const std::string working = submit(world, numbered(0));
+  REQUIRE(eventually([&] { return gate.came().size() == 1; }));
+  v1::RunsAnswerRequest answer;
+  answer.set_run_id(asking);
+  answer.set_path("sure");
+  answer.set_value_json("\"yes\"");
+  world.engine().answer(answer, [](const auto&) {});
+  CHECK(world.wait(asking).status() == v1::RUN_STATUS_SUCCEEDED);
+  gate.let_go(1);
+  world.wait(working);
+}
+
+TEST_CASE("a draining engine begins no queued run; they are there for the next one") {
+  Gatekeeper gate;
+  World world;
+  world.limits.runs_at_work_max = 1;
+  world.tools.push_back(gate.tool());
+  world.start();
+  world.apply(kAct);
+  const std::string first = submit(world, numbered(0));
+  const std::string second = submit(world, numbered(1));
+  REQUIRE(eventually([&] { return world.engine().active_runs() == 1; }));
+  gate.let_go(2);
+  world.engine().drain(std::chrono::seconds(20));
+  CHECK(world.get(first).status() == v1::RUN_STATUS_SUCCEEDED);
+  CHECK(world.get(second).status() == v1::RUN_STATUS_QUEUED);
+  CHECK(world.get(second).waits_for() == "the next start: this weft is stopping and begins no more runs");
+  CHECK(gate.came().size() == 1);
+  world.stop();
+  world.start();
+  CHECK(world.wait(second).status() == v1::RUN_STATUS_SUCCEEDED);
+}
+
+TEST_CASE("a call waits for its turn without holding a thread, says so, and its timeout stands still") {
+  Gatekeeper gate;
+  World world;
+  world.limits.tool_calls_max = 1;
+  world.tools.push_back(gate.tool());
+  world.start();
+  world.apply(
+      "weft: 1\nname: act\ninput: {n: integer}\nsteps:\n"
+      "  act: {tool: t.read, args: {x: \"{{ input.n }}\"}, timeout: 500ms}\n");
+  world.apply("weft: 1\nname: hold\nsteps:\n  act: {tool: t.read, args: {x: 0}}\n");
+  const std::string first = world.submit("hold");
+  REQUIRE(eventually([&] { return gate.came().size() == 1; }));
+  const std::string second = submit(world, numbered(1));
+  REQUIRE(eventually([&] { return !world.get(second).waits_for().empty(); }));
+  CHECK(world.get(second).status() == v1::RUN_STATUS_RUNNING);
+  CHECK(world.get(second).waits_for() ==
+        "its turn: 1 tools that block under way, which is the limit (tool_calls_max); 1 waits");
+  std::this_thread::sleep_for(std::chrono::milliseconds(800));
+  CHECK(world.get(second).ended_at_us() == 0);
+  // Nor is it working time for the next engine.
+  std::thread stopper([&] { world.stop(); });
+  gate.let_go(1);
+  stopper.join();
+  world.start();
+  gate.let_go(2);
+  CHECK(world.wait(second).status() == v1::RUN_STATUS_SUCCEEDED);
+  CHECK(world.wait(first).status() == v1::RUN_STATUS_SUCCEEDED);
+}
