@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/bytes.h"
 #include "workflows/yaml.h"
 
 namespace weft::engine {
@@ -70,10 +71,15 @@ void read_provider(const std::string& name, const Node& node, Config& config, Di
   if (node.has("thinking_switch")) provider.features.thinking_switch = flag_of(node, "thinking_switch", diagnostics);
   if (node.has("reasoning_replay")) provider.features.reasoning_replay = flag_of(node, "reasoning_replay", diagnostics);
   if (node.has("user_id")) provider.features.user_id = flag_of(node, "user_id", diagnostics);
+  provider.in_flight_max = count_of(node, "in_flight_max", provider.in_flight_max, diagnostics);
+  provider.requests_per_minute = count_of(node, "requests_per_minute", provider.requests_per_minute, diagnostics);
+  provider.tokens_per_minute = count_of(node, "tokens_per_minute", provider.tokens_per_minute, diagnostics);
   if (provider.base_url.empty())
     diagnostics.error(node.mark, "missing-key", fmt::format("the provider {} has no `base_url`", name));
   yaml::refuse_unused(node, fmt::format("the provider {}", name),
-                      {"kind", "base_url", "key_env", "thinking_switch", "reasoning_replay", "user_id"}, diagnostics);
+                      {"kind", "base_url", "key_env", "thinking_switch", "reasoning_replay", "user_id", "in_flight_max",
+                       "requests_per_minute", "tokens_per_minute"},
+                      diagnostics);
   config.catalog.put(std::move(provider));
 }
 
@@ -117,6 +123,27 @@ void read_retention(const Node& map, Retention& retention, Diagnostics& diagnost
   yaml::refuse_unused(map, "`retention`", {"default", "workflows"}, diagnostics);
 }
 
+void read_label_limits(const Node& map, Config& config, Diagnostics& diagnostics) {
+  for (const Node::Member& member : entries(map, "by_label", diagnostics)) {
+    if (!member.value->is_map()) {
+      diagnostics.error(member.value->mark, "type",
+                        fmt::format("`limits.by_label.{}` is a map of limits, each for one value of the label",
+                                    printable(member.key)));
+      continue;
+    }
+    LabelLimits limits;
+    limits.label = member.key;
+    limits.runs_at_work_max = count_of(*member.value, "runs_at_work_max", 0, diagnostics);
+    limits.model_calls_max = count_of(*member.value, "model_calls_max", 0, diagnostics);
+    limits.model_calls_per_minute = count_of(*member.value, "model_calls_per_minute", 0, diagnostics);
+    limits.tokens_per_minute = count_of(*member.value, "tokens_per_minute", 0, diagnostics);
+    yaml::refuse_unused(*member.value, fmt::format("`limits.by_label.{}`", printable(member.key)),
+                        {"runs_at_work_max", "model_calls_max", "model_calls_per_minute", "tokens_per_minute"},
+                        diagnostics);
+    config.by_label.push_back(std::move(limits));
+  }
+}
+
 void read_limits(const Node& map, Config& config, Diagnostics& diagnostics) {
   if (const Node* crashes = map.get("crashes_max")) {
     const auto number = crashes->as_integer();
@@ -132,9 +159,13 @@ void read_limits(const Node& map, Config& config, Diagnostics& diagnostics) {
   EngineLimits& limits = config.limits;
   limits.runs_at_work_max = count_of(map, "runs_at_work_max", limits.runs_at_work_max, diagnostics);
   limits.runs_queued_max = count_of(map, "runs_queued_max", limits.runs_queued_max, diagnostics);
+  limits.model_calls_max = count_of(map, "model_calls_max", limits.model_calls_max, diagnostics);
+  read_label_limits(map, config, diagnostics);
   config.fair_by = text_of(map, "fair_by", diagnostics).value_or("");
-  yaml::refuse_unused(map, "`limits`", {"crashes_max", "drain", "runs_at_work_max", "runs_queued_max", "fair_by"},
-                      diagnostics);
+  yaml::refuse_unused(
+      map, "`limits`",
+      {"crashes_max", "drain", "runs_at_work_max", "runs_queued_max", "model_calls_max", "fair_by", "by_label"},
+      diagnostics);
 }
 
 }  // namespace

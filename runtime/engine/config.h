@@ -30,6 +30,15 @@ struct EngineLimits {
   std::size_t frozen_bytes_max = std::size_t{256} << 20;  // Of runs that stand still until the store can be written.
 };
 
+// What the runs with one value of a label may have together; 0: not limited.
+struct LabelLimits {
+  std::string label;
+  std::uint64_t runs_at_work_max = 0;
+  std::uint64_t model_calls_max = 0;
+  std::uint64_t model_calls_per_minute = 0;
+  std::uint64_t tokens_per_minute = 0;
+};
+
 struct Config {
   std::string store;                // Empty: found by the rule of the command line.
   std::vector<std::string> listen;  // Empty: the defaults.
@@ -43,6 +52,7 @@ struct Config {
   std::string model_name;  // WEFT_MODEL; empty: the workflow's own name is sent.
   EngineLimits limits;
   std::string fair_by;  // `limits.fair_by`: the label by whose values turns are shared; empty: by workflow.
+  std::vector<LabelLimits> by_label;  // `limits.by_label`.
   Retention retention;
   std::uint32_t crashes_max = kCrashesMax;  // `limits.crashes_max`; 0: a run is always taken up again.
   Duration drain{30'000'000};               // `limits.drain`: how long runs may go on after SIGTERM.

@@ -272,9 +272,10 @@ class LiveEngine final : public Engine {
     if (auto refusal = frozen_.refusal()) return done(*std::move(refusal));
     Shard& shard = shard_of(submission->partition);
     const std::size_t queued_max = options_.config.limits.runs_queued_max;
+    const v1::Run run = as_submitted(*submission);
     auto turn = places_.take(
-        order_.passenger(as_submitted(*submission)), order_.gates_of_run(),
-        [&shard, id = submission->run_id] { shard.begin(id); }, queued_max);
+        order_.passenger(run), order_.gates_of_run(run), [&shard, id = submission->run_id] { shard.begin(id); },
+        queued_max);
     if (!turn) {
       return done(resource_exhausted(
                       fmt::format("{} runs are at work and {} wait for their turn, which is the limit; try again when "

@@ -123,7 +123,8 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
   }
   ++world_.active_runs;
   Active& known = *(runs_[row.id] = std::move(active));
-  if (known.begun) known.turn = world_.places.enter(world_.order.passenger(known.summary), world_.order.gates_of_run());
+  if (known.begun)
+    known.turn = world_.places.enter(world_.order.passenger(known.summary), world_.order.gates_of_run(known.summary));
   // There may be many of them; a paused one is not in line.
   if (crashes != nullptr && !known.run->paused() && !may_begin(known)) put_to_sleep(known);
   return {};

@@ -223,7 +223,8 @@ class Shard {
   void begin_model(Active& active, const run::ModelCall& command, Route route, Places::Turn turn);
   void send(const std::string& run_id, const run::CallKey& key, model::Call call);
   void model_outcome(const std::string& run_id, const run::CallKey& key, model::Outcome outcome);
-  void model_closed(Active& active, const run::CallKey& key, const ModelFlight& flight);
+  void model_closed(Active& active, const run::CallKey& key, ModelFlight& flight);
+  static void give_back(ModelFlight& flight, const model::Outcome& outcome);
   void start_timer(Active& active, const run::StartTimer& command);
   void drop(Active& active, const run::CallKey& key);
   // shard_tools.cpp: calls of tools.

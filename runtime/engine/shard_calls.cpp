@@ -22,6 +22,11 @@ v1::Usage to_wire(const model::Usage& usage) {
   return wire;
 }
 
+std::uint64_t tokens_of(const model::Usage& usage) {
+  return usage.input_hit.value_or(0) + usage.input_miss.value_or(0) + usage.input_write.value_or(0) +
+         usage.output.value_or(0) + usage.reasoning.value_or(0);
+}
+
 // A token is about four bytes of English or code; an estimate, and marked as one wherever it is shown.
 std::uint64_t tokens_of(std::uint64_t bytes) { return (bytes + 3) / 4; }
 
@@ -112,7 +117,16 @@ void Shard::call_model(Active& active, const run::ModelCall& command) {
     active.turn = {};
     return;
   }
-  auto turn = take_turn(active, command.key, command, world_.order.gates_of_model_call());
+  Gates gates = world_.order.gates_of_model_call(active.summary, route->provider);
+  std::uint64_t tokens = 0;
+  if (world_.order.counts_tokens(gates)) {
+    auto face = prefix(active, command.step, *route);
+    if (!face) return admit(active, refusal_of(command.key, face.error()));
+    const auto conversation = active.conversations.at(command.key.path, *face, contents_);
+    if (!conversation) return admit(active, refusal_of(command.key, conversation.error()));
+    tokens = tokens_of((*conversation)->size()) + agent.max_output;  // The worst case, until the answer tells.
+  }
+  auto turn = take_turn(active, command.key, command, std::move(gates), tokens);
   if (turn) begin_model(active, command, *std::move(route), *std::move(turn));
 }
 
@@ -177,6 +191,15 @@ void Shard::send(const std::string& run_id, const run::CallKey& key, model::Call
   flight->second.call =
       client_.start(std::move(call), std::move(on_progress),
                     [this, run_id, key](model::Outcome outcome) { model_outcome(run_id, key, std::move(outcome)); });
+}
+
+void Shard::give_back(ModelFlight& flight, const model::Outcome& outcome) {
+  if (const auto* answered = std::get_if<model::Answer>(&outcome)) {
+    flight.turn.settle(tokens_of(answered->usage));
+  } else if (const auto& failure = std::get<model::Failure>(outcome); failure.usage || !failure.may_be_billed) {
+    flight.turn.settle(failure.usage ? tokens_of(*failure.usage) : 0);
+  }
+  flight.turn = {};
 }
 
 std::optional<v1::Cost> Shard::cost(const ModelFlight& flight, const model::Usage& usage) const {
@@ -245,7 +268,8 @@ void Shard::model_outcome(const std::string& run_id, const run::CallKey& key, mo
     WEFT_CHECK(found != active->models.end(), "an answer came for a model call that is not in flight");
     ModelFlight flight = std::move(found->second);
     active->models.erase(found);
-    flight.turn = {};  // First: what follows from the answer goes in line behind those who wait.
+    // First: what follows from the answer goes in line behind those who wait.
+    give_back(flight, outcome);
     if (auto* answered = std::get_if<model::Answer>(&outcome)) {
       const model::Conversation* conversation = active->conversations.find(key.path);
       WEFT_CHECK(conversation != nullptr, "an answer came for an agent that is not at work");
@@ -325,11 +349,11 @@ void Shard::drop(Active& active, const run::CallKey& key) {
     closed.emplace_back(next->first, std::move(next->second));
     next = active.models.erase(next);
   }
-  for (const auto& [call, flight] : closed) model_closed(active, call, flight);
+  for (auto& [call, flight] : closed) model_closed(active, call, flight);
   drop_tools(active, key);
 }
 
-void Shard::model_closed(Active& active, const run::CallKey& key, const ModelFlight& flight) {
+void Shard::model_closed(Active& active, const run::CallKey& key, ModelFlight& flight) {
   const bool sent = flight.call != 0;
   if (sent) client_.cancel(flight.call);
   if (!sent) std::erase_if(active.gate, [&](const Gated& gated) { return gated.key == key; });
@@ -337,6 +361,7 @@ void Shard::model_closed(Active& active, const run::CallKey& key, const ModelFli
   event.mutable_model_call_failed()->set_total_us(sent ? world_.clock.now().time_since_epoch().count() - flight.sent_us
                                                        : 0);
   if (!sent) {
+    flight.turn.settle(0);
     event.mutable_model_call_failed()->clear_usage();
     event.mutable_model_call_failed()->clear_cost();
   }

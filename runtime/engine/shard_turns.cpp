@@ -13,7 +13,7 @@ bool Shard::may_begin(Active& active) {
     return false;
   }
   if (!active.turn) {
-    active.turn = world_.places.take(world_.order.passenger(active.summary), world_.order.gates_of_run(),
+    active.turn = world_.places.take(world_.order.passenger(active.summary), world_.order.gates_of_run(active.summary),
                                      [this, run_id = active.id] { begin(run_id); });
   }
   active.begun = active.turn.has_come();

@@ -36,6 +36,8 @@ struct Provider {
   std::string key_env;  // The environment variable that holds the key; may be empty.
   Features features;
   std::uint64_t in_flight_max = 256;
+  std::uint64_t requests_per_minute = 0;  // 0: not limited, as below.
+  std::uint64_t tokens_per_minute = 0;
 };
 
 struct Model {

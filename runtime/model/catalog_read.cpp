@@ -189,6 +189,8 @@ Provider read_provider(const std::string& name, const Node& map, Diagnostics& di
     provider.features.max_tokens_field = std::move(field);
   }
   provider.in_flight_max = members.count("in_flight_max", provider.in_flight_max);
+  provider.requests_per_minute = members.count("requests_per_minute", provider.requests_per_minute);
+  provider.tokens_per_minute = members.count("tokens_per_minute", provider.tokens_per_minute);
   members.end();
   return provider;
 }

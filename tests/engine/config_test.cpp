@@ -130,3 +130,38 @@ TEST_CASE("a setting of the wrong kind is an error that names it") {
     CHECK_FALSE(read_config(text, diagnostics));
   }
 }
+
+TEST_CASE("a configuration says how much goes on at once, in whose turn, and how often providers are asked") {
+  workflows::Diagnostics diagnostics("weft.yaml");
+  const auto config = read_config(
+      "limits:\n  runs_at_work_max: 7\n  runs_queued_max: 9\n  model_calls_max: 11\n  fair_by: tenant\n"
+      "  by_label:\n    tenant: {runs_at_work_max: 2, model_calls_max: 3, model_calls_per_minute: 4, "
+      "tokens_per_minute: 5}\n"
+      "providers: {deepseek: {in_flight_max: 6, requests_per_minute: 8, tokens_per_minute: 10}}\n",
+      diagnostics);
+  REQUIRE(config);
+  CHECK(config->limits.runs_at_work_max == 7);
+  CHECK(config->limits.runs_queued_max == 9);
+  CHECK(config->limits.model_calls_max == 11);
+  CHECK(config->fair_by == "tenant");
+  REQUIRE(config->by_label.size() == 1);
+  const LabelLimits& tenant = config->by_label.front();
+  CHECK(tenant.label == "tenant");
+  CHECK(tenant.runs_at_work_max == 2);
+  CHECK(tenant.model_calls_max == 3);
+  CHECK(tenant.model_calls_per_minute == 4);
+  CHECK(tenant.tokens_per_minute == 5);
+  const model::Provider* provider = config->catalog.provider("deepseek");
+  REQUIRE(provider != nullptr);
+  CHECK(provider->in_flight_max == 6);
+  CHECK(provider->requests_per_minute == 8);
+  CHECK(provider->tokens_per_minute == 10);
+  CHECK(Config().catalog.provider("deepseek")->in_flight_max == 500);
+  for (const char* wrong : {"limits: {runs_at_work_max: 0}", "limits: {by_label: {tenant: 3}}",
+                            "limits: {by_label: [a]}", "limits: {by_label: {tenant: {runs_max: 3}}}",
+                            "limits: {fair_by: [a]}", "providers: {deepseek: {in_flight_max: many}}"}) {
+    INFO(wrong);
+    workflows::Diagnostics faults("weft.yaml");
+    CHECK_FALSE(read_config(wrong, faults));
+  }
+}

@@ -123,7 +123,12 @@ void World::script(const std::string& yaml) {
 void World::start() {
   EngineOptions options;
   options.config = config;
-  options.config.model_url = provider_->base_url();
+  if (way == Way::kUrl) options.config.model_url = provider_->base_url();
+  model::Provider office;
+  if (const auto* configured = config.catalog.provider("office")) office = *configured;
+  office.name = "office";
+  office.base_url = provider_->base_url();
+  options.config.catalog.put(std::move(office));
   options.config.simulated = simulated;
   options.config.secrets = secrets;
   options.environment = [this](const std::string& name) -> std::optional<std::string> {

@@ -106,6 +106,7 @@ class World {
   void script(const std::string& yaml);
   EngineLimits limits;
   Config config;  // What else is configured.
+  enum class Way : std::uint8_t { kUrl, kProvider } way = Way::kUrl;  // kProvider: models are named as office/NAME.
   bool simulated = true;                         // What the engine takes the provider for.
   std::map<std::string, std::string> variables;  // The engine's environment.
   std::vector<std::string> secrets;              // That workflows may name.

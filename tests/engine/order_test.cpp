@@ -4,7 +4,9 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <future>
+#include <map>
 #include <mutex>
+#include <thread>
 
 #include "fixture.h"
 
@@ -276,7 +278,7 @@ TEST_CASE("a call waits for its turn without holding a thread, says so, and its 
   REQUIRE(eventually([&] { return !world.get(second).waits_for().empty(); }));
   CHECK(world.get(second).status() == v1::RUN_STATUS_RUNNING);
   CHECK(world.get(second).waits_for() ==
-        "its turn: 1 tools that block under way, which is the limit (tool_calls_max); 1 waits");
+        "its turn: 1 calls of tools that block, which is the limit (tool_calls_max); 1 waits");
   std::this_thread::sleep_for(std::chrono::milliseconds(800));
   CHECK(world.get(second).ended_at_us() == 0);
   // Nor is it working time for the next engine.
@@ -287,4 +289,113 @@ TEST_CASE("a call waits for its turn without holding a thread, says so, and its 
   gate.let_go(2);
   CHECK(world.wait(second).status() == v1::RUN_STATUS_SUCCEEDED);
   CHECK(world.wait(first).status() == v1::RUN_STATUS_SUCCEEDED);
+}
+
+namespace {
+
+// The most that began and had not ended at once, of model calls over all runs, as their events say.
+int most_at_once(World& world, const std::vector<std::string>& ids) {
+  std::multimap<std::int64_t, int> changes;
+  for (const std::string& id : ids) {
+    for (const v1::Event& event : world.events(id)) {
+      if (event.has_model_call_started()) changes.emplace(event.at_us(), 1);
+      if (event.has_model_call_ended()) changes.emplace(event.at_us() - 1, -1);
+    }
+  }
+  int now = 0;
+  int most = 0;
+  for (const auto& [at, change] : changes) most = std::max(most, now += change);
+  return most;
+}
+
+constexpr const char* kSay = "weft: 1\nname: say\nsteps:\n  say: {prompt: Hello, model: office/any}\n";
+constexpr const char* kSlow = "sim: 1\nany_model: true\nrules: [{reply: {text: hi, first_token: 30ms}}]\n";
+
+}  // namespace
+
+TEST_CASE("no more calls to a provider are under way than its in_flight_max says") {
+  World world;
+  world.script(kSlow);
+  world.way = World::Way::kProvider;
+  world.simulated = false;
+  model::Provider office;
+  office.name = "office";
+  office.in_flight_max = 2;
+  world.config.catalog.put(office);
+  world.start();
+  world.apply(kSay);
+  std::vector<std::string> ids;
+  for (int i = 0; i < 12; ++i) ids.push_back(world.submit("say"));
+  for (const std::string& id : ids) CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
+  CHECK(most_at_once(world, ids) == 2);
+}
+
+TEST_CASE("a rate of a provider is kept, and who waits for it says so") {
+  World world;
+  world.script(kSlow);
+  world.way = World::Way::kProvider;
+  world.simulated = false;
+  model::Provider office;
+  office.name = "office";
+  office.requests_per_minute = 3;
+  world.config.catalog.put(office);
+  world.start();
+  world.apply(kSay);
+  std::vector<std::string> ids;
+  for (int i = 0; i < 5; ++i) ids.push_back(world.submit("say"));
+  for (int i = 0; i < 3; ++i) world.wait(ids[static_cast<std::size_t>(i)]);
+  CHECK(world.get(ids[4]).waits_for() ==
+        "its turn: 3 calls to the provider office within a minute, which is the limit "
+        "(providers.office.requests_per_minute); 2 wait");
+  CHECK(world.provider().requests() == 3);
+  // Nothing had left, so nothing was paid for.
+  v1::RunsCancelRequest cancel;
+  cancel.set_run_id(ids[4]);
+  world.engine().cancel(cancel, [](const auto&) {});
+  const v1::Run cancelled = world.wait(ids[4]);
+  CHECK(cancelled.status() == v1::RUN_STATUS_CANCELLED);
+  CHECK(cancelled.model_calls() == 0);
+}
+
+TEST_CASE("each value of a label has its own limit of model calls, and of runs") {
+  World world;
+  world.script(kSlow);
+  LabelLimits limits;
+  limits.label = "tenant";
+  limits.runs_at_work_max = 3;
+  limits.model_calls_max = 1;
+  world.config.by_label.push_back(limits);
+  world.start();
+  world.apply("weft: 1\nname: act\ninput: {n: integer}\nsteps:\n  a: {prompt: Hi}\n  b: {prompt: Ho}\n");
+  std::vector<std::string> ann;
+  std::vector<std::string> bob;
+  for (int i = 0; i < 6; ++i) {
+    ann.push_back(submit(world, numbered(i, 0, "ann")));
+    bob.push_back(submit(world, numbered(i, 0, "bob")));
+  }
+  CHECK(world.get(ann[4]).status() == v1::RUN_STATUS_QUEUED);
+  CHECK(world.get(ann[4]).waits_for().starts_with(
+      "its turn: 3 runs at work with tenant=ann, which is the limit (limits.by_label.tenant.runs_at_work_max); "));
+  std::vector<std::string> all = ann;
+  all.insert(all.end(), bob.begin(), bob.end());
+  for (const std::string& id : all) CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
+  CHECK(most_at_once(world, ann) == 1);
+  CHECK(most_at_once(world, bob) == 1);
+  CHECK(most_at_once(world, all) == 2);
+}
+
+TEST_CASE("a call waits for the tokens of a minute by its worst case, and gives back what it did not use") {
+  World world;
+  world.script(kSlow);
+  LabelLimits limits;
+  limits.label = "tenant";
+  limits.tokens_per_minute = 1'000;
+  world.config.by_label.push_back(limits);
+  world.start();
+  world.apply("weft: 1\nname: act\ninput: {n: integer}\nsteps:\n  a: {prompt: Hi, max_output: 700}\n");
+  std::vector<std::string> ids;
+  for (int i = 0; i < 5; ++i) ids.push_back(submit(world, numbered(i, 0, "ann")));
+  // Two worst cases are more than a minute allows, five answers are not.
+  for (const std::string& id : ids) CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
+  CHECK(most_at_once(world, ids) == 1);
 }
