@@ -43,6 +43,11 @@ const v1::Content* Run::State::recorded(const ToolCallState& call) const {
   return history == effects.end() || !history->second.recorded ? nullptr : &*history->second.recorded;
 }
 
+bool Run::State::was_let_go(const ToolCallState& call) const {
+  const auto history = effects.find(call.identity);
+  return call.policy != nullptr && !call.policy->repeatable && history != effects.end() && history->second.let_go;
+}
+
 bool Run::State::has_recorded(const Execution& execution) const {
   return std::ranges::any_of(execution.calls, [&](const ToolCallState& call) { return recorded(call) != nullptr; });
 }
@@ -75,7 +80,7 @@ void Run::State::issue_tools(Execution& execution) {
     if (!tools::changes_world(call.effect) && call.refusal.empty() && !call.commanded) command_tool(execution, call);
   }
   if (ToolCallState* effect = next_effect(execution)) {
-    const bool known = recorded(*effect) != nullptr;
+    const bool known = recorded(*effect) != nullptr || was_let_go(*effect);
     if (effect->refusal.empty() && !effect->commanded && !known) command_tool(execution, *effect);
   }
   if (execution.step->kind != workflows::StepKind::kPrompt) return;
@@ -188,9 +193,11 @@ std::optional<v1::Event> Run::State::decide_tools(Execution& execution) {
       execution.calls, [](const ToolCallState& call) { return tools::changes_world(call.effect) && stopped(call); });
   for (std::uint32_t i = 0; i < execution.calls.size(); ++i) {
     const ToolCallState& call = execution.calls[i];
-    if (call.ended || call.commanded) continue;
+    if (call.ended || call.commanded || call.started) continue;
     const bool changes = tools::changes_world(call.effect);
     std::string sentence = call.refusal;
+    const bool let_go = changes && recorded(call) == nullptr && was_let_go(call);
+    if (let_go) sentence = "not run again: an identical call of this step is in doubt, and may have been done";
     if (changes && stop) sentence = "not run: an earlier call of this turn that changes the world did not succeed";
     if (changes && !stop && &call != effect) continue;
     v1::Event event = draft(execution.path, execution.attempt, execution.turn, i + 1);
@@ -203,7 +210,8 @@ std::optional<v1::Event> Run::State::decide_tools(Execution& execution) {
       *over.mutable_output() = *known;
       return event;
     }
-    over.set_outcome(v1::TOOL_OUTCOME_REFUSED);
+    const bool skipped = let_go && !stop && call.policy->on_doubt != workflows::OnDoubt::kFail;
+    over.set_outcome(skipped ? v1::TOOL_OUTCOME_SKIPPED : v1::TOOL_OUTCOME_REFUSED);
     auto put = contents.put(std::move(sentence));
     if (put) *over.mutable_output() = *std::move(put);
     return event;

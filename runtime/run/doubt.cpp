@@ -183,7 +183,7 @@ void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const 
       if (resolved.resolution() == v1::RESOLUTION_UNKNOWN) return;
       call.verifying = false;
       if (resolved.resolution() == v1::RESOLUTION_RETRY) {
-        if (resolved.new_key()) history() = {history().generation + 1, 0, std::nullopt};
+        if (resolved.new_key()) history() = {history().generation + 1, 0, std::nullopt, false};
         if (execution.closing) {
           execution.closing = false;
           execution.failure.Clear();
@@ -193,6 +193,7 @@ void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const 
       call.resolution = resolved.resolution();
       call.resolved = resolved.output_json();
       if (resolved.resolution() != v1::RESOLUTION_FAIL) return;
+      history().let_go = true;
       call.ended = true;
       call.outcome = v1::TOOL_OUTCOME_FAILED;
       if (execution.closing) return;
@@ -216,9 +217,11 @@ void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const 
   if (tools::changes_world(call.effect) && call.policy != nullptr) {
     const bool done = call.outcome == v1::TOOL_OUTCOME_DONE;
     if (call.nothing_done || (done && call.policy->repeatable)) {
-      history() = {history().generation + 1, 0, std::nullopt};
+      history() = {history().generation + 1, 0, std::nullopt, false};
     } else if (done) {
       history().recorded = end.output();
+    } else if (call.outcome == v1::TOOL_OUTCOME_SKIPPED) {
+      history().let_go = true;
     }
     if (done && call.policy->undo && !workflow->in_finally(execution.step->id)) {
       undoable.push_back({workflows::call_path(execution.path, execution.attempt, execution.turn, event.call()),

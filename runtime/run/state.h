@@ -61,6 +61,7 @@ struct EffectHistory {
   std::uint32_t generation = 0;    // Of their key.
   std::int64_t first_sent_us = 0;  // With the key of this generation; 0: not yet.
   std::optional<v1::Content> recorded;
+  bool let_go = false;  // In doubt, and it was gone on without knowing, or its step failed with it.
 };
 using Effects = std::map<std::string, EffectHistory>;  // By identity.
 
@@ -291,6 +292,8 @@ struct Run::State {
   // The result of an identical call of this instance, which is therefore not made again; null: none.
   const v1::Content* recorded(const ToolCallState& call) const;
   bool has_recorded(const Execution& execution) const;
+  // An identical call of this instance is in doubt for good: this one might do the same a second time, so it stays.
+  bool was_let_go(const ToolCallState& call) const;
   ToolCallState plan_call(const Execution& execution, const std::vector<std::string>* allowed, std::string_view tool,
                           std::string_view wire_name, const v1::Content& arguments);
   std::optional<v1::Event> decide_execution(const At& at);

@@ -1,5 +1,6 @@
 // Calls that change the world: their keys, what becomes of them where it is not known whether they were done, and how
 // they are taken back.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -259,6 +260,38 @@ TEST_CASE("an identical call of one agent gets the recorded result, unless its t
   std::size_t reused = 0;
   for (const v1::Event& event : driver.events()) reused += event.tool_call_ended().outcome() == v1::TOOL_OUTCOME_REUSED;
   CHECK(reused == 1);
+}
+
+TEST_CASE("what was in doubt and let go does not leave again with the next attempt of the group around it") {
+  for (const auto& [tool, outcome] : {std::pair{"gone", v1::TOOL_OUTCOME_SKIPPED},
+                                      {"stop", v1::TOOL_OUTCOME_REFUSED},
+                                      {"refund", v1::TOOL_OUTCOME_SKIPPED}}) {
+    INFO(tool);
+    const std::string steps =
+        std::string("  all:\n    needs: []\n    retry: {attempts: 2, on: [tool_failed]}\n    steps:\n") +
+        "      first: {set: 1}\n      act: {tool: " + tool + ", args: {id: a}, on_error: continue}\n" +
+        "      then: {tool: look, args: {id: a}, needs: [act, first], retry: {attempts: 1}}\n";
+    Driver driver(with_tools(steps));
+    bool fails = true;
+    driver.tool = [&](const ToolCall& call) {
+      if (call.tool != "look") return tool_in_doubt("no answer");
+      return std::exchange(fails, false) ? tool_failed("not now") : tool_done("1");
+    };
+    driver.submit();
+    driver.finish();
+    if (!driver.run().ended()) {
+      driver.resolve(v1::RESOLUTION_SKIP);
+      driver.finish();
+    }
+    std::size_t sent = 0;
+    for (const v1::Event& event : driver.events()) sent += event.tool_call_started().tool() == tool;
+    CHECK(sent == 1);
+    const v1::Event& second = *std::ranges::find_if(driver.events(), [&](const v1::Event& event) {
+      return event.has_tool_call_ended() && event.path() == "all~2/act";
+    });
+    CHECK(second.tool_call_ended().outcome() == outcome);
+    CHECK(driver.end().status() == v1::RUN_STATUS_SUCCEEDED);
+  }
 }
 
 TEST_CASE("while an effect of an agent is in doubt, no other one of it leaves, and its conversation waits") {
