@@ -45,6 +45,13 @@ struct WorkflowRow {
   std::string summary;  // Opaque.
 };
 
+// What is kept of a schedule; `state` is opaque.
+struct ScheduleRow {
+  std::string name;
+  std::string state;
+  Epoch epoch = 0;  // Of partition 0, whose owner keeps schedules; for put_schedule().
+};
+
 struct Blob {
   Digest digest;
   std::shared_ptr<const std::string> bytes;
@@ -108,6 +115,7 @@ class Reader {
   virtual Result<WorkflowRow> workflow_by_name(std::string_view name) const = 0;  // The last applied.
   // The last applied of each name, by name; without their bundles.
   virtual Result<std::vector<WorkflowRow>> workflows(std::size_t limit, std::string_view after_name) const = 0;
+  virtual Result<std::vector<ScheduleRow>> schedules() const = 0;  // All of them, by name.
 };
 
 class Care;
@@ -129,6 +137,9 @@ class Journal : public Reader {
   virtual void append(Append append, OnDurable on_durable) = 0;
   // Registers a version; the row that is now there (an equal hash keeps its version, and becomes the last applied).
   virtual void put_workflow(WorkflowRow row, std::move_only_function<void(Result<WorkflowRow>)> done) = 0;
+  // Takes the place of what was kept under this name; an empty `state` removes it. ABORTED
+  // where the epoch is not the current one.
+  virtual void put_schedule(ScheduleRow row, std::move_only_function<void(Status)> done) = 0;
   // Unfinished runs, oldest first, for recovery.
   virtual Result<std::vector<RunRow>> unfinished() const = 0;
   // Waits until everything queued before is durable and called back. Not from a callback.

@@ -59,6 +59,19 @@ class MemoryJournal final : public Journal {
                     [done = std::move(done), stored = apply(std::move(row))]() mutable { done(std::move(stored)); });
   }
 
+  void put_schedule(ScheduleRow row, std::move_only_function<void(Status)> done) override {
+    std::unique_lock lock(mutex_);
+    Status put;
+    if (row.epoch != epoch_) {
+      put = aborted(fmt::format("schedules have another owner than that of epoch {}", row.epoch));
+    } else if (row.state.empty()) {
+      schedules_.erase(row.name);
+    } else {
+      schedules_[row.name] = std::move(row.state);
+    }
+    answer_in_order(lock, [done = std::move(done), put = std::move(put)]() mutable { done(std::move(put)); });
+  }
+
   void drain() override {
     std::unique_lock lock(mutex_);
     drained_.wait(lock, [this] { return answers_.empty() && !answering_; });
@@ -73,6 +86,7 @@ class MemoryJournal final : public Journal {
   Result<WorkflowRow> workflow_by_hash(std::string_view hash) const override;
   Result<WorkflowRow> workflow_by_name(std::string_view name) const override;
   Result<std::vector<WorkflowRow>> workflows(std::size_t limit, std::string_view after_name) const override;
+  Result<std::vector<ScheduleRow>> schedules() const override;
 
  private:
   using Answer = std::move_only_function<void()>;
@@ -93,7 +107,8 @@ class MemoryJournal final : public Journal {
   std::map<Place, std::string> order_;                     // Ids, oldest first.
   std::unordered_map<std::string, std::string> requests_;  // Ids of runs.
   std::map<Digest, std::shared_ptr<const std::string>> blobs_;
-  std::map<std::string, WorkflowRow, std::less<>> workflows_;              // By hash.
+  std::map<std::string, WorkflowRow, std::less<>> workflows_;  // By hash.
+  std::map<std::string, std::string> schedules_;
   std::map<std::string, std::vector<std::string>, std::less<>> versions_;  // By name: hashes, the last applied last.
 };
 
@@ -281,6 +296,13 @@ Result<std::vector<WorkflowRow>> MemoryJournal::workflows(std::size_t limit, std
     rows.push_back(workflows_.find(at->second.back())->second);
     rows.back().bundle.clear();
   }
+  return rows;
+}
+
+Result<std::vector<ScheduleRow>> MemoryJournal::schedules() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<ScheduleRow> rows;
+  for (const auto& [name, state] : schedules_) rows.push_back({name, state, 0});
   return rows;
 }
 

@@ -180,6 +180,20 @@ class SqliteJournal final : public Journal {
     push(std::make_unique<CallEntry<WorkflowRow>>(bytes, std::move(put), std::move(done)));
   }
 
+  void put_schedule(ScheduleRow row, std::move_only_function<void(Status)> done) override {
+    const std::size_t bytes = kEntryBytes + row.state.size();
+    auto put = [row = std::move(row)](SqliteWriter& writer) { return writer.put_schedule(row); };
+    auto told = [done = std::move(done)](Result<Status> answer) mutable {
+      done(answer ? *std::move(answer) : Status(std::move(answer).error()));
+    };
+    const std::lock_guard lock(mutex_);
+    if (weight_ + bytes > options_.queue_bytes_max) {
+      push(std::make_unique<RefusedCall<Status>>(full(), std::move(told)));
+      return;
+    }
+    push(std::make_unique<CallEntry<Status>>(bytes, std::move(put), std::move(told)));
+  }
+
   void drain() override {
     // Its answer comes after those of all that was queued before.
     (void)wait_for<bool>([](SqliteWriter&) { return Result<bool>(true); });
@@ -202,6 +216,7 @@ class SqliteJournal final : public Journal {
   Result<std::vector<WorkflowRow>> workflows(std::size_t limit, std::string_view after_name) const override {
     return reader_->workflows(limit, after_name);
   }
+  Result<std::vector<ScheduleRow>> schedules() const override { return reader_->schedules(); }
 
  private:
   using Batch = std::vector<std::unique_ptr<Entry>>;

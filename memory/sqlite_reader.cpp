@@ -354,6 +354,25 @@ Result<std::vector<WorkflowRow>> SqliteReader::workflows(std::size_t limit, std:
   }
 }
 
+Result<std::vector<ScheduleRow>> SqliteReader::schedules() const {
+  WEFT_TRY(const auto connection, lease());
+  std::vector<ScheduleRow> rows;
+  {
+    // A store that no engine of this format has opened yet has none.
+    WEFT_TRY(const Statement* table, (*connection)->statement("SELECT 1 FROM sqlite_master WHERE name = 'schedules'"));
+    Use use(*table);
+    WEFT_TRY(const bool exists, use.step());
+    if (!exists) return rows;
+  }
+  WEFT_TRY(const Statement* statement, (*connection)->statement("SELECT name, state FROM schedules ORDER BY name"));
+  Use use(*statement);
+  for (;;) {
+    WEFT_TRY(const bool more, use.step());
+    if (!more) return rows;
+    rows.push_back({use.string_at(0), use.string_at(1), 0});
+  }
+}
+
 Result<std::unique_ptr<Reader>> open_sqlite_reader(const std::string& path) {
   WEFT_TRY(const std::string file, find_store(path));
   return SqliteReader::open(file);

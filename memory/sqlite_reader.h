@@ -44,6 +44,7 @@ class SqliteReader final : public Reader {
   Result<WorkflowRow> workflow_by_hash(std::string_view hash) const override;
   Result<WorkflowRow> workflow_by_name(std::string_view name) const override;
   Result<std::vector<WorkflowRow>> workflows(std::size_t limit, std::string_view after_name) const override;
+  Result<std::vector<ScheduleRow>> schedules() const override;
   Result<std::vector<RunRow>> unfinished() const;
   // As Care::ended().
   Result<RunPage> ended(Time before, std::string_view workflow, std::size_t limit, std::string_view after) const;

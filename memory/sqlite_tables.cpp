@@ -71,8 +71,12 @@ INSERT INTO facts SELECT 'blobs_without_uses', max(key) FROM blobs HAVING count(
 INSERT INTO facts SELECT 'runs_without_uses', max(key) FROM runs WHERE EXISTS (SELECT 1 FROM blobs) HAVING count(*) > 0;
 )sql";
 
+constexpr const char* kFormat3 = R"sql(
+CREATE TABLE schedules (name TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
+)sql";
+
 // What makes format N of format N - 1, from 1.
-constexpr const char* kSteps[] = {kFormat1, kFormat2};
+constexpr const char* kSteps[] = {kFormat1, kFormat2, kFormat3};
 static_assert(std::size(kSteps) == kStoreFormat);
 
 }  // namespace

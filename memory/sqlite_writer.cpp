@@ -66,6 +66,8 @@ Status SqliteWriter::prepare() {
       {&statements_.workflow_applied, "UPDATE workflows SET applied = ?, applied_at = ? WHERE key = ?"},
       {&statements_.workflow_last,
        "SELECT coalesce(max(applied), 0), coalesce(max(version), 0) FROM workflows WHERE name = ?"},
+      {&statements_.put_schedule, "INSERT OR REPLACE INTO schedules (name, state) VALUES (?, ?)"},
+      {&statements_.remove_schedule, "DELETE FROM schedules WHERE name = ?"},
       {&statements_.insert_workflow,
        "INSERT INTO workflows (hash, name, version, applied, applied_at, summary, bundle) VALUES (?, ?, ?, ?, ?, ?, "
        "?)"},
@@ -276,6 +278,23 @@ Result<WorkflowRow> SqliteWriter::put_workflow(const WorkflowRow& row) {
   use.text(stored.hash).text(stored.name).unsigned_integer(stored.version).unsigned_integer(applied);
   WEFT_RETURN_IF_ERROR(use.integer(microseconds(row.applied_at)).blob(stored.summary).blob(stored.bundle).run());
   return stored;
+}
+
+Result<Status> SqliteWriter::put_schedule(const ScheduleRow& row) {
+  {
+    Use use(statements_.epoch);
+    WEFT_TRY(const bool claimed, use.integer(0).step());
+    if (!claimed || use.unsigned_at(0) != row.epoch)
+      return Status(aborted(fmt::format("schedules have another owner than that of epoch {}", row.epoch)));
+  }
+  if (row.state.empty()) {
+    Use use(statements_.remove_schedule);
+    WEFT_RETURN_IF_ERROR(use.text(row.name).run());
+    return Status();
+  }
+  Use use(statements_.put_schedule);
+  WEFT_RETURN_IF_ERROR(use.text(row.name).blob(row.state).run());
+  return Status();
 }
 
 Result<Epoch> SqliteWriter::claim_all() {

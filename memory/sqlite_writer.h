@@ -30,6 +30,8 @@ class SqliteWriter {
   // Within a transaction:
   Applied append(const Append& append);
   Result<WorkflowRow> put_workflow(const WorkflowRow& row);
+  // Floors of failure as in Applied.
+  Result<Status> put_schedule(const ScheduleRow& row);
   Result<Epoch> claim_all();
 
   // An append of `run` was answered with `cause`; those that follow it get the same answer, and not that of a gap.
@@ -50,6 +52,7 @@ class SqliteWriter {
     Statement insert_batch, insert_run, insert_label, insert_blob, insert_blob_use, update_run;
     Statement claim_epoch, claim;
     Statement workflow_by_hash, workflow_applied, workflow_last, insert_workflow;
+    Statement put_schedule, remove_schedule;
   };
   struct Wal {
     std::size_t pages = 0;

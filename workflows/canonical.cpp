@@ -222,6 +222,7 @@ std::string canonical(const yaml::Node& top) {
                                     {"description", as_is},
                                     {"input", as_is},
                                     {"deadline", as_duration},
+                                    {"on", as_is},
                                     {"models", each<as_is>},
                                     {"context", as_is},
                                     {"tools", each<as_tool>},

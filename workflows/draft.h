@@ -105,6 +105,8 @@ void read_tools(Draft& draft, const yaml::Node& top);
 void read_agents(Draft& draft, const yaml::Node& top);
 void read_inputs(Draft& draft, const yaml::Node& top);
 void read_steps(Draft& draft, const yaml::Node& top);
+// `on`; after the inputs.
+void read_schedule(Draft& draft, const yaml::Node& top);
 // The keys `model system context tools turns max_output temperature` of `node` over what `agent` has; whole: with the
 // refusal of the keys that agents do not have yet.
 void read_agent_keys(Draft& draft, const yaml::Node& node, AgentDraft& agent);

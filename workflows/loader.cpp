@@ -62,15 +62,16 @@ void read_all(Draft& draft, const yaml::Node& top) {
     draft.workflow->deadline = read_duration(draft.diagnostics, *deadline, "deadline");
   }
   read_inputs(draft, top);
+  read_schedule(draft, top);
   read_models(draft, top);
   read_context(draft, top);
   read_tools(draft, top);
   read_defaults(draft, top);
   read_agents(draft, top);
   read_steps(draft, top);
-  refuse_later(draft.diagnostics, top, {"budget", "use", "on"});
+  refuse_later(draft.diagnostics, top, {"budget", "use"});
   yaml::refuse_unused(top, "a workflow",
-                      {"weft", "name", "description", "input", "deadline", "models", "context", "tools", "agents",
+                      {"weft", "name", "description", "input", "deadline", "on", "models", "context", "tools", "agents",
                        "defaults", "steps", "finally", "returns"},
                       draft.diagnostics);
 }

@@ -40,6 +40,8 @@ struct World {
   std::function<std::optional<std::string>(const std::string& model)> refuse_model;
   // Nothing where a workflow may name the secret; else the sentence.
   std::function<std::optional<std::string>(const std::string& secret)> refuse_secret;
+  // Time zones are those of this machine; a workflow that was let in keeps its own.
+  enum class Zones : std::uint8_t { kChecked, kTaken } zones = Zones::kChecked;
   bool strict = false;  // Warnings are errors.
 };
 

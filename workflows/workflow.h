@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "workflows/cron.h"
 #include "workflows/diagnostic.h"
 #include "workflows/expression.h"
 #include "workflows/shape.h"
@@ -167,6 +168,17 @@ struct Input {
   std::shared_ptr<const Json> otherwise;  // Its default; null: none, the input is required unless its type is T?.
 };
 
+// What starts runs by itself.
+struct Schedule {
+  Cron cron;
+  std::string zone = "UTC";
+  // Where a time comes and the run of the one before it has not ended.
+  enum class Overlap : std::uint8_t { kSkip, kQueue, kAllow, kCancelPrevious } overlap = Overlap::kSkip;
+  // Of the times at which nothing served the schedule.
+  enum class CatchUp : std::uint8_t { kNone, kLast, kAll, kWithin } catch_up = CatchUp::kLast;
+  Duration within{0};  // Of kWithin: not older than this.
+};
+
 // Immutable.
 struct Workflow {
   std::uint32_t language = 1;
@@ -175,6 +187,7 @@ struct Workflow {
   std::vector<Input> inputs;  // In file order.
   std::vector<Tool> tools;    // Its own, in file order.
   std::optional<Duration> deadline;
+  std::optional<Schedule> schedule;
   std::vector<Step> steps;
   std::vector<Scope> scopes;
   std::string canonical;  // The emitted form: loading it gives the same hash.

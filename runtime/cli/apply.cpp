@@ -24,6 +24,11 @@ Exit execute(const Context& context, const ApplyOptions& options) {
     if (context.terminal.is_text()) {
       context.terminal.out_line(
           fmt::format("{}  version {}  {}", workflow.name(), workflow.version(), workflow.hash()));
+      if (workflow.has_schedule()) {
+        context.terminal.err_line(fmt::format("{} starts by itself: {} ({}); `weft schedule show {}`", workflow.name(),
+                                              workflow.schedule().schedule(), workflow.schedule().zone(),
+                                              workflow.name()));
+      }
     }
   }
   if (!context.terminal.is_text()) {

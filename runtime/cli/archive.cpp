@@ -23,6 +23,19 @@ class Archive final : public Target {
   Result<v1::RunsSignalResponse> signal(const v1::RunsSignalRequest&) override { return no_engine(); }
   Result<v1::RunsPauseResponse> pause(const v1::RunsPauseRequest&) override { return no_engine(); }
   Result<v1::RunsResumeResponse> resume(const v1::RunsResumeRequest&) override { return no_engine(); }
+  Result<v1::SchedulesPauseResponse> pause_schedule(const v1::SchedulesPauseRequest&) override { return no_engine(); }
+  Result<v1::SchedulesResumeResponse> resume_schedule(const v1::SchedulesResumeRequest&) override {
+    return no_engine();
+  }
+  Result<v1::SchedulesTriggerResponse> trigger_schedule(const v1::SchedulesTriggerRequest&) override {
+    return no_engine();
+  }
+  Result<v1::SchedulesListResponse> list_schedules(const v1::SchedulesListRequest& request) override {
+    return reading_->list_schedules(request);
+  }
+  Result<v1::SchedulesGetResponse> get_schedule(const v1::SchedulesGetRequest& request) override {
+    return reading_->get_schedule(request);
+  }
   Result<v1::RunsResolveResponse> resolve(const v1::RunsResolveRequest&) override { return no_engine(); }
   Result<v1::WorkflowsGetResponse> get_workflow(const v1::WorkflowsGetRequest& request) override {
     return reading_->get_workflow(request);

@@ -37,6 +37,7 @@ Exit execute(const Context& context, const ResolveOptions& options);
 Exit execute(const Context& context, const AnswerOptions& options);
 Exit execute(const Context& context, const SignalOptions& options);
 Exit execute(const Context& context, const HoldOptions& options);
+Exit execute(const Context& context, const ScheduleOptions& options);
 Exit execute(const Context& context, const SimOptions& options);
 Exit execute(const Context& context, const InitOptions& options);
 Exit execute(const Context& context, const VersionOptions& options);

@@ -189,6 +189,7 @@ Json workflow_json(const v1::Workflow& workflow) {
   json["applied_at"] = workflow.applied_at_us() == 0 ? Json(nullptr) : Json(time_text(workflow.applied_at_us()));
   json["description"] = workflow.description();
   json["steps"] = workflow.steps();
+  json["schedule"] = workflow.has_schedule() ? Json(workflow.schedule().schedule()) : Json(nullptr);
   json["inputs"] = Json::array();
   for (const auto& input : workflow.inputs()) {
     Json item = Json::object();

@@ -43,6 +43,7 @@ class JournalledEngine final : public LocalEngine {
     engine::EngineOptions engine_options;
     engine_options.config = place.config;
     engine_options.environment = environment;
+    engine_options.schedules = options.schedules;
     WEFT_TRY(engine_, engine::Engine::start(std::move(parts), std::move(engine_options)));
 
     server::ServerOptions listen;

@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "runtime/cli/place.h"
+#include "runtime/engine/timekeeper.h"
 #include "runtime/server/server.h"
 
 namespace weft::cli {
@@ -16,6 +17,7 @@ struct LocalEngineOptions {
   std::string root;                  // For fs.*; empty: none.
   std::vector<server::Listen> grpc;  // Beside the socket.
   std::optional<server::Listen> http;
+  engine::Schedules schedules = engine::Schedules::kLeft;
   server::ServerOptions::Reflection reflection = server::ServerOptions::Reflection::kOff;
 };
 

@@ -120,6 +120,15 @@ struct HoldOptions {
   std::string reason;
   bool resume = false;  // The command `resume`; otherwise `pause`.
 };
+struct ScheduleOptions {
+  std::string action;    // list, show, pause, resume, trigger
+  std::string workflow;  // Of all but list.
+  std::string reason;
+  std::string request_id;
+  std::uint32_t times = 5;  // Of show.
+  std::uint32_t limit = 50;
+  std::string page;
+};
 struct SimOptions {
   std::string script;
   std::string listen = "127.0.0.1:0";
@@ -141,7 +150,7 @@ struct VersionOptions {};
 using Command = std::variant<RunOptions, SubmitOptions, ServeOptions, ApplyOptions, WorkflowsOptions, WaitOptions,
                              OutputOptions, RunsOptions, TraceOptions, EventsOptions, CheckOptions, GraphOptions,
                              CancelOptions, DbOptions, DoctorOptions, ResolveOptions, AnswerOptions, SignalOptions,
-                             HoldOptions, SimOptions, InitOptions, VersionOptions>;
+                             HoldOptions, ScheduleOptions, SimOptions, InitOptions, VersionOptions>;
 
 struct Invocation {
   Global global;

@@ -30,6 +30,7 @@ steer    cancel RUN             calls under way are awaited, effects undone;  ki
 files    check FILE...          every mistake in one pass
          graph FILE|RUN         draw it
          apply FILE...          register a version;  workflows  lists them
+         schedule ACTION        what starts by itself: list, show, pause, resume, trigger
 store    db verify              whether everything in it is as it was written
          db backup PATH         a copy, also while an engine runs
          db prune               remove ended runs that are old
@@ -57,6 +58,7 @@ class Grammar {
     add_listing();
     add_reading();
     add_files();
+    add_schedule();
     add_care();
   }
 
@@ -255,6 +257,21 @@ class Grammar {
         ->check(CLI::IsMember({"tree", "mermaid", "dot", "svg"}));
   }
 
+  void add_schedule() {
+    CLI::App* app = command("schedule", "What starts runs by itself: workflows that say `on: {schedule: ...}`");
+    app->add_option("ACTION", schedule_.action,
+                    "list; show: one, with its next times; pause and resume it; trigger: start a run of it now")
+        ->required()
+        ->check(CLI::IsMember({"list", "show", "pause", "resume", "trigger"}));
+    app->add_option("WORKFLOW", schedule_.workflow, "Its name: of all but list");
+    app->add_option("--times", schedule_.times, "show: so many of the next times; 5 otherwise")
+        ->check(CLI::Range(1, 100));
+    app->add_option("--reason", schedule_.reason, "pause: kept with the schedule");
+    app->add_option("--request-id", schedule_.request_id, "trigger: the same id gives the same run");
+    app->add_option("--limit", schedule_.limit, "list: at most so many; 50 otherwise")->check(CLI::Range(1, 1000));
+    app->add_option("--page", schedule_.page, "list: go on from there");
+  }
+
   void add_care() {
     CLI::App* app = command("db", "The care of a store");
     app->add_option("ACTION", db_.action, "verify, backup or prune")
@@ -314,6 +331,7 @@ class Grammar {
       hold.resume = name == "resume";
       return hold;
     }
+    if (name == "schedule") return schedule_;
     if (name == "sim") return sim_;
     if (name == "init") return init_;
     return VersionOptions{};
@@ -346,6 +364,7 @@ class Grammar {
   AnswerOptions answer_;
   SignalOptions signal_;
   HoldOptions hold_;
+  ScheduleOptions schedule_;
   SimOptions sim_;
   InitOptions init_;
 };

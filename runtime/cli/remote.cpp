@@ -9,6 +9,7 @@
 #include "runtime/server/server.h"
 #include "runtime/server/status.h"
 #include "weft/v1/runs.grpc.pb.h"
+#include "weft/v1/schedules.grpc.pb.h"
 #include "weft/v1/traces.grpc.pb.h"
 #include "weft/v1/workflows.grpc.pb.h"
 
@@ -31,6 +32,7 @@ class Remote final : public Target {
     workflows_ = v1::Workflows::NewStub(channel);
     runs_ = v1::Runs::NewStub(channel);
     traces_ = v1::Traces::NewStub(channel);
+    schedules_ = v1::Schedules::NewStub(channel);
   }
 
   Result<v1::WorkflowsCheckResponse> check(const v1::WorkflowsCheckRequest& request) override {
@@ -71,6 +73,21 @@ class Remote final : public Target {
   }
   Result<v1::RunsResolveResponse> resolve(const v1::RunsResolveRequest& request) override {
     return call<v1::RunsResolveResponse>(*runs_, &v1::Runs::Stub::Resolve, request);
+  }
+  Result<v1::SchedulesListResponse> list_schedules(const v1::SchedulesListRequest& request) override {
+    return call<v1::SchedulesListResponse>(*schedules_, &v1::Schedules::Stub::List, request);
+  }
+  Result<v1::SchedulesGetResponse> get_schedule(const v1::SchedulesGetRequest& request) override {
+    return call<v1::SchedulesGetResponse>(*schedules_, &v1::Schedules::Stub::Get, request);
+  }
+  Result<v1::SchedulesPauseResponse> pause_schedule(const v1::SchedulesPauseRequest& request) override {
+    return call<v1::SchedulesPauseResponse>(*schedules_, &v1::Schedules::Stub::Pause, request);
+  }
+  Result<v1::SchedulesResumeResponse> resume_schedule(const v1::SchedulesResumeRequest& request) override {
+    return call<v1::SchedulesResumeResponse>(*schedules_, &v1::Schedules::Stub::Resume, request);
+  }
+  Result<v1::SchedulesTriggerResponse> trigger_schedule(const v1::SchedulesTriggerRequest& request) override {
+    return call<v1::SchedulesTriggerResponse>(*schedules_, &v1::Schedules::Stub::Trigger, request);
   }
   Result<v1::TracesGetResponse> get_trace(const v1::TracesGetRequest& request) override {
     return call<v1::TracesGetResponse>(*traces_, &v1::Traces::Stub::Get, request);
@@ -173,6 +190,7 @@ class Remote final : public Target {
   std::unique_ptr<v1::Workflows::Stub> workflows_;
   std::unique_ptr<v1::Runs::Stub> runs_;
   std::unique_ptr<v1::Traces::Stub> traces_;
+  std::unique_ptr<v1::Schedules::Stub> schedules_;
   std::mutex mutex_;
   grpc::ClientContext* watching_ = nullptr;  // Guarded by mutex_.
   bool interrupted_ = false;                 // Guarded by mutex_.

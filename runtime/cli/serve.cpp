@@ -18,6 +18,7 @@ constexpr const char* kHttpDefault = "127.0.0.1:7461";
 LocalEngineOptions engine_options(const ServeOptions& options, const engine::Config& config) {
   using IfTaken = server::Listen::IfTaken;
   LocalEngineOptions result;
+  result.schedules = engine::Schedules::kStarted;
   result.root = options.root.empty() ? config.tools_root : options.root;
   const auto& listen = options.listen.empty() ? config.listen : options.listen;
   for (const std::string& address : listen) result.grpc.push_back({address, IfTaken::kFail});

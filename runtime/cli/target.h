@@ -10,6 +10,7 @@
 #include "runtime/cli/json_view.h"
 #include "runtime/cli/place.h"
 #include "weft/v1/runs.pb.h"
+#include "weft/v1/schedules.pb.h"
 #include "weft/v1/traces.pb.h"
 #include "weft/v1/workflows.pb.h"
 
@@ -39,6 +40,11 @@ class Target {
   virtual Result<v1::RunsSignalResponse> signal(const v1::RunsSignalRequest& request) = 0;
   virtual Result<v1::RunsPauseResponse> pause(const v1::RunsPauseRequest& request) = 0;
   virtual Result<v1::RunsResumeResponse> resume(const v1::RunsResumeRequest& request) = 0;
+  virtual Result<v1::SchedulesListResponse> list_schedules(const v1::SchedulesListRequest& request) = 0;
+  virtual Result<v1::SchedulesGetResponse> get_schedule(const v1::SchedulesGetRequest& request) = 0;
+  virtual Result<v1::SchedulesPauseResponse> pause_schedule(const v1::SchedulesPauseRequest& request) = 0;
+  virtual Result<v1::SchedulesResumeResponse> resume_schedule(const v1::SchedulesResumeRequest& request) = 0;
+  virtual Result<v1::SchedulesTriggerResponse> trigger_schedule(const v1::SchedulesTriggerRequest& request) = 0;
   virtual Result<v1::RunsResolveResponse> resolve(const v1::RunsResolveRequest& request) = 0;
   // The run as it is when it has ended, needs somebody, or `timeout_ms` is over.
   virtual Result<v1::RunsWaitResponse> wait(const v1::RunsWaitRequest& request) = 0;

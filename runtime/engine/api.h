@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "weft/v1/event.pb.h"
 #include "weft/v1/runs.pb.h"
+#include "weft/v1/schedules.pb.h"
 #include "weft/v1/traces.pb.h"
 #include "weft/v1/workflows.pb.h"
 
@@ -34,6 +35,8 @@ class Reading {
   virtual ~Reading() = default;
   virtual Result<v1::WorkflowsGetResponse> get_workflow(const v1::WorkflowsGetRequest& request) const = 0;
   virtual Result<v1::WorkflowsListResponse> list_workflows(const v1::WorkflowsListRequest& request) const = 0;
+  virtual Result<v1::SchedulesListResponse> list_schedules(const v1::SchedulesListRequest& request) const = 0;
+  virtual Result<v1::SchedulesGetResponse> get_schedule(const v1::SchedulesGetRequest& request) const = 0;
   virtual Result<v1::RunsGetResponse> get_run(const v1::RunsGetRequest& request) const = 0;
   virtual Result<v1::RunsListResponse> list_runs(const v1::RunsListRequest& request) const = 0;
   virtual Result<v1::TracesGetResponse> get_trace(const v1::TracesGetRequest& request) const = 0;
@@ -73,6 +76,10 @@ class Api : public Reading {
   virtual void signal(const v1::RunsSignalRequest& request, Done<v1::RunsSignalResponse> done) = 0;
   virtual void pause(const v1::RunsPauseRequest& request, Done<v1::RunsPauseResponse> done) = 0;
   virtual void resume(const v1::RunsResumeRequest& request, Done<v1::RunsResumeResponse> done) = 0;
+  virtual void pause_schedule(const v1::SchedulesPauseRequest& request, Done<v1::SchedulesPauseResponse> done) = 0;
+  virtual void resume_schedule(const v1::SchedulesResumeRequest& request, Done<v1::SchedulesResumeResponse> done) = 0;
+  virtual void trigger_schedule(const v1::SchedulesTriggerRequest& request,
+                                Done<v1::SchedulesTriggerResponse> done) = 0;
   // Calls on_advance at once with what is durable, then at each advance, until `watcher` is gone. `run_id` is whole.
   virtual Status watch(std::string_view run_id, std::weak_ptr<Watcher> watcher) = 0;
 };

@@ -190,12 +190,14 @@ class LiveEngine final : public Engine {
         registry_(
             *parts_.journal, *parts_.tools, routes_,
             [this](const std::string& name) { return refuse_secret(options_.config, name); }, *parts_.clock),
-        reading_(*parts_.journal,
-                 [this](v1::Run& run) {
-                   places_.describe(run);
-                   parked_.describe(run);
-                   frozen_.describe(run);
-                 }),
+        reading_(
+            *parts_.journal,
+            [this](v1::Run& run) {
+              places_.describe(run);
+              parked_.describe(run);
+              frozen_.describe(run);
+            },
+            *parts_.clock),
         frozen_(options_.config.limits.frozen_bytes_max),
         places_(*parts_.clock),
         order_(options_.config) {
@@ -208,6 +210,7 @@ class LiveEngine final : public Engine {
     // The journal calls back into the shards, so they stop, then its queue empties, and then they go.
     for (auto& shard : shards_) shard->stop();
     parts_.journal->drain();
+    timekeeper_.reset();
     shards_.clear();
     // What still ran did not bring this engine down.
     if (care_ != nullptr && recovered_) (void)care_->leave();
@@ -224,6 +227,8 @@ class LiveEngine final : public Engine {
                                                            parked_, frozen_, places_, order_, secrets_, *parts_.clock,
                                                            options_.config.limits, epoch, active_runs_}));
     }
+    timekeeper_.emplace(timekeeper_world(epoch), options_.schedules);
+    WEFT_RETURN_IF_ERROR(timekeeper_->load());
     WEFT_TRY(const auto rows, parts_.journal->unfinished());
     Crashes crashes(std::move(left), options_.config.crashes_max, rows.size());
     for (const memory::RunRow& row : rows) {
@@ -244,6 +249,7 @@ class LiveEngine final : public Engine {
     places_.set_alarm([this](Duration delay) { shards_.front()->after(delay, [this] { places_.look(); }); });
     for (auto& shard : shards_) shard->start();
     places_.serve(Places::Service::kAll);
+    timekeeper_->start();
     recovered_ = true;
     if (care_ == nullptr) return {};
     admin_ = make_store_admin({*care_, options_.config.retention, frozen_, *parts_.clock, leaving_,
@@ -261,10 +267,17 @@ class LiveEngine final : public Engine {
   }
 
   void apply(const v1::WorkflowsApplyRequest& request, Done<v1::WorkflowsApplyResponse> done) override {
-    registry_.apply(request, std::move(done));
+    registry_.apply(request, [this, done = std::move(done)](Result<v1::WorkflowsApplyResponse> applied) mutable {
+      if (applied) timekeeper_->applied(applied->workflow());
+      done(std::move(applied));
+    });
   }
 
   void submit(const v1::RunsSubmitRequest& request, Done<v1::RunsSubmitResponse> done) override {
+    begin(request, 0, std::move(done));
+  }
+
+  void begin(const v1::RunsSubmitRequest& request, std::int64_t scheduled_for_us, Done<v1::RunsSubmitResponse> done) {
     auto submission = prepare(request);
     if (!submission) return done(std::move(submission).error());
     if (request.validate_only()) return done(v1::RunsSubmitResponse{});
@@ -286,6 +299,7 @@ class LiveEngine final : public Engine {
     }
     ++active_runs_;
     submission->turn = *std::move(turn);
+    submission->scheduled_for_us = scheduled_for_us;
     submission->done = std::move(done);
     shard.submit(*std::move(submission));
   }
@@ -375,6 +389,18 @@ class LiveEngine final : public Engine {
     hold(request, std::move(event), std::move(done));
   }
 
+  void pause_schedule(const v1::SchedulesPauseRequest& request, Done<v1::SchedulesPauseResponse> done) override {
+    if (request.reason().size() > kReasonBytesMax)
+      return done(invalid_argument(fmt::format("a reason has at most {} bytes", kReasonBytesMax)));
+    timekeeper_->pause(request, std::move(done));
+  }
+  void resume_schedule(const v1::SchedulesResumeRequest& request, Done<v1::SchedulesResumeResponse> done) override {
+    timekeeper_->resume(request, std::move(done));
+  }
+  void trigger_schedule(const v1::SchedulesTriggerRequest& request, Done<v1::SchedulesTriggerResponse> done) override {
+    timekeeper_->trigger(request, std::move(done));
+  }
+
   Status watch(std::string_view run_id, std::weak_ptr<Watcher> watcher) override {
     hub_.add(run_id, watcher);  // First, so that no advance is missed.
     v1::RunsGetRequest get;
@@ -423,6 +449,16 @@ class LiveEngine final : public Engine {
   Result<v1::WorkflowsListResponse> list_workflows(const v1::WorkflowsListRequest& r) const override {
     return reading_.list_workflows(r);
   }
+  Result<v1::SchedulesListResponse> list_schedules(const v1::SchedulesListRequest& r) const override {
+    WEFT_TRY(auto listed, reading_.list_schedules(r));
+    for (v1::Schedule& schedule : *listed.mutable_schedules()) schedule.set_served(timekeeper_->serves());
+    return listed;
+  }
+  Result<v1::SchedulesGetResponse> get_schedule(const v1::SchedulesGetRequest& r) const override {
+    WEFT_TRY(auto found, reading_.get_schedule(r));
+    found.mutable_schedule()->set_served(timekeeper_->serves());
+    return found;
+  }
   Result<v1::RunsGetResponse> get_run(const v1::RunsGetRequest& r) const override { return reading_.get_run(r); }
   Result<v1::RunsListResponse> list_runs(const v1::RunsListRequest& r) const override { return reading_.list_runs(r); }
   Result<v1::TracesGetResponse> get_trace(const v1::TracesGetRequest& r) const override {
@@ -449,6 +485,31 @@ class LiveEngine final : public Engine {
       *response.mutable_run() = *std::move(run);
       done(std::move(response));
     });
+  }
+
+  // Schedules belong to partition 0.
+  TimekeeperWorld timekeeper_world(memory::Epoch epoch) {
+    auto begin_run = [this](const ScheduledRun& run, Done<v1::RunsSubmitResponse> done) {
+      v1::RunsSubmitRequest request;
+      request.set_workflow_hash(run.hash);
+      request.set_request_id(run.request_id);
+      begin(request, run.scheduled_for.time_since_epoch().count(), std::move(done));
+    };
+    auto cancel_run = [this](const std::string& run_id, const std::string& reason) {
+      v1::RunsCancelRequest request;
+      request.set_run_id(run_id);
+      request.set_reason(reason);
+      cancel(request, [](const Result<v1::RunsCancelResponse>&) {});
+    };
+    return {*parts_.journal,
+            *parts_.clock,
+            shard_of(0).loop(),
+            epoch,
+            begin_run,
+            cancel_run,
+            [this](const std::string& run_id, std::weak_ptr<Watcher> watcher) {
+              return watch(run_id, std::move(watcher));
+            }};
   }
 
   Shard& shard_of(std::uint32_t partition) { return *shards_[partition % shards_.size()]; }
@@ -503,6 +564,7 @@ class LiveEngine final : public Engine {
   std::atomic<bool> draining_ = false;
   std::atomic<bool> leaving_ = false;
   std::vector<std::unique_ptr<Shard>> shards_;
+  std::optional<Timekeeper> timekeeper_;
   std::unique_ptr<Admin> admin_;
 };
 

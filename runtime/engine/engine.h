@@ -12,6 +12,7 @@
 #include "memory/journal.h"
 #include "runtime/engine/api.h"
 #include "runtime/engine/config.h"
+#include "runtime/engine/timekeeper.h"
 #include "tools/tool.h"
 
 namespace weft::engine {
@@ -20,6 +21,7 @@ struct EngineOptions {
   Config config;
   Getenv environment;  // Where keys come from, at the moment of a call.
   std::uint32_t shards = 1;
+  Schedules schedules = Schedules::kStarted;
 };
 
 // What the engine stands on. Owned by the engine, but for the clock and entropy, which outlive it.

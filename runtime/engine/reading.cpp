@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 
 #include "runtime/engine/batch.h"
 #include "runtime/engine/engine.h"
+#include "runtime/engine/schedule_view.h"
 #include "runtime/engine/tally.h"
 
 namespace weft::engine {
@@ -67,6 +69,57 @@ Result<v1::WorkflowsListResponse> StoreReading::list_workflows(const v1::Workflo
     WEFT_TRY(*response.add_workflows(), describe_workflow(rows[i]));
   }
   if (rows.size() > limit) response.set_next_page_token(make_token("workflows", rows[limit - 1].name));
+  return response;
+}
+
+namespace {
+
+Result<std::map<std::string, v1::ScheduleState>> kept_states(const memory::Reader& reader) {
+  WEFT_TRY(const auto rows, reader.schedules());
+  std::map<std::string, v1::ScheduleState> states;
+  for (const memory::ScheduleRow& row : rows) {
+    if (!states[row.name].ParseFromString(row.state))
+      return data_loss(fmt::format("what is kept of the schedule {} cannot be read", row.name));
+  }
+  return states;
+}
+
+}  // namespace
+
+Result<v1::SchedulesListResponse> StoreReading::list_schedules(const v1::SchedulesListRequest& request) const {
+  constexpr std::size_t kPageRows = 1'000;
+  WEFT_TRY(const std::size_t limit, page_size(request.page_size()));
+  WEFT_TRY(std::string after, read_token("schedules", request.page_token()));
+  WEFT_TRY(const auto states, kept_states(reader_));
+  v1::SchedulesListResponse response;
+  for (;;) {
+    WEFT_TRY(const auto rows, reader_.workflows(kPageRows, after));
+    for (const memory::WorkflowRow& row : rows) {
+      const auto kept = states.find(row.name);
+      auto schedule = describe_schedule(row, kept == states.end() ? nullptr : &kept->second, clock_.now(), kTimesTold);
+      if (!schedule && schedule.error().code == Code::kNotFound) continue;
+      if (!schedule) return std::move(schedule).error();
+      if (response.schedules_size() == static_cast<int>(limit)) {
+        response.set_next_page_token(make_token("schedules", response.schedules().rbegin()->workflow()));
+        return response;
+      }
+      *response.add_schedules() = *std::move(schedule);
+    }
+    if (rows.size() < kPageRows) return response;
+    after = rows.back().name;
+  }
+}
+
+Result<v1::SchedulesGetResponse> StoreReading::get_schedule(const v1::SchedulesGetRequest& request) const {
+  if (request.times() > kTimesToldMax)
+    return invalid_argument(fmt::format("at most {} of the next times are told", kTimesToldMax));
+  WEFT_TRY(const memory::WorkflowRow row, reader_.workflow_by_name(request.workflow()));
+  WEFT_TRY(const auto states, kept_states(reader_));
+  const auto kept = states.find(row.name);
+  v1::SchedulesGetResponse response;
+  WEFT_TRY(*response.mutable_schedule(),
+           describe_schedule(row, kept == states.end() ? nullptr : &kept->second, clock_.now(),
+                             request.times() == 0 ? kTimesTold : request.times()));
   return response;
 }
 
@@ -178,13 +231,14 @@ namespace {
 
 struct OwnedReader {
   std::unique_ptr<memory::Reader> reader;
+  SystemClock clock;
 };
 
 // A reading that owns its reader, which is therefore its first base.
 class Archive final : private OwnedReader, public StoreReading {
  public:
   explicit Archive(std::unique_ptr<memory::Reader> reader_in)
-      : OwnedReader{std::move(reader_in)}, StoreReading(*reader, &Archive::stand) {}
+      : OwnedReader{std::move(reader_in), {}}, StoreReading(*reader, &Archive::stand, clock) {}
 
  private:
   static void stand(v1::Run& run) {

@@ -20,10 +20,13 @@ class StoreReading : public Reading {
   static constexpr std::uint32_t kPageSizeMax = 1'000;
   static constexpr int kFilterPartsMax = kLabelsMax;  // Labels, and statuses, of one filter.
 
-  StoreReading(const memory::Reader& reader, Standing standing) : reader_(reader), standing_(std::move(standing)) {}
+  StoreReading(const memory::Reader& reader, Standing standing, const Clock& clock)
+      : reader_(reader), standing_(std::move(standing)), clock_(clock) {}
 
   Result<v1::WorkflowsGetResponse> get_workflow(const v1::WorkflowsGetRequest& request) const override;
   Result<v1::WorkflowsListResponse> list_workflows(const v1::WorkflowsListRequest& request) const override;
+  Result<v1::SchedulesListResponse> list_schedules(const v1::SchedulesListRequest& request) const override;
+  Result<v1::SchedulesGetResponse> get_schedule(const v1::SchedulesGetRequest& request) const override;
   Result<v1::RunsGetResponse> get_run(const v1::RunsGetRequest& request) const override;
   Result<v1::RunsListResponse> list_runs(const v1::RunsListRequest& request) const override;
   Result<v1::TracesGetResponse> get_trace(const v1::TracesGetRequest& request) const override;
@@ -35,6 +38,7 @@ class StoreReading : public Reading {
   Result<v1::Run> describe(const memory::RunRow& row) const;
   const memory::Reader& reader_;
   const Standing standing_;
+  const Clock& clock_;
 };
 
 }  // namespace weft::engine

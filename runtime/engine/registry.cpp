@@ -27,6 +27,17 @@ v1::Diagnostic to_wire(const workflows::Diagnostic& diagnostic) {
   return result;
 }
 
+v1::ScheduleSpec to_wire(const workflows::Schedule& schedule) {
+  v1::ScheduleSpec wire;
+  wire.set_schedule(schedule.cron.text());
+  wire.set_zone(schedule.zone);
+  // The enumerations have one order.
+  wire.set_overlap(static_cast<v1::ScheduleOverlap>(static_cast<int>(schedule.overlap) + 1));
+  wire.set_catch_up(static_cast<v1::ScheduleCatchUp>(static_cast<int>(schedule.catch_up) + 1));
+  wire.set_catch_up_us(schedule.within.count());
+  return wire;
+}
+
 run::ToolTable tool_table(const tools::Toolbox& tools) {
   run::ToolTable table;
   for (const tools::ToolSpec* spec : tools.specs()) {
@@ -71,6 +82,7 @@ Result<workflows::Loaded> Registry::check(const v1::Bundle& wire, bool strict, O
   }
   world.refuse_model = [this](const std::string& model) { return routes_.refuse(model); };
   if (origin == Origin::kSubmitted) world.refuse_secret = refuse_secret_;
+  if (origin == Origin::kStored) world.zones = workflows::World::Zones::kTaken;
   return workflows::load(from_wire(wire), world);
 }
 
@@ -82,6 +94,7 @@ v1::Workflow describe(const workflows::Workflow& workflow) {
   wire.set_hash(workflow.hash);
   wire.set_description(workflow.description);
   wire.set_steps(static_cast<std::uint32_t>(workflow.steps.size()));
+  if (workflow.schedule) *wire.mutable_schedule() = to_wire(*workflow.schedule);
   for (const workflows::Input& input : workflow.inputs) {
     v1::WorkflowInput& out = *wire.add_inputs();
     out.set_name(input.name);

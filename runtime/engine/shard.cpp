@@ -197,6 +197,8 @@ void Shard::submit(Submission submission) {
     submitted.set_workflow_hash(submission.workflow->hash);
     submitted.set_priority(submission.request.priority());
     *submitted.mutable_labels() = submission.request.labels();
+    submitted.set_scheduled_for_us(submission.scheduled_for_us);
+    if (submission.scheduled_for_us != 0) submitted.set_schedule(submission.workflow->name);
     auto input = contents_.put(std::move(submission.input));
     if (!input) {
       --world_.active_runs;

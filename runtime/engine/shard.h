@@ -64,6 +64,7 @@ struct Submission {
   v1::RunsSubmitRequest request;  // Labels, request id, traceparent.
   std::string request_digest;
   Places::Turn turn;
+  std::int64_t scheduled_for_us = 0;  // Of the workflow's schedule; 0: it did not start it.
   Done<v1::RunsSubmitResponse> done;
 };
 
@@ -77,6 +78,8 @@ class Shard {
   Status recover(const memory::RunRow& row, std::shared_ptr<const workflows::Workflow> workflow, Crashes* crashes);
   void start();  // Begins to serve; recovered runs go on.
   void stop();   // Ends the thread; the journal may call back until it is drained.
+
+  Loop& loop() { return loop_; }
 
   // Thread-safe; they post to the shard.
   void submit(Submission submission);

@@ -67,7 +67,12 @@ Result<std::vector<Address>> free_addresses(const std::vector<Listen>& wanted) {
 class GrpcServer final : public Server {
  public:
   GrpcServer(engine::Api& api, const ServerOptions& options)
-      : api_(api), workflows_(api), runs_(api, followers_, options.watch_stall_max), traces_(api), admin_(api) {}
+      : api_(api),
+        workflows_(api),
+        runs_(api, followers_, options.watch_stall_max),
+        traces_(api),
+        schedules_(api),
+        admin_(api) {}
   ~GrpcServer() override { stop(Duration::zero()); }
 
   Status listen(const ServerOptions& options) {
@@ -122,6 +127,7 @@ class GrpcServer final : public Server {
     builder.RegisterService(&workflows_);
     builder.RegisterService(&runs_);
     builder.RegisterService(&traces_);
+    builder.RegisterService(&schedules_);
     builder.RegisterService(&admin_);
     std::vector<int> ports(addresses_.size(), 0);
     for (std::size_t i = 0; i < addresses_.size(); ++i) {
@@ -151,6 +157,7 @@ class GrpcServer final : public Server {
   WorkflowsService workflows_;
   RunsService runs_;
   TracesService traces_;
+  SchedulesService schedules_;
   AdminService admin_;
   std::vector<Address> addresses_;
   std::unique_ptr<grpc::Server> server_;  // After the services: it ends first.

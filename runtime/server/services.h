@@ -9,6 +9,7 @@
 #include "runtime/server/followers.h"
 #include "weft/v1/admin.grpc.pb.h"
 #include "weft/v1/runs.grpc.pb.h"
+#include "weft/v1/schedules.grpc.pb.h"
 #include "weft/v1/traces.grpc.pb.h"
 #include "weft/v1/workflows.grpc.pb.h"
 
@@ -70,6 +71,24 @@ class TracesService final : public v1::Traces::CallbackService {
                                 v1::TracesGetResponse* response) override;
   grpc::ServerWriteReactor<v1::TracesGetContentResponse>* GetContent(
       grpc::CallbackServerContext* context, const v1::TracesGetContentRequest* request) override;
+
+ private:
+  engine::Api& api_;
+};
+
+class SchedulesService final : public v1::Schedules::CallbackService {
+ public:
+  explicit SchedulesService(engine::Api& api) : api_(api) {}
+  grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* context, const v1::SchedulesListRequest* request,
+                                 v1::SchedulesListResponse* response) override;
+  grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context, const v1::SchedulesGetRequest* request,
+                                v1::SchedulesGetResponse* response) override;
+  grpc::ServerUnaryReactor* Pause(grpc::CallbackServerContext* context, const v1::SchedulesPauseRequest* request,
+                                  v1::SchedulesPauseResponse* response) override;
+  grpc::ServerUnaryReactor* Resume(grpc::CallbackServerContext* context, const v1::SchedulesResumeRequest* request,
+                                   v1::SchedulesResumeResponse* response) override;
+  grpc::ServerUnaryReactor* Trigger(grpc::CallbackServerContext* context, const v1::SchedulesTriggerRequest* request,
+                                    v1::SchedulesTriggerResponse* response) override;
 
  private:
   engine::Api& api_;

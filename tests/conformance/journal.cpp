@@ -412,4 +412,30 @@ TEMPLATE_TEST_CASE("each new content under a name is its next version; an old on
   CHECK(store.journal.workflow_by_hash("none").error().code == Code::kNotFound);
 }
 
+TEMPLATE_TEST_CASE("the state of a schedule is replaced, removed, and never written by an owner that was overtaken",
+                   "[journal]", SqliteStore, MemoryStore) {
+  Owned<TestType> store;
+  const Epoch epoch = store.journal.claim_all().value();
+  const auto put = [&](const std::string& name, const std::string& state, Epoch by) {
+    Status stored = internal("no answer came");
+    store.journal.put_schedule({name, state, by}, [&](Status status) { stored = std::move(status); });
+    store.journal.drain();
+    return stored;
+  };
+  CHECK(put("weekly", "w1", epoch));
+  CHECK(put("daily", "d1", epoch));
+  CHECK(put("daily", "d2", epoch));
+  auto kept = store.journal.schedules().value();
+  REQUIRE(kept.size() == 2);
+  CHECK(kept[0].name == "daily");
+  CHECK(kept[0].state == "d2");
+  CHECK(put("daily", "", epoch));
+  CHECK(store.journal.schedules()->size() == 1);
+  const Epoch next = store.journal.claim_all().value();
+  CHECK(put("weekly", "stale", epoch).error().code == Code::kAborted);
+  CHECK(store.journal.schedules()->front().state == "w1");
+  CHECK(put("weekly", "w2", next));
+  CHECK(store.journal.schedules()->front().state == "w2");
+}
+
 }  // namespace weft::memory::test

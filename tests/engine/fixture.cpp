@@ -78,6 +78,11 @@ void HeldJournal::append(memory::Append append, memory::OnDurable on_durable) {
   inner_->append(std::move(append), std::move(on_durable));
 }
 
+void HeldJournal::fail_schedules(std::optional<Error> cause) {
+  const std::lock_guard lock(mutex_);
+  failing_schedules_ = std::move(cause);
+}
+
 namespace {
 
 // Lets a tool that the test keeps be owned by a toolbox.
@@ -136,9 +141,11 @@ void World::start() {
     return found == variables.end() ? std::nullopt : std::optional(found->second);
   };
   options.config.limits = limits;
+  options.schedules = schedules;
   auto held = std::make_unique<HeldJournal>(store_);
   held_ = held.get();
-  EngineParts parts{std::move(held), std::make_unique<tools::Toolbox>(), &clock_, &entropy_};
+  EngineParts parts{std::move(held), std::make_unique<tools::Toolbox>(),
+                    clock ? static_cast<Clock*>(clock.get()) : &system_, &entropy_};
   for (const auto& tool : tools) parts.tools->add(std::make_unique<Borrowed>(tool));
   auto engine = Engine::start(std::move(parts), std::move(options));
   if (!engine) FAIL(engine.error().message);

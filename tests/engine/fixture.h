@@ -2,6 +2,7 @@
 // and tools that record when they were called.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "base/id.h"
+#include "base/time.h"
 #include "memory/journal.h"
 #include "runtime/engine/engine.h"
 #include "sim/provider.h"
@@ -32,6 +34,8 @@ class HeldJournal final : public memory::Journal {
   std::size_t failed() const;
   std::size_t waiting() const;
   std::size_t appends() const;  // Handed in so far.
+  // From now on the states of schedules cannot be kept.
+  void fail_schedules(std::optional<Error> cause);
 
   Result<memory::RunRow> run(std::string_view key) const override { return inner_->run(key); }
   Result<memory::RunPage> runs(const memory::RunFilter& filter, std::size_t limit,
@@ -60,6 +64,16 @@ class HeldJournal final : public memory::Journal {
   void put_workflow(memory::WorkflowRow row, std::move_only_function<void(Result<memory::WorkflowRow>)> done) override {
     inner_->put_workflow(std::move(row), std::move(done));
   }
+  void put_schedule(memory::ScheduleRow row, std::move_only_function<void(Status)> done) override {
+    std::optional<Error> cause;
+    {
+      const std::lock_guard lock(mutex_);
+      cause = failing_schedules_;
+    }
+    if (cause) return done(*std::move(cause));
+    inner_->put_schedule(std::move(row), std::move(done));
+  }
+  Result<std::vector<memory::ScheduleRow>> schedules() const override { return inner_->schedules(); }
   Result<std::vector<memory::RunRow>> unfinished() const override { return inner_->unfinished(); }
   void drain() override { inner_->drain(); }
 
@@ -70,10 +84,24 @@ class HeldJournal final : public memory::Journal {
   std::size_t appends_ = 0;
   std::string damaged_;
   std::optional<Error> failing_;
+  std::optional<Error> failing_schedules_;
   Written written_ = Written::kNo;
   std::size_t failed_ = 0;
   std::map<std::string, std::uint64_t> missing_;  // By run: the first append that failed; those behind it fail too.
   std::vector<std::pair<memory::Append, memory::OnDurable>> waiting_;
+};
+
+// Stands still until it is told. Intervals go by the system's.
+class FakeClock final : public Clock {
+ public:
+  explicit FakeClock(Time now) : now_us_(now.time_since_epoch().count()) {}
+  Time now() const override { return Time(Duration(now_us_.load())); }
+  Duration monotonic() const override { return system_.monotonic(); }
+  void set(Time now) { now_us_ = now.time_since_epoch().count(); }
+
+ private:
+  std::atomic<std::int64_t> now_us_;
+  SystemClock system_;
 };
 
 // Calls `on_run` for each call.
@@ -105,8 +133,10 @@ class World {
   std::vector<std::shared_ptr<tools::Tool>> tools;
   void script(const std::string& yaml);
   EngineLimits limits;
-  Config config;  // What else is configured.
+  Config config;                                                      // What else is configured.
   enum class Way : std::uint8_t { kUrl, kProvider } way = Way::kUrl;  // kProvider: models are named as office/NAME.
+  std::shared_ptr<FakeClock> clock;                                   // Null: the system's.
+  Schedules schedules = Schedules::kStarted;
   bool simulated = true;                         // What the engine takes the provider for.
   std::map<std::string, std::string> variables;  // The engine's environment.
   std::vector<std::string> secrets;              // That workflows may name.
@@ -133,7 +163,7 @@ class World {
   std::shared_ptr<memory::Journal> store_;
   HeldJournal* held_ = nullptr;
   std::unique_ptr<sim::Provider> provider_;
-  SystemClock clock_;
+  SystemClock system_;
   SystemEntropy entropy_;
   std::unique_ptr<Engine> engine_;
 };

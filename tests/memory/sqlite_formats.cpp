@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <random>
 #include <sstream>
 
@@ -19,6 +20,8 @@ namespace {
 
 // Made by the last version that wrote format 1: two runs that ended, one that had not, three long contents.
 const std::string kFormat1 = std::string(WEFT_SOURCE_DIR) + "/tests/memory/stores/format-1.db";
+// As much by the last version that wrote format 2; its run that had not ended waits for an answer.
+const std::string kFormat2 = std::string(WEFT_SOURCE_DIR) + "/tests/memory/stores/format-2.db";
 
 std::string content(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -64,20 +67,42 @@ TEST_CASE("a store of format 1 becomes one of this format when an engine opens i
     CHECK(journal->unfinished()->size() == 1);
     CHECK(append_now(*journal, first_append("new", journal->claim_all().value())));
   }
-  CHECK(format_of(path) == 2);
+  CHECK(format_of(path) == 3);
   CHECK(held_by(path) == "runs 4, batches 8, contents 3");
+}
+
+TEST_CASE("a store of format 2 can be read as it is, and becomes one of this format with all that it held") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "weft.db";
+  std::filesystem::copy_file(kFormat2, path);
+  std::filesystem::permissions(path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  const std::string held = "runs 3, batches 5, contents 6";
+  CHECK(held_by(path) == held);
+  CHECK(open_sqlite_reader(path).value()->schedules()->empty());
+  CHECK(format_of(path) == 2);
+  {
+    const auto journal = open_sqlite({path}).value();
+    const Epoch epoch = journal->claim_all().value();
+    CHECK(journal->unfinished()->size() == 1);
+    std::promise<Status> put;
+    journal->put_schedule({"daily", "state", epoch}, [&](Status status) { put.set_value(std::move(status)); });
+    CHECK(put.get_future().get());
+  }
+  CHECK(format_of(path) == 3);
+  CHECK(held_by(path) == held);
+  CHECK(open_sqlite_reader(path).value()->schedules()->size() == 1);
 }
 
 TEST_CASE("a store of a newer format is refused with both numbers and left as it is, byte for byte") {
   const TemporaryFolder folder;
   const std::string path = folder / "weft.db";
   std::filesystem::copy_file(kFormat1, path);
-  REQUIRE(Connection::open(path, Connection::Mode::kWrite)->execute("PRAGMA user_version = 3"));
+  REQUIRE(Connection::open(path, Connection::Mode::kWrite)->execute("PRAGMA user_version = 4"));
   const std::string before = content(path) + content(path + "-wal");
   const auto refused = open_sqlite({path});
   REQUIRE_FALSE(refused);
-  CHECK(refused.error().message.find("store format 3") != std::string::npos);
-  CHECK(refused.error().message.find("formats up to 2") != std::string::npos);
+  CHECK(refused.error().message.find("store format 4") != std::string::npos);
+  CHECK(refused.error().message.find("formats up to 3") != std::string::npos);
   CHECK(Inspection::open(path).error().code == Code::kFailedPrecondition);
   CHECK(backup_sqlite(path, folder / "copy.db").error().code == Code::kFailedPrecondition);
   CHECK(content(path) + content(path + "-wal") == before);
@@ -97,7 +122,7 @@ TEST_CASE("a migration that the disk has no room for leaves the store of format 
   CHECK(format_of(path) == 1);
   CHECK(held_by(path) == kHeld);
   REQUIRE(open_sqlite({path}));
-  CHECK(format_of(path) == 2);
+  CHECK(format_of(path) == 3);
 }
 
 TEST_CASE("a migration that is killed on its way is made whole by the next owner") {
@@ -120,11 +145,11 @@ TEST_CASE("a migration that is killed on its way is made whole by the next owner
       owner.kill();
     }
     const std::int64_t format = format_of(path);
-    REQUIRE((format == 1 || format == 2));
+    REQUIRE((format == 1 || format == 3));
     found_old += format == 1;
     REQUIRE(open_sqlite({path}));
     REQUIRE(held_by(path) == kHeld);
-    REQUIRE(format_of(path) == 2);
+    REQUIRE(format_of(path) == 3);
   }
   CHECK(found_old > 0);
 }

@@ -49,6 +49,21 @@ class FakeApi final : public engine::Api {
   void resume(const v1::RunsResumeRequest&, engine::Done<v1::RunsResumeResponse> done) override {
     done(unimplemented("not here"));
   }
+  void pause_schedule(const v1::SchedulesPauseRequest&, engine::Done<v1::SchedulesPauseResponse> done) override {
+    done(unimplemented("not here"));
+  }
+  void resume_schedule(const v1::SchedulesResumeRequest&, engine::Done<v1::SchedulesResumeResponse> done) override {
+    done(unimplemented("not here"));
+  }
+  void trigger_schedule(const v1::SchedulesTriggerRequest&, engine::Done<v1::SchedulesTriggerResponse> done) override {
+    done(unimplemented("not here"));
+  }
+  Result<v1::SchedulesListResponse> list_schedules(const v1::SchedulesListRequest&) const override {
+    return unimplemented("not here");
+  }
+  Result<v1::SchedulesGetResponse> get_schedule(const v1::SchedulesGetRequest&) const override {
+    return unimplemented("not here");
+  }
   void resolve(const v1::RunsResolveRequest& request, engine::Done<v1::RunsResolveResponse> done) override;
   void cancel(const v1::RunsCancelRequest& request, engine::Done<v1::RunsCancelResponse> done) override;
   Status watch(std::string_view run_id, std::weak_ptr<engine::Watcher> watcher) override;

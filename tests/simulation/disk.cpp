@@ -93,13 +93,18 @@ Result<memory::Appended> Disk::write(const memory::Append& append, Books& books)
 }
 
 void DiskJournal::append(memory::Append append, memory::OnDurable on_durable) {
-  queue_.push_back({std::move(append), std::move(on_durable), {}, {}});
+  queue_.push_back({std::move(append), std::move(on_durable), {}, {}, {}, {}});
   begin();
 }
 
 void DiskJournal::put_workflow(memory::WorkflowRow row,
                                std::move_only_function<void(Result<memory::WorkflowRow>)> done) {
-  queue_.push_back({{}, {}, std::move(row), std::move(done)});
+  queue_.push_back({{}, {}, std::move(row), std::move(done), {}, {}});
+  begin();
+}
+
+void DiskJournal::put_schedule(memory::ScheduleRow row, std::move_only_function<void(Status)> done) {
+  queue_.push_back({{}, {}, {}, {}, std::move(row), std::move(done)});
   begin();
 }
 
@@ -120,6 +125,13 @@ void DiskJournal::commit(std::vector<Entry> batch) {
       disk_.journal().put_workflow(*entry.workflow,
                                    [&](Result<memory::WorkflowRow> answer) { put = std::move(answer); });
       answers_.push_back([done = std::move(entry.done), put = std::move(put)]() mutable { done(std::move(put)); });
+      continue;
+    }
+    if (entry.schedule) {
+      Status put = unavailable("the disk is full");
+      if (!schedule_.random.percent(faults_.refused))
+        disk_.journal().put_schedule(*entry.schedule, [&](Status answer) { put = std::move(answer); });
+      answers_.push_back([done = std::move(entry.stored), put = std::move(put)]() mutable { done(std::move(put)); });
       continue;
     }
     answers_.push_back([on_durable = std::move(entry.on_durable), appended = outcome(entry.append, twice)]() mutable {

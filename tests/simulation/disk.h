@@ -78,6 +78,7 @@ class DiskJournal final : public memory::Journal {
   Result<memory::Epoch> claim_all() override { return disk_.claim(); }
   void append(memory::Append append, memory::OnDurable on_durable) override;
   void put_workflow(memory::WorkflowRow row, std::move_only_function<void(Result<memory::WorkflowRow>)> done) override;
+  void put_schedule(memory::ScheduleRow row, std::move_only_function<void(Status)> done) override;
   // The process ends: what was queued is lost.
   void drain() override {}
 
@@ -103,6 +104,7 @@ class DiskJournal final : public memory::Journal {
   Result<std::vector<memory::WorkflowRow>> workflows(std::size_t limit, std::string_view after) const override {
     return disk_.store().workflows(limit, after);
   }
+  Result<std::vector<memory::ScheduleRow>> schedules() const override { return disk_.store().schedules(); }
 
  private:
   struct Entry {
@@ -110,6 +112,8 @@ class DiskJournal final : public memory::Journal {
     memory::OnDurable on_durable;
     std::optional<memory::WorkflowRow> workflow;
     std::move_only_function<void(Result<memory::WorkflowRow>)> done;
+    std::optional<memory::ScheduleRow> schedule;
+    std::move_only_function<void(Status)> stored;
   };
   void begin();
   void commit(std::vector<Entry> batch);

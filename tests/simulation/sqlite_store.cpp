@@ -68,4 +68,9 @@ void SqliteStore::put_workflow(memory::WorkflowRow row,
   done(transaction<memory::WorkflowRow>([&] { return writer_->put_workflow(row); }));
 }
 
+void SqliteStore::put_schedule(memory::ScheduleRow row, std::move_only_function<void(Status)> done) {
+  auto put = transaction<Status>([&] { return writer_->put_schedule(row); });
+  done(put ? *std::move(put) : Status(put.error()));
+}
+
 }  // namespace weft::simulation

@@ -23,6 +23,7 @@ class SqliteStore final : public memory::Journal {
   Result<memory::Epoch> claim_all() override;
   void append(memory::Append append, memory::OnDurable on_durable) override;
   void put_workflow(memory::WorkflowRow row, std::move_only_function<void(Result<memory::WorkflowRow>)> done) override;
+  void put_schedule(memory::ScheduleRow row, std::move_only_function<void(Status)> done) override;
   void drain() override {}
   Result<std::vector<memory::RunRow>> unfinished() const override { return reader_->unfinished(); }
   Result<memory::RunRow> run(std::string_view key) const override { return reader_->run(key); }
@@ -44,6 +45,7 @@ class SqliteStore final : public memory::Journal {
   Result<std::vector<memory::WorkflowRow>> workflows(std::size_t limit, std::string_view after) const override {
     return reader_->workflows(limit, after);
   }
+  Result<std::vector<memory::ScheduleRow>> schedules() const override { return reader_->schedules(); }
 
  private:
   void open();
