@@ -29,7 +29,9 @@ Json schedule_json(const v1::Schedule& schedule) {
   json["schedule"] = schedule.spec().schedule();
   json["zone"] = schedule.spec().zone();
   json["overlap"] = overlap_name(schedule.spec().overlap());
-  json["catch_up"] = catch_up_text(schedule.spec());
+  const bool within = schedule.spec().catch_up() == v1::SCHEDULE_CATCH_UP_WITHIN;
+  json["catch_up"] = short_name(*v1::ScheduleCatchUp_descriptor(), schedule.spec().catch_up());
+  json["catch_up_within_ms"] = within ? Json(schedule.spec().catch_up_us() / 1'000) : Json(nullptr);
   json["paused"] = state.paused();
   json["reason"] = state.reason().empty() ? Json(nullptr) : Json(state.reason());
   json["served"] = schedule.served();

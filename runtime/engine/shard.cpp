@@ -371,17 +371,23 @@ void Shard::consider_rest(Active& active) {
     const int kind = timer.first.second;
     return kind == v1::TIMER_KIND_RETRY || kind == v1::TIMER_KIND_REPEAT_CALL || kind == v1::TIMER_KIND_RESEND;
   };
+  // The answer to a call in doubt may still come, and settles it; nobody counts on that.
+  const auto in_doubt = static_cast<std::size_t>(std::ranges::count_if(
+      active.run->doubts(), [&](const run::Doubt& doubt) { return active.tools.contains(doubt.key); }));
   const bool moving = active.durable_seq < active.run->last_seq() || active.asked > 0 || active.at_once > 0 ||
-                      !active.queued.empty() || !active.models.empty() || !active.tools.empty() ||
+                      !active.queued.empty() || !active.models.empty() || active.tools.size() > in_doubt ||
                       !active.gate.empty() || !active.asking.empty() || std::ranges::any_of(active.timers, moves);
   if (active.frozen || moving || active.run->ended()) return;
-  if (active.rests) return put_to_sleep(active);  // Woken for nothing.
+  const auto sleep = [&] {
+    if (in_doubt == 0) put_to_sleep(active);
+  };
+  if (active.rests) return sleep();  // Woken for nothing.
   if (!active.begun && !active.run->paused()) return put_to_sleep(active);
   const auto park = [&](v1::RunStatus status, std::string waits_for) {
     active.rests = true;
     world_.parked.park(active.id, std::move(waits_for), Parked::Place::kNone, status);
     if (is_at_rest(status) || status == v1::RUN_STATUS_PAUSED) world_.hub.rests(active.id);
-    put_to_sleep(active);
+    sleep();
   };
   if (active.run->paused()) {
     return park(v1::RUN_STATUS_PAUSED, fmt::format("somebody who resumes it: weft resume {}", active.id));

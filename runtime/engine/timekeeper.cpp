@@ -87,6 +87,7 @@ Status Timekeeper::load() {
 }
 
 void Timekeeper::start() {
+  if (entries_.empty() && orphans_.empty()) return;
   world_.loop.post([this] {
     for (const std::string& name : orphans_)
       world_.journal.put_schedule({name, "", world_.epoch}, [](const Status&) {});

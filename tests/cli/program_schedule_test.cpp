@@ -37,7 +37,8 @@ TEST_CASE("a schedule is made by apply, looked at, paused, resumed and triggered
     const Json& daily = listed["schedules"][0];
     CHECK(daily["workflow"] == "daily");
     CHECK(daily["served"] == true);
-    CHECK(daily["catch_up"] == "2h");
+    CHECK(daily["catch_up"] == "within");
+    CHECK(daily["catch_up_within_ms"] == 7'200'000);
     CHECK(daily["overlap"] == "skip");
     CHECK(daily["next"].size() == 5);
     CHECK(json_of(weft({"schedule", "show", "daily", "--times", "20", "-o", "json"}).out)["next"].size() == 20);
