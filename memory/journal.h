@@ -57,6 +57,12 @@ struct Blob {
   std::shared_ptr<const std::string> bytes;
 };
 
+struct EventBatch {
+  std::uint64_t first_seq = 0;
+  std::uint64_t last_seq = 0;
+  std::string events;  // Opaque: the events in their order.
+};
+
 // Events of one run that become durable together, with the blobs they name and the run's row as of their end.
 struct Append {
   std::string run;
@@ -64,10 +70,15 @@ struct Append {
   Epoch epoch = 0;
   std::uint64_t first_seq = 0;  // Of a run's first event: 1.
   std::uint64_t last_seq = 0;
-  std::string events;            // Opaque: the events in their order.
+  std::string events;  // Opaque: the events in their order.
+  std::vector<EventBatch>
+      before;                    // Of these, the ones that come first; where a run begins with more than fit one batch.
   std::vector<Blob> blobs;       // Written before them, in the same transaction; those that exist are kept.
+  std::vector<Digest> shared;    // Blobs that are there already, with another run: kept for this one too.
   std::optional<RunRow> create;  // With the first events: the run's row.
   std::optional<RunRow> update;  // The row's new status, ended, ended_at and summary.
+
+  std::uint64_t begins_at() const { return before.empty() ? first_seq : before.front().first_seq; }
 };
 
 // What became of an append.
@@ -79,12 +90,6 @@ struct Appended {
 // history is wrong (a gap, other events in its place) says so by the detail `history`.
 bool may_heal(const Error& error);
 using OnDurable = std::move_only_function<void(Result<Appended>)>;
-
-struct EventBatch {
-  std::uint64_t first_seq = 0;
-  std::uint64_t last_seq = 0;
-  std::string events;
-};
 
 struct RunFilter {
   std::string workflow{};                                     // Empty: any.

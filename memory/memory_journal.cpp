@@ -136,12 +136,12 @@ Result<Appended> MemoryJournal::apply(Append& append) {
   }
   const auto known = runs_.find(append.run);
   const std::uint64_t last_seq = known != runs_.end() ? known->second.row.last_seq : 0;
-  if (append.first_seq > last_seq + 1 || (known == runs_.end() && !append.create)) {
+  if (append.begins_at() > last_seq + 1 || (known == runs_.end() && !append.create)) {
     return data_loss(fmt::format("events {} to {} of run {} do not follow {}, its last", append.first_seq,
                                  append.last_seq, append.run, last_seq))
         .with("history", "gap");
   }
-  if (append.first_seq <= last_seq) {
+  if (append.begins_at() <= last_seq) {
     for (const EventBatch& batch : known->second.batches) {
       if (batch.first_seq == append.first_seq && batch.last_seq == append.last_seq && batch.events == append.events) {
         return Appended{};
@@ -158,6 +158,7 @@ Result<Appended> MemoryJournal::apply(Append& append) {
   for (const Blob& blob : append.blobs) blobs_.emplace(blob.digest, blob.bytes);
   StoredRun& run = runs_.at(append.run);
   WEFT_CHECK(run.row.partition == append.partition, "a run belongs to one partition for ever");
+  for (EventBatch& batch : append.before) run.batches.push_back(std::move(batch));
   run.batches.push_back({append.first_seq, append.last_seq, std::move(append.events)});
   if (append.update) {
     run.row.status = append.update->status;

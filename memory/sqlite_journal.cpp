@@ -128,6 +128,7 @@ std::size_t weight_of(const std::optional<RunRow>& row) { return row ? kEntryByt
 
 std::size_t weight_of(const Append& append) {
   std::size_t bytes = kEntryBytes + append.events.size() + weight_of(append.create) + weight_of(append.update);
+  for (const EventBatch& batch : append.before) bytes += batch.events.size();
   for (const Blob& blob : append.blobs) bytes += blob.bytes->size();
   return bytes;
 }

@@ -161,16 +161,16 @@ Result<SqliteWriter::Decision> SqliteWriter::decide(const Append& append) {
   const auto answer = [](Result<Appended> result) { return Decision{std::move(result), {}}; };
   WEFT_TRY(const std::optional<Run> known, find_run(append.run));
   if (known) {
-    if (append.first_seq == known->last_seq + 1) return Decision{std::nullopt, *known};
+    if (append.begins_at() == known->last_seq + 1) return Decision{std::nullopt, *known};
     WEFT_TRY(const bool current, epoch_is_current(append));
     if (!current) return answer(stale(append));
-    if (append.first_seq > known->last_seq) return answer(gap(append, known->last_seq));
+    if (append.begins_at() > known->last_seq) return answer(gap(append, known->last_seq));
     WEFT_TRY(Result<Appended> same, repeated(append, *known));
     return answer(std::move(same));
   }
   WEFT_TRY(const bool current, epoch_is_current(append));
   if (!current) return answer(stale(append));
-  if (!append.create || append.first_seq != 1) return answer(gap(append, 0));
+  if (!append.create || append.begins_at() != 1) return answer(gap(append, 0));
   if (!append.create->request_id.empty()) {
     Use use(statements_.find_request);
     WEFT_TRY(const bool taken, use.text(append.create->request_id).step());
@@ -197,12 +197,12 @@ Applied SqliteWriter::append(const Append& append) {
   if (decision.answer) return *std::move(decision.answer);
   Run& run = decision.run;
   WEFT_CHECK(run.partition == append.partition, "a run belongs to one partition for ever");
-  {
-    Use use(statements_.insert_batch);
-    use.integer(run.key).unsigned_integer(append.first_seq).unsigned_integer(append.last_seq);
-    WEFT_RETURN_IF_ERROR(use.unsigned_integer(append.epoch).blob(append.events).integer(append.partition).run());
+  for (const EventBatch& batch : append.before) {
+    WEFT_TRY(const bool written, write_batch(append, run.key, batch.first_seq, batch.last_seq, batch.events));
+    if (!written) return Result<Appended>(stale(append));
   }
-  if (connection_.changed() == 0) return Result<Appended>(stale(append));
+  WEFT_TRY(const bool written, write_batch(append, run.key, append.first_seq, append.last_seq, append.events));
+  if (!written) return Result<Appended>(stale(append));
   WEFT_RETURN_IF_ERROR(write_rest(append, run.key));
   if (append.create) next_run_key_ = run.key + 1;
   run.last_seq = append.last_seq;
@@ -213,12 +213,25 @@ Applied SqliteWriter::append(const Append& append) {
   return Result<Appended>(Appended{});
 }
 
+// False where another owner has the partition.
+Result<bool> SqliteWriter::write_batch(const Append& append, std::int64_t key, std::uint64_t first_seq,
+                                       std::uint64_t last_seq, std::string_view events) {
+  Use use(statements_.insert_batch);
+  use.integer(key).unsigned_integer(first_seq).unsigned_integer(last_seq);
+  WEFT_RETURN_IF_ERROR(use.unsigned_integer(append.epoch).blob(events).integer(append.partition).run());
+  return connection_.changed() != 0;
+}
+
 Status SqliteWriter::write_rest(const Append& append, std::int64_t key) {
   for (const Blob& blob : append.blobs) {
     Use use(statements_.insert_blob);
     WEFT_RETURN_IF_ERROR(use.blob(view(blob.digest)).blob(*blob.bytes).run());
     Use uses(statements_.insert_blob_use);
     WEFT_RETURN_IF_ERROR(uses.blob(view(blob.digest)).integer(key).run());
+  }
+  for (const Digest& digest : append.shared) {
+    Use uses(statements_.insert_blob_use);
+    WEFT_RETURN_IF_ERROR(uses.blob(view(digest)).integer(key).run());
   }
   if (append.create) WEFT_RETURN_IF_ERROR(write_run(*append.create, key));
   if (append.update) {

@@ -79,6 +79,8 @@ class SqliteWriter {
   Result<Decision> decide(const Append& append);
   Applied repeated(const Append& append, const Run& run);
   Error gap(const Append& append, std::uint64_t last_seq) const;
+  Result<bool> write_batch(const Append& append, std::int64_t key, std::uint64_t first_seq, std::uint64_t last_seq,
+                           std::string_view events);
   Status write_rest(const Append& append, std::int64_t key);
   Status write_run(const RunRow& row, std::int64_t key);
 

@@ -36,6 +36,9 @@ class Archive final : public Target {
   Result<v1::SchedulesGetResponse> get_schedule(const v1::SchedulesGetRequest& request) override {
     return reading_->get_schedule(request);
   }
+  Result<v1::RunsRetryResponse> retry(const v1::RunsRetryRequest&) override { return no_engine(); }
+  Result<v1::RunsForkResponse> fork(const v1::RunsForkRequest&) override { return no_engine(); }
+  Result<v1::TracesReplayResponse> replay(const v1::TracesReplayRequest&) override { return no_engine(); }
   Result<v1::RunsResolveResponse> resolve(const v1::RunsResolveRequest&) override { return no_engine(); }
   Result<v1::WorkflowsGetResponse> get_workflow(const v1::WorkflowsGetRequest& request) override {
     return reading_->get_workflow(request);

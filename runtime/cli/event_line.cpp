@@ -45,6 +45,10 @@ std::string what(const v1::Event& event, const Look& look) {
     case Kind::kSignalReceived: return "signal " + event.signal_received().name();
     case Kind::kSignalTaken: return fmt::format("took the signal of event {}", event.signal_taken().seq());
     case Kind::kRunPaused: return "paused";
+    case Kind::kRunRetried: return "retried";
+    case Kind::kRunForked:
+      return fmt::format("forked from {} at {}; what is above happened there", event.run_forked().source_run(),
+                         event.run_forked().from());
     case Kind::kRunResumed: return "resumed";
     case Kind::kAnswered: return "answered: " + inline_text(event.answered().value_json(), look);
     case Kind::kFinallyStarted: return "finally begins  " + result_text(event.finally_started().result(), look);

@@ -18,6 +18,7 @@ enum class Exit : std::uint8_t {
   kNotFound = 6,
   kWaits = 7,  // For an answer, in doubt, or paused: it has not ended, and nothing moves it now.
   kLimited = 8,
+  kGate = 9,           // A replay that differs.
   kInterrupted = 130,  // Ctrl-C twice.
 };
 

@@ -178,6 +178,7 @@ Json run_row_json(const v1::Run& run) {
   json["model_calls"] = run.model_calls();
   json["model_calls_lost"] = run.model_calls_lost();
   json["tool_calls"] = run.tool_calls();
+  json["forked_from"] = run.forked_from().empty() ? Json(nullptr) : Json(run.forked_from());
   return json;
 }
 

@@ -129,6 +129,24 @@ struct ScheduleOptions {
   std::uint32_t limit = 50;
   std::string page;
 };
+struct RetryOptions {
+  std::string run;
+  std::string reason;
+};
+struct ForkOptions {
+  std::string run;
+  std::string from;
+  std::vector<std::string> rerun;
+  std::string model;
+  std::string workflow;  // A file, or the name of an applied workflow; empty: the source's own.
+  std::string effects = "ask";
+  StartOptions start;
+  bool wait = false;
+};
+struct ReplayOptions {
+  std::string run;
+  bool deep = false;
+};
 struct SimOptions {
   std::string script;
   std::string listen = "127.0.0.1:0";
@@ -147,10 +165,11 @@ struct InitOptions {
 };
 struct VersionOptions {};
 
-using Command = std::variant<RunOptions, SubmitOptions, ServeOptions, ApplyOptions, WorkflowsOptions, WaitOptions,
-                             OutputOptions, RunsOptions, TraceOptions, EventsOptions, CheckOptions, GraphOptions,
-                             CancelOptions, DbOptions, DoctorOptions, ResolveOptions, AnswerOptions, SignalOptions,
-                             HoldOptions, ScheduleOptions, SimOptions, InitOptions, VersionOptions>;
+using Command =
+    std::variant<RunOptions, SubmitOptions, ServeOptions, ApplyOptions, WorkflowsOptions, WaitOptions, OutputOptions,
+                 RunsOptions, TraceOptions, EventsOptions, CheckOptions, GraphOptions, CancelOptions, DbOptions,
+                 DoctorOptions, ResolveOptions, AnswerOptions, SignalOptions, HoldOptions, RetryOptions, ForkOptions,
+                 ReplayOptions, ScheduleOptions, SimOptions, InitOptions, VersionOptions>;
 
 struct Invocation {
   Global global;

@@ -27,6 +27,9 @@ steer    cancel RUN             calls under way are awaited, effects undone;  ki
          answer RUN PATH VALUE  answer a question;  signal RUN NAME [JSON]  send it a message
          pause RUN              nothing new starts until  resume
          resolve RUN PATH HOW   settle a call of which it is not known whether it was done
+past     retry RUN              begin again what failed; keeps what is done
+         fork RUN --from PATH   a new run that shares its past up to there
+         replay RUN             run it again from its record, and compare
 files    check FILE...          every mistake in one pass
          graph FILE|RUN         draw it
          apply FILE...          register a version;  workflows  lists them
@@ -233,6 +236,7 @@ class Grammar {
     app = command("resume", "Let a paused run go on");
     app->add_option("RUN", hold_.run)->required();
     app->add_option("--reason", hold_.reason, "Kept with the run");
+    add_past();
     app = command("resolve", "Say what became of a call that is in doubt");
     app->add_option("RUN", resolve_.run)->required();
     app->add_option("PATH", resolve_.path, "Of the call, or of its step: refund, refund[inv-12], draft:4.2")
@@ -245,6 +249,28 @@ class Grammar {
     app->add_flag("--new-key", resolve_.new_key,
                   "Nothing was done for certain, so it leaves under a new key: of retry");
     app->add_option("--reason", resolve_.reason, "How that is known; kept with the run")->required();
+  }
+
+  void add_past() {
+    CLI::App* app = command("retry", "Begin again what failed or was cut off; keeps what is done");
+    app->add_option("RUN", retry_.run)->required();
+    app->add_option("--reason", retry_.reason, "Kept with the run");
+    app = command("fork", "A new run that shares another one's past up to a path; prints its id");
+    app->add_option("RUN", fork_.run)->required();
+    app->add_option("--from", fork_.from, "Where it goes its own way: reply, refund[inv-12], reply#2/draft, draft:4")
+        ->required();
+    app->add_option("--rerun", fork_.rerun, "Also made anew, where it began earlier")->allow_extra_args(false);
+    app->add_option("--model", fork_.model, "Answers from there on");
+    app->add_option("--workflow", fork_.workflow, "Another definition: a file, or the name of an applied workflow");
+    app->add_option("--effects", fork_.effects,
+                    "Calls that change the world: ask first, allow or refuse; ask otherwise")
+        ->check(CLI::IsMember({"ask", "allow", "refuse"}));
+    add_start(*app, fork_.start);
+    app->add_flag("--wait", fork_.wait, "Follow it to its end; runs it here where no server is");
+    fork_sim_ = app->add_flag("--sim", fork_sim_script_, "As of run, where no server is");
+    app = command("replay", "Run it again from its record, without network, and compare");
+    app->add_option("RUN", replay_.run)->required();
+    app->add_flag("--deep", replay_.deep, "Also every content by its hash, and every cost by its price");
   }
 
   void add_files() {
@@ -290,6 +316,7 @@ class Grammar {
     if (format_ == "json") global_.format = Format::kJson;
     if (format_ == "ndjson") global_.format = Format::kNdjson;
     if (sim_option_->count() > 0) run_.start.sim = sim_script_ == "true" ? "" : sim_script_;
+    if (fork_sim_->count() > 0) fork_.start.sim = fork_sim_script_ == "true" ? "" : fork_sim_script_;
     const auto read = [](const std::string& text, std::optional<Duration>& into) -> std::optional<std::string> {
       if (text.empty()) return std::nullopt;
       const auto duration = parse_duration(text);
@@ -332,6 +359,9 @@ class Grammar {
       return hold;
     }
     if (name == "schedule") return schedule_;
+    if (name == "retry") return retry_;
+    if (name == "fork") return fork_;
+    if (name == "replay") return replay_;
     if (name == "sim") return sim_;
     if (name == "init") return init_;
     return VersionOptions{};
@@ -365,6 +395,11 @@ class Grammar {
   SignalOptions signal_;
   HoldOptions hold_;
   ScheduleOptions schedule_;
+  RetryOptions retry_;
+  ForkOptions fork_;
+  CLI::Option* fork_sim_ = nullptr;
+  std::string fork_sim_script_;
+  ReplayOptions replay_;
   SimOptions sim_;
   InitOptions init_;
 };

@@ -71,6 +71,15 @@ class Remote final : public Target {
   Result<v1::RunsResumeResponse> resume(const v1::RunsResumeRequest& request) override {
     return call<v1::RunsResumeResponse>(*runs_, &v1::Runs::Stub::Resume, request);
   }
+  Result<v1::RunsRetryResponse> retry(const v1::RunsRetryRequest& request) override {
+    return call<v1::RunsRetryResponse>(*runs_, &v1::Runs::Stub::Retry, request);
+  }
+  Result<v1::RunsForkResponse> fork(const v1::RunsForkRequest& request) override {
+    return call<v1::RunsForkResponse>(*runs_, &v1::Runs::Stub::Fork, request);
+  }
+  Result<v1::TracesReplayResponse> replay(const v1::TracesReplayRequest& request) override {
+    return call<v1::TracesReplayResponse>(*traces_, &v1::Traces::Stub::Replay, request);
+  }
   Result<v1::RunsResolveResponse> resolve(const v1::RunsResolveRequest& request) override {
     return call<v1::RunsResolveResponse>(*runs_, &v1::Runs::Stub::Resolve, request);
   }

@@ -45,6 +45,9 @@ class Target {
   virtual Result<v1::SchedulesPauseResponse> pause_schedule(const v1::SchedulesPauseRequest& request) = 0;
   virtual Result<v1::SchedulesResumeResponse> resume_schedule(const v1::SchedulesResumeRequest& request) = 0;
   virtual Result<v1::SchedulesTriggerResponse> trigger_schedule(const v1::SchedulesTriggerRequest& request) = 0;
+  virtual Result<v1::RunsRetryResponse> retry(const v1::RunsRetryRequest& request) = 0;
+  virtual Result<v1::RunsForkResponse> fork(const v1::RunsForkRequest& request) = 0;
+  virtual Result<v1::TracesReplayResponse> replay(const v1::TracesReplayRequest& request) = 0;
   virtual Result<v1::RunsResolveResponse> resolve(const v1::RunsResolveRequest& request) = 0;
   // The run as it is when it has ended, needs somebody, or `timeout_ms` is over.
   virtual Result<v1::RunsWaitResponse> wait(const v1::RunsWaitRequest& request) = 0;

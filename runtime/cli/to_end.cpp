@@ -29,8 +29,14 @@ Exit run_to_end(const Context& context, Session& session, Submission& submission
     context.terminal.err_line("workflow " + submission.hash);
     context.terminal.out_line(submitted.run_id());
   }
-  WEFT_COMMAND_TRY(context, const auto run, follow(context, *session.target, submitted.run_id()));
-  if (!run) return interrupted(context, session, submitted.run_id());
+  return follow_to_end(context, session, submitted.run_id(), interrupts, show);
+}
+
+Exit follow_to_end(const Context& context, Session& session, const std::string& run_id, Interrupts& interrupts,
+                   Show show) {
+  interrupts.attach(session.target.get());
+  WEFT_COMMAND_TRY(context, const auto run, follow(context, *session.target, run_id));
+  if (!run) return interrupted(context, session, run_id);
   const Exit exit = report(context, *session.target, *run, show);
   stay_for_others(context, session);
   if (interrupts.asked() && session.engine) session.engine->stop(kPausePatience);

@@ -34,6 +34,9 @@ class Interrupts {
   bool asked_ = false;
 };
 
+// Follows, reports: what comes after a run has been begun.
+Exit follow_to_end(const Context& context, Session& session, const std::string& run_id, Interrupts& interrupts,
+                   Show show);
 // Submits, follows, reports: what `run` and `submit --wait` do once there is a session.
 Exit run_to_end(const Context& context, Session& session, Submission& submission, Interrupts& interrupts, Show show);
 

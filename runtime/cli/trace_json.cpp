@@ -44,6 +44,7 @@ Json model_call_json(const TraceModelCall& call, const FetchContent& fetch) {
   if (failed && call.failed->has_cost()) cost = &call.failed->cost();
   json["cost_usd"] = cost_usd_json(cost);
   json["simulated"] = call.started.simulated();
+  json["shared"] = call.shared;
   json["finish_reason"] = ended ? text_or_null(call.ended->finish_reason()) : Json(nullptr);
   json["text"] = ended ? content_or_hash(call.ended->text(), fetch, Holds::kText) : Json(nullptr);
   json["error"] = nullptr;
@@ -72,6 +73,7 @@ Json tool_call_json(const TraceToolCall& call, const FetchContent& fetch) {
   json["output"] =
       call.ended ? content_or_hash(call.ended->output(), fetch, done ? Holds::kJson : Holds::kText) : Json(nullptr);
   json["sendings"] = call.sendings;
+  json["shared"] = call.shared;
   json["settled"] = call.settled;
   json["in_doubt"] = call.in_doubt ? Json(*call.in_doubt) : Json(nullptr);
   return json;

@@ -145,6 +145,7 @@ class Drawing {
   Line model_call(const TraceModelCall& call) {
     Line line;
     line.text = fmt::format("model {}", printable(call.started.model()));
+    if (call.shared) line.text += "  " + paint(look_, Colour::kDim, "shared");
     if (call.turn > 1 || call.sending > 1) line.text += fmt::format("  turn {}", call.turn);
     if (call.sending > 1) line.text += fmt::format("  sending {}", call.sending);
     if (call.ended) {
@@ -183,6 +184,7 @@ class Drawing {
   Line tool_call(const TraceToolCall& call) {
     Line line;
     line.text = "tool " + printable(call.tool);
+    if (call.shared) line.text += "  " + paint(look_, Colour::kDim, "shared");
     if (auto arguments = content_bytes(call.arguments, fetch_); arguments && !arguments->empty()) {
       line.text += " " + (view_.full ? printable(*arguments) : clip(*arguments, kArgumentColumns, look_.unicode));
     }
@@ -259,6 +261,13 @@ Result<std::string> trace_text(const TraceTree& tree, const v1::Run& run, const 
   if (run.has_failure()) text += paint(look, Colour::kRed, "failed: ") + printable(run.failure().message()) + "\n";
   if (tree.cancel_reason)
     text += "cancel asked for" + (tree.cancel_reason->empty() ? "" : ": " + printable(*tree.cancel_reason)) + "\n";
+  if (tree.forked) {
+    text += printable(fmt::format("forked from {} at {}: shares what it did and paid before", tree.forked->source_run(),
+                                  tree.forked->from())) +
+            "\n";
+  }
+  for (const std::string& reason : tree.retried)
+    text += "retried" + (reason.empty() ? "" : ": " + printable(reason)) + "\n";
   Line top;
   if (from == &tree.root) {
     for (const TraceNode& child : tree.root.children) top.below.push_back(drawing.node(child));

@@ -134,6 +134,10 @@ TraceNode& TraceBuilder::node(const v1::Event& event) {
     }
     node = found->second;
     node->last_at_us = event.at_us();
+    // What happens at it after a retry is its going on.
+    const bool over = node->result && (node->result->status() == v1::STEP_STATUS_FAILED ||
+                                       node->result->status() == v1::STEP_STATUS_CANCELLED);
+    if (over && !tree_.retried.empty()) node->result.reset();
   }
   return *node;
 }
@@ -149,6 +153,20 @@ void TraceBuilder::add_to_run(const v1::Event& event) {
       tree_.submitted = event.run_submitted();
       tree_.submitted_at_us = event.at_us();
       tree_.root.first_at_us = event.at_us();
+      break;
+    case v1::Event::kRunForked:
+      tree_.forked = event.run_forked();
+      for (auto& [path, node] : nodes_) {
+        for (TraceAttempt& attempt : node->attempts) {
+          for (TraceModelCall& call : attempt.model_calls) call.shared = true;
+          for (TraceToolCall& call : attempt.tool_calls) call.shared = call.ended.has_value();
+        }
+      }
+      break;
+    case v1::Event::kRunRetried:
+      tree_.retried.push_back(event.run_retried().reason());
+      tree_.cancel_reason.reset();
+      tree_.ended.reset();
       break;
     case v1::Event::kCancelRequested: tree_.cancel_reason = event.cancel_requested().reason(); break;
     case v1::Event::kRunEnded: tree_.ended = event.run_ended(); break;

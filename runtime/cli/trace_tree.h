@@ -27,12 +27,14 @@ struct TraceModelCall {
   std::int64_t started_at_us = 0;
   std::optional<v1::ModelCallEnded> ended;
   std::optional<v1::ModelCallFailed> failed;
+  bool shared = false;  // Made, and paid, by the run that this one was forked from.
   bool lost() const { return failed && failed->failure() == "lost"; }
 };
 
 struct TraceToolCall {
   std::uint32_t turn = 0;
   std::uint32_t call = 0;
+  bool shared = false;
   std::string tool;  // As the model named it where weft has no such tool.
   v1::Content arguments;
   v1::ToolEffect effect = v1::TOOL_EFFECT_UNSPECIFIED;  // Unspecified: it never started.
@@ -82,6 +84,8 @@ struct TraceTree {
   std::optional<v1::RunSubmitted> submitted;
   std::optional<v1::RunEnded> ended;
   std::optional<std::string> cancel_reason;
+  std::optional<v1::RunForked> forked;
+  std::vector<std::string> retried;  // The reasons.
   std::int64_t submitted_at_us = 0;
   std::int64_t last_at_us = 0;
 

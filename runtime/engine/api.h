@@ -74,6 +74,10 @@ class Api : public Reading {
   virtual void resolve(const v1::RunsResolveRequest& request, Done<v1::RunsResolveResponse> done) = 0;
   virtual void answer(const v1::RunsAnswerRequest& request, Done<v1::RunsAnswerResponse> done) = 0;
   virtual void signal(const v1::RunsSignalRequest& request, Done<v1::RunsSignalResponse> done) = 0;
+  virtual void retry(const v1::RunsRetryRequest& request, Done<v1::RunsRetryResponse> done) = 0;
+  virtual void fork(const v1::RunsForkRequest& request, Done<v1::RunsForkResponse> done) = 0;
+  // May take as long as a run has events.
+  virtual Result<v1::TracesReplayResponse> replay(const v1::TracesReplayRequest& request) const = 0;
   virtual void pause(const v1::RunsPauseRequest& request, Done<v1::RunsPauseResponse> done) = 0;
   virtual void resume(const v1::RunsResumeRequest& request, Done<v1::RunsResumeResponse> done) = 0;
   virtual void pause_schedule(const v1::SchedulesPauseRequest& request, Done<v1::SchedulesPauseResponse> done) = 0;

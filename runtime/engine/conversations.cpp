@@ -7,7 +7,11 @@
 
 namespace weft::engine {
 
-void Conversations::apply(const v1::Event& event) {
+void Conversations::keep_only(const std::function<bool(const std::string& path, std::uint32_t attempt)>& wanted) {
+  std::erase_if(agents_, [&](const auto& agent) { return !wanted(agent.first, agent.second.attempt); });
+}
+
+void Conversations::apply(const v1::Event& event, Keep keep) {
   using Kind = v1::Event::KindCase;
   if (event.kind_case() == Kind::kAttemptStarted) {
     if (event.attempt_started().kind() != v1::STEP_KIND_PROMPT) return;
@@ -45,8 +49,11 @@ void Conversations::apply(const v1::Event& event) {
     }
     case Kind::kAttemptFailed:
     case Kind::kRoundEnded:
-    case Kind::kElementEnded: agents_.erase(event.path()); return;
+    case Kind::kElementEnded:
+      if (keep == Keep::kAtWork) agents_.erase(event.path());
+      return;
     case Kind::kStepEnded: {
+      if (keep == Keep::kAll) return;
       // The step's own path, its elements' and rounds', and what was at work inside it.
       const std::string& path = event.path();
       for (auto agent = agents_.lower_bound(path); agent != agents_.end() && agent->first.starts_with(path);) {

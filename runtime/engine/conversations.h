@@ -2,6 +2,8 @@
 // them; here they are, as the pieces of the next request, while an agent is at work.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -18,7 +20,10 @@ namespace weft::engine {
 // Shard only.
 class Conversations {
  public:
-  void apply(const v1::Event& event);
+  // kAll: also those of attempts that end stay, to be gone on with where a retry of the run does.
+  enum class Keep : std::uint8_t { kAtWork, kAll };
+  void apply(const v1::Event& event, Keep keep = Keep::kAtWork);
+  void keep_only(const std::function<bool(const std::string& path, std::uint32_t attempt)>& wanted);
   // The conversation of the attempt at work at `path`, begun with `prefix`, up to date. Borrowed until the next event.
   Result<const model::Conversation*> at(const std::string& path, const std::shared_ptr<const model::Prefix>& prefix,
                                         run::Contents& contents);

@@ -1,6 +1,7 @@
 #include "runtime/engine/engine.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -10,9 +11,12 @@
 
 #include "base/bytes.h"
 #include "base/json.h"
+#include "runtime/engine/late.h"
 #include "runtime/engine/reading.h"
+#include "runtime/engine/replay.h"
 #include "runtime/engine/shard.h"
 #include "runtime/engine/store_admin.h"
+#include "tools/files.h"
 #include "workflows/path.h"
 
 namespace weft::engine {
@@ -78,81 +82,6 @@ Result<std::string> secret(const EngineOptions& options, const std::string& name
       fmt::format("the secret {} is not set: set the environment variable {} where weft runs", name, name));
 }
 
-// What becomes of an answer to a question that is not open (any more): the run's own events say.
-Result<v1::RunsAnswerResponse> past_answer(const Reading& reading, const std::string& run_id,
-                                           const v1::RunsAnswerRequest& request) {
-  constexpr std::size_t kPageBytes = std::size_t{4} << 20;
-  enum class Fate : std::uint8_t { kNever, kOpen, kAnswered, kExpired, kOver } fate = Fate::kNever;
-  std::string answered;
-  const auto value = parse_untrusted(request.value_json());
-  if (!value) return value.error();
-  for (std::uint64_t from = 1;;) {
-    WEFT_TRY(const std::vector<v1::Event> events, reading.events(run_id, from, kPageBytes));
-    if (events.empty()) break;
-    from = events.back().seq() + 1;
-    for (const v1::Event& event : events) {
-      if (!workflows::names_path(request.path(), event.path(), event.attempt()) &&
-          !workflows::names_path(request.path(), event.path(), 1))
-        continue;
-      if (event.attempt_started().kind() == v1::STEP_KIND_ASK) fate = Fate::kOpen;
-      if (fate == Fate::kOpen && event.timer_fired().timer() == v1::TIMER_KIND_EXPIRY) fate = Fate::kExpired;
-      if (fate == Fate::kOpen && event.has_step_ended()) fate = Fate::kOver;
-      if (!event.has_answered()) continue;
-      fate = Fate::kAnswered;
-      answered = event.answered().value_json().inline_();
-      if (!event.answered().value_json().has_blob()) continue;
-      WEFT_TRY(const auto bytes, reading.content(event.answered().value_json().blob().sha256()));
-      answered = *bytes;
-    }
-  }
-  v1::RunsGetRequest get;
-  get.set_run_id(run_id);
-  WEFT_TRY(auto run, reading.get_run(get));
-  const std::string place = fmt::format("the question at {} of run {}", printable(request.path()), run_id);
-  switch (fate) {
-    case Fate::kAnswered: {
-      const bool same =
-          to_text(*value) == answered || (value->is_number() && "\"" + to_text(*value) + "\"" == answered);
-      if (!same) return already_exists(fmt::format("{} was answered before, and otherwise", place));
-      v1::RunsAnswerResponse response;
-      response.set_existing(true);
-      *response.mutable_run() = std::move(*run.mutable_run());
-      return response;
-    }
-    case Fate::kExpired: return out_of_range(fmt::format("{} has expired", place));
-    case Fate::kOver:
-    case Fate::kOpen:
-      return failed_precondition(fmt::format("{} is over: nobody waits for its answer any more", place));
-    case Fate::kNever: break;
-  }
-  return not_found(fmt::format("run {} asks nothing at \"{}\"{}", run_id, printable(request.path()),
-                               run.run().waits_for().empty() ? "" : "; it waits for " + run.run().waits_for()));
-}
-
-// A signal to a run that is not at work any more: one that had come is acknowledged again.
-Result<v1::RunsSignalResponse> past_signal(const Reading& reading, const std::string& run_id,
-                                           const v1::RunsSignalRequest& request) {
-  constexpr std::size_t kPageBytes = std::size_t{4} << 20;
-  const auto is_it = [&](const v1::Event& event) { return event.signal_received().id() == request.signal_id(); };
-  v1::RunsGetRequest get;
-  get.set_run_id(run_id);
-  WEFT_TRY(auto run, reading.get_run(get));
-  for (std::uint64_t from = 1; !request.signal_id().empty();) {
-    WEFT_TRY(const std::vector<v1::Event> events, reading.events(run_id, from, kPageBytes));
-    if (events.empty()) break;
-    from = events.back().seq() + 1;
-    if (!std::ranges::any_of(events, is_it)) continue;
-    v1::RunsSignalResponse response;
-    response.set_existing(true);
-    *response.mutable_run() = std::move(*run.mutable_run());
-    return response;
-  }
-  if (run.run().ended_at_us() != 0)
-    return failed_precondition(fmt::format("run {} has ended, so no signal reaches it", run_id));
-  return failed_precondition(
-      fmt::format("no signal reaches run {} now: it waits for {}", run_id, run.run().waits_for()));
-}
-
 // The request with its output as canonical JSON.
 Result<v1::RunsResolveRequest> checked_resolution(const v1::RunsResolveRequest& request) {
   v1::RunsResolveRequest checked = request;
@@ -184,7 +113,7 @@ class LiveEngine final : public Engine {
   LiveEngine(EngineParts parts, EngineOptions options)
       : parts_(std::move(parts)),
         options_(std::move(options)),
-        table_(tool_table(*parts_.tools)),
+        table_(tool_table(parts_.tools->specs())),
         routes_(options_.config, options_.environment),
         secrets_([this](const std::string& name) { return secret(options_, name); }),
         registry_(
@@ -281,22 +210,14 @@ class LiveEngine final : public Engine {
     auto submission = prepare(request);
     if (!submission) return done(std::move(submission).error());
     if (request.validate_only()) return done(v1::RunsSubmitResponse{});
-    if (draining_) return done(unavailable("this weft is stopping and takes no new runs"));
-    if (auto refusal = frozen_.refusal()) return done(*std::move(refusal));
+    if (Status admitted = admits(); !admitted) return done(std::move(admitted).error());
     Shard& shard = shard_of(submission->partition);
     const std::size_t queued_max = options_.config.limits.runs_queued_max;
     const v1::Run run = as_submitted(*submission);
     auto turn = places_.take(
         order_.passenger(run), order_.gates_of_run(run), [&shard, id = submission->run_id] { shard.begin(id); },
         queued_max);
-    if (!turn) {
-      return done(resource_exhausted(
-                      fmt::format("{} runs are at work and {} wait for their turn, which is the limit; try again when "
-                                  "some have begun",
-                                  places_.runs_at_work(), places_.runs_waiting()))
-                      .with("limit", "runs_queued_max")
-                      .with("retry_after_ms", fmt::format("{}", places_.pace().count() / 1'000)));
-    }
+    if (!turn) return done(line_is_full());
     ++active_runs_;
     submission->turn = *std::move(turn);
     submission->scheduled_for_us = scheduled_for_us;
@@ -376,6 +297,53 @@ class LiveEngine final : public Engine {
     };
     if (row->ended) return told(not_found("ended"));
     shard_of(row->partition).signal(row->id, std::move(checked), std::move(told));
+  }
+
+  void retry(const v1::RunsRetryRequest& request, Done<v1::RunsRetryResponse> done) override {
+    if (request.reason().size() > kReasonBytesMax)
+      return done(invalid_argument(fmt::format("a reason has at most {} bytes", kReasonBytesMax)));
+    auto row = parts_.journal->run(request.run_id());
+    if (!row) return done(std::move(row).error());
+    if (!row->ended) return done(failed_precondition(fmt::format("run {} has not ended", row->id)));
+    auto workflow = registry_.by_hash(row->workflow_hash);
+    if (!workflow) return done(std::move(workflow).error());
+    if (Status taken = take_place(); !taken) return done(std::move(taken).error());
+    const std::uint32_t partition = row->partition;
+    shard_of(partition).retry(*std::move(row), *std::move(workflow), request.reason(),
+                              [done = std::move(done)](Result<v1::Run> run) mutable {
+                                if (!run) return done(std::move(run).error());
+                                v1::RunsRetryResponse response;
+                                *response.mutable_run() = *std::move(run);
+                                done(std::move(response));
+                              });
+  }
+
+  void fork(const v1::RunsForkRequest& request, Done<v1::RunsForkResponse> done) override {
+    auto start = prepare_fork(request);
+    if (!start) return done(std::move(start).error());
+    v1::RunsForkResponse response;
+    response.set_events_shared(start->past.events.size());
+    if (request.validate_only()) return done(std::move(response));
+    if (Status taken = take_place(); !taken) return done(std::move(taken).error());
+    start->submission.done = [done = std::move(done), response](Result<v1::RunsSubmitResponse> submitted) mutable {
+      if (!submitted) return done(std::move(submitted).error());
+      response.set_run_id(submitted->run_id());
+      response.set_existing(submitted->existing());
+      done(std::move(response));
+    };
+    const std::uint32_t partition = start->submission.partition;
+    shard_of(partition).fork(*std::move(start));
+  }
+
+  Result<v1::TracesReplayResponse> replay(const v1::TracesReplayRequest& request) const override {
+    ReplayWorld world{*parts_.journal, routes_, parts_.tools->specs()};
+    // A run may have been another server's, with a root for its files.
+    const std::vector<tools::ToolSpec> files = tools::file_tool_specs();
+    for (const tools::ToolSpec& spec : files) {
+      const bool offered = std::ranges::any_of(world.tools, [&](const auto* own) { return own->name == spec.name; });
+      if (!offered) world.tools.push_back(&spec);
+    }
+    return engine::replay(world, request);
   }
 
   void pause(const v1::RunsPauseRequest& request, Done<v1::RunsPauseResponse> done) override {
@@ -512,6 +480,24 @@ class LiveEngine final : public Engine {
             }};
   }
 
+  Error line_is_full() const {
+    return resource_exhausted(
+               fmt::format("{} runs are at work and {} wait for their turn, which is the limit; try again when some "
+                           "have begun",
+                           places_.runs_at_work(), places_.runs_waiting()))
+        .with("limit", "runs_queued_max")
+        .with("retry_after_ms", fmt::format("{}", places_.pace().count() / 1'000));
+  }
+
+  // For a run that begins at once, since somebody waits for it: counts it among the active ones, or says why none is
+  // taken now.
+  Status take_place() {
+    WEFT_RETURN_IF_ERROR(admits());
+    if (places_.runs_waiting() >= options_.config.limits.runs_queued_max) return line_is_full();
+    ++active_runs_;
+    return {};
+  }
+
   Shard& shard_of(std::uint32_t partition) { return *shards_[partition % shards_.size()]; }
 
   v1::Run as_submitted(const Submission& submission) const {
@@ -522,6 +508,53 @@ class LiveEngine final : public Engine {
     run.set_priority(submission.request.priority());
     run.set_submitted_at_us(parts_.clock->now().time_since_epoch().count());
     return run;
+  }
+
+  Result<ForkStart> prepare_fork(const v1::RunsForkRequest& request) {
+    v1::RunsSubmitRequest submit;
+    *submit.mutable_labels() = request.labels();
+    submit.set_request_id(request.request_id());
+    submit.set_input_json(request.input_json());
+    WEFT_RETURN_IF_ERROR(check_request(submit, options_.config.limits));
+    if (request.from().empty()) return invalid_argument("a fork begins somewhere: name the path of a step in `from`");
+    WEFT_TRY(const memory::RunRow source, parts_.journal->run(request.run_id()));
+    ForkStart start;
+    std::string hash = source.workflow_hash;
+    if (!request.workflow().empty() || !request.workflow_hash().empty()) {
+      WEFT_TRY(hash, registry_.resolve(request.workflow(), request.workflow_hash()));
+    }
+    WEFT_TRY(start.submission.workflow, registry_.by_hash(hash));
+    if (!request.model().empty()) {
+      WEFT_TRY(const Route route, routes_.find(request.model()));
+    }
+    WEFT_TRY(start.past, share_past(*parts_.journal, source, request, start.submission.workflow, table_));
+    start.own_input = !request.input_json().empty();
+    const v1::Content& shared = start.past.events.front().run_submitted().input_json();
+    WEFT_TRY(const auto recorded, read_content(shared, *parts_.journal));
+    WEFT_TRY(const Json given, parse_untrusted(start.own_input ? request.input_json() : *recorded));
+    WEFT_TRY(const Json inputs, workflows::check_inputs(*start.submission.workflow, given));
+    start.submission.input = to_text(inputs);
+    start.own_input = start.own_input || start.submission.input != *recorded;  // A new definition may have more inputs.
+    start.submission.run_id = new_id(parts_.clock->now(), *parts_.entropy);
+    start.submission.partition = partition_of(start.submission.run_id);
+    start.submission.request_digest =
+        payload_digest(submit,
+                       fmt::format("{}:{}:{}:{}:{}:{}", hash, source.id, request.from(), request.model(),
+                                   static_cast<int>(request.effects()), fmt::join(request.rerun(), ",")),
+                       start.submission.input);
+    submit.clear_input_json();
+    start.submission.request = std::move(submit);
+    start.forked.set_source_run(source.id);
+    start.forked.set_from(request.from());
+    start.forked.set_source_seq(start.past.source_seq);
+    start.forked.set_effects(request.effects() == v1::FORK_EFFECTS_UNSPECIFIED ? v1::FORK_EFFECTS_ASK
+                                                                               : request.effects());
+    start.forked.set_model(request.model());
+    return start;
+  }
+
+  static std::uint32_t partition_of(const std::string& run_id) {
+    return static_cast<std::uint32_t>(hash64(run_id) % memory::kPartitions);
   }
 
   Result<Submission> prepare(const v1::RunsSubmitRequest& request) {
@@ -539,7 +572,7 @@ class LiveEngine final : public Engine {
     WEFT_TRY(const Json inputs, workflows::check_inputs(*submission.workflow, given));
     submission.input = to_text(inputs);
     submission.run_id = new_id(parts_.clock->now(), *parts_.entropy);
-    submission.partition = static_cast<std::uint32_t>(hash64(submission.run_id) % memory::kPartitions);
+    submission.partition = partition_of(submission.run_id);
     submission.request_digest = payload_digest(request, hash, submission.input);
     submission.request = request;
     submission.request.clear_input_json();

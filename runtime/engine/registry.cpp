@@ -38,9 +38,9 @@ v1::ScheduleSpec to_wire(const workflows::Schedule& schedule) {
   return wire;
 }
 
-run::ToolTable tool_table(const tools::Toolbox& tools) {
+run::ToolTable tool_table(const std::vector<const tools::ToolSpec*>& specs) {
   run::ToolTable table;
-  for (const tools::ToolSpec* spec : tools.specs()) {
+  for (const tools::ToolSpec* spec : specs) {
     workflows::Diagnostics diagnostics(spec->name);
     // JSON is YAML: the schema goes through the one reader that knows shapes.
     const yaml::NodePtr node = yaml::read(spec->input_schema, diagnostics);

@@ -21,7 +21,7 @@ workflows::Bundle from_wire(const v1::Bundle& bundle);
 v1::Diagnostic to_wire(const workflows::Diagnostic& diagnostic);
 v1::ScheduleSpec to_wire(const workflows::Schedule& schedule);
 // What the core and the checker know of a toolbox.
-run::ToolTable tool_table(const tools::Toolbox& tools);
+run::ToolTable tool_table(const std::vector<const tools::ToolSpec*>& specs);
 
 // Thread-safe. What it is given outlives it.
 class Registry {

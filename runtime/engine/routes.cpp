@@ -72,6 +72,18 @@ Result<Route> Routes::find(const std::string& name) const {
   return route;
 }
 
+Route Routes::recorded(const std::string& provider, const std::string& model, const std::string& wire) const {
+  Route route;
+  route.provider = provider;
+  route.model = model;
+  route.wire = wire;
+  const auto known = config_.catalog.find(model);
+  const bool stands_for = provider == "sim" && known;  // It writes as the provider whose model it stands for.
+  const model::Provider* kept = config_.catalog.provider(stands_for ? known->provider : provider);
+  if (kept != nullptr) route.features = kept->features;
+  return route;
+}
+
 std::optional<std::string> Routes::refuse(const std::string& model) const {
   const auto route = find(model);
   if (route) return std::nullopt;

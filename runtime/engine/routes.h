@@ -28,6 +28,8 @@ class Routes {
   // The way to a model now. Errors: NOT_FOUND (unknown model, the nearest named), FAILED_PRECONDITION (retired; or no
   // key: the sentence says which variable to set, and that --sim runs without).
   Result<Route> find(const std::string& model) const;
+  // How requests to it are written, as a run has recorded where it went; no endpoint, no key.
+  Route recorded(const std::string& provider, const std::string& model, const std::string& wire) const;
   // The sentence for the checker where find() would fail for another reason than a missing key.
   std::optional<std::string> refuse(const std::string& model) const;
   std::optional<model::Price> price(const Route& route, Time at) const;

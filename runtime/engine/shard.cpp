@@ -15,8 +15,6 @@
 namespace weft::engine {
 namespace {
 
-constexpr std::size_t kBatchBytes = std::size_t{1} << 20;  // One append holds about so much.
-
 // After these a run may stand still; most runs never see one, and are not looked through for it.
 bool makes_wait(const v1::Event& event) {
   return event.attempt_started().has_waiting() || event.has_run_paused() || event.has_tool_call_in_doubt();
@@ -102,8 +100,9 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
         }
         active->begun = active->begun || begins(event);
         WEFT_RETURN_IF_ERROR(active->run->apply(event));
-        active->conversations.apply(event);
+        active->conversations.apply(event, Conversations::Keep::kAll);
         tally(event, active->summary);
+        if (event.has_run_forked()) active->model = event.run_forked().model();
       }
     }
   }
@@ -111,6 +110,8 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
     // What an earlier life handed out; what of it is still due, outstanding() says.
   }
   active->durable_seq = active->run->last_seq();
+  // Of one that is to be begun again, what ended may be what goes on.
+  if (!row.ended) trim(*active);
   if (crashes != nullptr) {
     const auto outstanding = active->run->outstanding();
     const bool waits_for_word =
@@ -130,7 +131,12 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
   return {};
 }
 
-void Shard::resume(Active& active) {
+void Shard::trim(Active& active) {
+  active.conversations.keep_only(
+      [&](const std::string& path, std::uint32_t attempt) { return active.run->works({path, attempt, 0, 0}); });
+}
+
+void Shard::resume(Active& active, std::string_view stopped) {
   const std::int64_t last_at_us = active.run->last_at_us();
   for (const run::Command& command : active.run->outstanding()) {
     const auto* model_call = std::get_if<run::ModelCall>(&command);
@@ -144,13 +150,13 @@ void Shard::resume(Active& active) {
         if (!started->call.price_row().empty())
           flight.price = world_.routes.list_price(started->call.model(), started->at);
       }
-      admit(active, lost_call(model_call->key, flight, "lost", "weft stopped before the answer came"));
+      admit(active, lost_call(model_call->key, flight, "lost", fmt::format("{} before the answer came", stopped)));
     } else if (tool_call != nullptr && tool_call->started && tools::changes_world(tool_call->effect)) {
       v1::Event event = event_at(tool_call->key);
       event.mutable_tool_call_in_doubt()->set_lost(true);
       event.mutable_tool_call_in_doubt()->set_tool(tool_call->tool);
       event.mutable_tool_call_in_doubt()->set_why(fmt::format(
-          "weft stopped between the intent of {} and its result; whether it was done is not known", tool_call->tool));
+          "{} between the intent of {} and its result; whether it was done is not known", stopped, tool_call->tool));
       admit(active, std::move(event));
     } else if (const auto* timer = std::get_if<run::StartTimer>(&command);
                timer != nullptr && timer->timer == v1::TIMER_KIND_TIMEOUT) {
@@ -221,8 +227,11 @@ void Shard::answer(const std::string& run_id, v1::Event event) {
 }
 
 void Shard::admit(Active& active, v1::Event event) {
-  run::stamp(event, active.run->last_seq(), active.run->last_at_us(), active.run->digest(),
-             world_.clock.now().time_since_epoch().count(), world_.epoch);
+  admit(active, std::move(event), world_.clock.now().time_since_epoch().count());
+}
+
+void Shard::admit(Active& active, v1::Event event, std::int64_t at_us) {
+  run::stamp(event, active.run->last_seq(), active.run->last_at_us(), active.run->digest(), at_us, world_.epoch);
   if (Status applied = active.run->apply(event); !applied)
     die(fmt::format("run {}: {}", active.id, applied.error().message));
   active.conversations.apply(event);
@@ -246,7 +255,7 @@ void Shard::advance(Active& active) {
       admit(active, *std::move(decision));
       moved = true;
       // A cut between two decisions is harmless: a restart takes the next one from the same state.
-      if (active.batch.size() > kBatchBytes) flush(active);
+      if (active.batch.size() > kBatchBytesMax) flush(active);
     }
     while (auto command = active.run->next()) {
       carry_out(active, *command);
@@ -279,9 +288,11 @@ void Shard::flush(Active& active) {
   append.first_seq = active.batch_first;
   append.last_seq = active.run->last_seq();
   append.events = std::exchange(active.batch, {});
+  append.before = std::exchange(active.batches_before, {});
+  append.shared = std::exchange(active.shared_blobs, {});
   append.blobs = std::exchange(active.blobs, {});
   for (memory::Blob& blob : contents_.take_staged()) append.blobs.push_back(std::move(blob));
-  if (!active.created || active.run->ended()) {
+  if (!active.created || active.run->ended() || std::exchange(active.reopened, false)) {
     const v1::Run& summary = active.summary;
     memory::RunRow row;
     row.id = active.id;
@@ -394,9 +405,11 @@ void Shard::consider_rest(Active& active) {
   }
   if (!active.summary.doubts().empty()) {
     const v1::Doubt& oldest = active.summary.doubts(0);
+    const std::string wanted = oldest.asked() ? fmt::format("allows {} to be called", oldest.tool())
+                                              : fmt::format("knows whether {} was done", oldest.tool());
     return park(v1::RUN_STATUS_IN_DOUBT,
-                fmt::format("somebody who knows whether {} was done: weft resolve {} {} done|retry|skip", oldest.tool(),
-                            active.id, oldest.path()));
+                fmt::format("somebody who {}: weft resolve {} {} {}", wanted, active.id, oldest.path(),
+                            oldest.asked() ? "retry|done|skip" : "done|retry|skip"));
   }
   const std::vector<run::OpenWait> waits = active.run->open_waits();
   if (waits.empty()) return;

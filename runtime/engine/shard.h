@@ -23,6 +23,7 @@
 #include "runtime/engine/conversations.h"
 #include "runtime/engine/crashes.h"
 #include "runtime/engine/engine.h"
+#include "runtime/engine/fork.h"
 #include "runtime/engine/frozen.h"
 #include "runtime/engine/hub.h"
 #include "runtime/engine/order.h"
@@ -54,6 +55,8 @@ struct ShardWorld {
   std::atomic<std::size_t>& active_runs;
 };
 
+inline constexpr std::size_t kBatchBytesMax = std::size_t{1} << 20;  // One batch of events holds about so much.
+
 v1::Event event_at(const run::CallKey& key);
 
 struct Submission {
@@ -66,6 +69,14 @@ struct Submission {
   Places::Turn turn;
   std::int64_t scheduled_for_us = 0;  // Of the workflow's schedule; 0: it did not start it.
   Done<v1::RunsSubmitResponse> done;
+};
+
+// A fork that is to begin.
+struct ForkStart {
+  Submission submission;  // Its request names the labels and the request id.
+  SharedPast past;
+  v1::RunForked forked;
+  bool own_input = false;  // `submission.input` is given; otherwise the source's stands.
 };
 
 class Shard {
@@ -91,6 +102,10 @@ class Shard {
   void signal(std::string run_id, v1::RunsSignalRequest request, Done<v1::RunsSignalResponse> done);
   // RunPaused or RunResumed.
   void hold(std::string run_id, v1::Event event, Done<v1::Run> done);
+  // `row` has ended, and is counted among the active runs already, as a fork is.
+  void retry(memory::RunRow row, std::shared_ptr<const workflows::Workflow> workflow, std::string reason,
+             Done<v1::Run> done);
+  void fork(ForkStart start);
 
  private:
   using TimerKey = std::pair<run::CallKey, int>;
@@ -140,6 +155,9 @@ class Shard {
     Conversations conversations;
     std::string batch;  // Events that were applied and not yet handed to the journal.
     std::uint64_t batch_first = 0;
+    std::vector<memory::EventBatch> batches_before;  // Full ones, of the same append.
+    std::vector<Digest> shared_blobs;                // Of a fork's first append.
+    std::string model;                               // That answers in place of the workflow's; empty: none does.
     std::vector<memory::Blob> blobs;  // Of the batch, where it is held back: no other run's append carries them.
     std::deque<memory::Append>
         unsettled;                      // Handed to the journal, or kept from it while frozen; not known to be durable.
@@ -149,6 +167,7 @@ class Shard {
     std::uint64_t durable_seq = 0;
     std::size_t at_once = 0;  // Tool calls whose results come before the loop turns again; the batch waits for them.
     bool created = false;     // Its row exists, or is on its way.
+    bool reopened = false;    // Its row says that it has ended, which is true no more.
     bool begun = false;       // Otherwise it waits for its turn.
     Places::Turn turn;        // Of the run itself.
     std::map<run::CallKey, Queued> queued;  // Calls that wait for their turn.
@@ -189,12 +208,15 @@ class Shard {
 
   // shard.cpp: the life of a run.
   void admit(Active& active, v1::Event event);
+  void admit(Active& active, v1::Event event, std::int64_t at_us);
+  void trim(Active& active);  // Forgets conversations of agents that are not at work.
   void advance(Active& active);
   void flush(Active& active);
   void durable(const std::string& run_id, std::uint64_t seq, Result<memory::Appended> appended);
   void give_up(Active& active, const Error& error);
   void forget(const std::string& run_id);
-  void resume(Active& active);
+  // `stopped`: what kept calls under way from being answered, in words.
+  void resume(Active& active, std::string_view stopped = "weft stopped");
   Active* find(const std::string& run_id);
   // Where nothing but somebody's word moves it: says so to whoever looks.
   void consider_rest(Active& active);
@@ -259,6 +281,7 @@ class Shard {
   void verify_now(const std::string& run_id, const run::VerifyCall& command);
 
   void when_durable(Active& active, const run::CallKey& key, Task leave);
+  static const std::string& model_of(const Active& active, workflows::StepId step);  // The step's, or the fork's.
   Result<std::shared_ptr<const model::Prefix>> prefix(const Active& active, workflows::StepId step, const Route& route);
   v1::Event model_ended(const run::CallKey& key, const ModelFlight& flight, model::Answer answer,
                         const model::Prefix& prefix);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
+#include "runtime/engine/prefixes.h"
 #include "runtime/engine/shard.h"
 
 namespace weft::engine {
@@ -69,22 +70,10 @@ Result<std::shared_ptr<const model::Prefix>> Shard::prefix(const Active& active,
   const workflows::Workflow& workflow = active.run->workflow();
   const std::string key = fmt::format("{}:{}:{}:{}", workflow.hash, step, route.provider, route.wire);
   if (auto kept = prefixes_[key].lock()) return kept;
-  const workflows::Agent& agent = std::get<workflows::PromptBody>(workflow.step(step).body).agent;
-  model::AgentFace face;
-  face.model = route.wire;
-  face.system = agent.system;
-  face.max_output = agent.max_output;
-  face.temperature = agent.temperature;
-  for (const std::string& name : agent.tools) {
-    if (const workflows::Tool* own = workflow.tool(name)) {
-      face.tools.push_back({name, own->description, to_text(own->input.schema())});
-      continue;
-    }
-    const tools::Tool* tool = world_.tools.find(name);
-    if (tool == nullptr) return failed_precondition(fmt::format("the tool {} is not offered by this server", name));
-    face.tools.push_back({name, tool->spec().description, tool->spec().input_schema});
-  }
-  WEFT_TRY(model::Prefix built, model::Prefix::build(face, route.features));
+  WEFT_TRY(model::Prefix built, build_prefix(workflow, step, route, [this](const std::string& name) {
+             const tools::Tool* tool = world_.tools.find(name);
+             return tool == nullptr ? nullptr : &tool->spec();
+           }));
   auto shared = std::make_shared<const model::Prefix>(std::move(built));
   std::erase_if(prefixes_, [](const auto& entry) { return entry.second.expired(); });
   prefixes_[key] = shared;
@@ -102,9 +91,14 @@ v1::Event refusal_of(const run::CallKey& key, const Error& error) {
 
 }  // namespace
 
+const std::string& Shard::model_of(const Active& active, workflows::StepId step) {
+  if (!active.model.empty()) return active.model;
+  return std::get<workflows::PromptBody>(active.run->workflow().step(step).body).agent.model;
+}
+
 void Shard::call_model(Active& active, const run::ModelCall& command) {
   const workflows::Agent& agent = std::get<workflows::PromptBody>(active.run->workflow().step(command.step).body).agent;
-  auto route = world_.routes.find(agent.model);
+  auto route = world_.routes.find(model_of(active, command.step));
   if (!route) return admit(active, refusal_of(command.key, route.error()));
   if (active.summary.model_calls() > 0 && active.summary.simulated() != route->simulated) {
     // Made-up answers are not mixed with paid ones: the call is parked until a fitting server owns the store.
@@ -146,7 +140,7 @@ void Shard::begin_model(Active& active, const run::ModelCall& command, Route rou
   v1::Event event = event_at(command.key);
   v1::ModelCallStarted& started = *event.mutable_model_call_started();
   started.set_provider(flight.route.provider);
-  started.set_model(agent.model);
+  started.set_model(model_of(active, command.step));
   started.set_wire_model(flight.route.wire);
   started.set_request_sha256(std::string(view((*conversation)->digest())));
   started.set_request_bytes(flight.request_bytes);

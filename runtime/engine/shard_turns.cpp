@@ -53,8 +53,7 @@ void Shard::turn_comes(const std::string& run_id, const run::CallKey& key) {
   Queued queued = std::move(found->second);
   active->queued.erase(found);
   if (const auto* call = std::get_if<run::ModelCall>(&queued.command)) {
-    const auto& step = active->run->workflow().step(call->step);
-    auto route = world_.routes.find(std::get<workflows::PromptBody>(step.body).agent.model);
+    auto route = world_.routes.find(model_of(*active, call->step));
     // Without a way now, it is said as for any other call.
     if (route) begin_model(*active, *call, *std::move(route), std::move(queued.turn));
     if (!route) call_model(*active, *call);

@@ -42,6 +42,13 @@ void count_doubt(const v1::Event& event, v1::Run& run) {
     doubt.set_tool(event.tool_call_in_doubt().tool());
     doubt.set_why(event.tool_call_in_doubt().why());
     doubt.set_since_us(event.at_us());
+    doubt.set_asked(event.tool_call_in_doubt().asked());
+  } else if (event.has_step_ended() || event.has_attempt_failed() || event.has_run_ended()) {
+    // What was never let go needs no settling once nobody wants it any more.
+    auto& doubts = *run.mutable_doubts();
+    for (int i = doubts.size(); i-- > 0;) {
+      if (doubts[i].asked() && doubts[i].path().starts_with(event.path())) doubts.DeleteSubrange(i, 1);
+    }
   } else if (settles) {
     auto& doubts = *run.mutable_doubts();
     for (int i = doubts.size(); i-- > 0;) {
@@ -78,6 +85,24 @@ void tally(const v1::Event& event, v1::Run& run) {
       run.set_undos_failed(event.run_ended().undos_failed());
       if (event.run_ended().has_output_json()) *run.mutable_output_json() = event.run_ended().output_json();
       if (event.run_ended().has_failure()) *run.mutable_failure() = event.run_ended().failure();
+      return;
+    case Kind::kRunRetried:
+      run.set_status(v1::RUN_STATUS_RUNNING);
+      run.clear_ended_at_us();
+      run.clear_output_json();
+      run.clear_failure();
+      return;
+    case Kind::kRunForked:
+      // What was paid and done before it, the source paid and did.
+      run.set_submitted_at_us(event.at_us());
+      run.set_forked_from(event.run_forked().source_run());
+      run.clear_usage();
+      run.clear_cost();
+      run.clear_calls_without_price();
+      run.clear_model_calls();
+      run.clear_model_calls_lost();
+      run.clear_tool_calls();
+      run.clear_simulated();
       return;
     case Kind::kStepEnded: run.set_steps_ended(run.steps_ended() + 1); return;
     case Kind::kModelCallStarted:

@@ -80,8 +80,8 @@ void Run::State::issue_tools(Execution& execution) {
     if (!tools::changes_world(call.effect) && call.refusal.empty() && !call.commanded) command_tool(execution, call);
   }
   if (ToolCallState* effect = next_effect(execution)) {
-    const bool known = recorded(*effect) != nullptr || was_let_go(*effect);
-    if (effect->refusal.empty() && !effect->commanded && !known) command_tool(execution, *effect);
+    const bool stays = recorded(*effect) != nullptr || was_let_go(*effect) || is_held_back(*effect);
+    if (effect->refusal.empty() && !effect->commanded && !stays) command_tool(execution, *effect);
   }
   if (execution.step->kind != workflows::StepKind::kPrompt) return;
   if (!std::ranges::all_of(execution.calls, [](const ToolCallState& call) { return call.ended; })) return;
@@ -193,7 +193,7 @@ std::optional<v1::Event> Run::State::decide_tools(Execution& execution) {
       execution.calls, [](const ToolCallState& call) { return tools::changes_world(call.effect) && stopped(call); });
   for (std::uint32_t i = 0; i < execution.calls.size(); ++i) {
     const ToolCallState& call = execution.calls[i];
-    if (call.ended || call.commanded || call.started) continue;
+    if (call.ended || call.commanded || call.started || call.in_doubt) continue;
     const bool changes = tools::changes_world(call.effect);
     std::string sentence = call.refusal;
     const bool let_go = changes && recorded(call) == nullptr && was_let_go(call);
@@ -204,11 +204,20 @@ std::optional<v1::Event> Run::State::decide_tools(Execution& execution) {
     v1::ToolCallEnded& over = *event.mutable_tool_call_ended();
     over.set_tool(call.tool);
     if (sentence.empty()) {
-      const v1::Content* known = changes ? recorded(call) : nullptr;
-      if (known == nullptr) continue;
-      over.set_outcome(v1::TOOL_OUTCOME_REUSED);
-      *over.mutable_output() = *known;
-      return event;
+      if (const v1::Content* known = changes ? recorded(call) : nullptr) {
+        over.set_outcome(v1::TOOL_OUTCOME_REUSED);
+        *over.mutable_output() = *known;
+        return event;
+      }
+      if (!changes || !is_held_back(call)) continue;
+      if (fork_effects == v1::FORK_EFFECTS_ASK) {
+        v1::ToolCallInDoubt& asks = *event.mutable_tool_call_in_doubt();
+        asks.set_tool(call.tool);
+        asks.set_asked(true);
+        asks.set_why(fmt::format("this run is a fork: {} may have been done by its source already", call.tool));
+        return event;
+      }
+      sentence = fmt::format("{}: not run, since this fork refuses calls that change the world", call.tool);
     }
     const bool skipped = let_go && !stop && call.policy->on_doubt != workflows::OnDoubt::kFail;
     over.set_outcome(skipped ? v1::TOOL_OUTCOME_SKIPPED : v1::TOOL_OUTCOME_REFUSED);

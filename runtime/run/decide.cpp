@@ -265,6 +265,7 @@ std::optional<v1::Event> Run::State::begin(const At& at) {
   StepState& state = at.step();
   const bool fresh = state.slots.empty();
   if (fresh) state.slots = std::vector<Slot>(1);  // So that names find their round; undone below.
+  if (fresh) state.slots[0].attempt = state.first_attempt;
   const Slot& slot = state.slots[at.index];
   const std::string path = slot_path(at);
   const std::uint32_t attempt = slot.attempt;

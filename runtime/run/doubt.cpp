@@ -134,7 +134,10 @@ bool Run::State::fits_call(const v1::Event& event, const Execution& execution) c
   switch (event.kind_case()) {
     case Kind::kToolCallStarted: return !call.in_doubt && !call.open_effect() && !execution.closing;
     case Kind::kToolCallEnded: return !execution.closing || call.open_effect();  // A late answer settles a doubt.
-    case Kind::kToolCallInDoubt: return call.open_effect() && !call.in_doubt;
+    case Kind::kToolCallInDoubt: {
+      const bool asks = event.tool_call_in_doubt().asked() && is_held_back(call) && !call.commanded;
+      return (call.open_effect() || asks) && !call.in_doubt;
+    }
     case Kind::kToolCallVerified: return call.verifying;
     case Kind::kToolCallResolved:
       return call.in_doubt && call.resolution == v1::RESOLUTION_UNSPECIFIED &&
@@ -154,6 +157,7 @@ void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const 
       execution.effect_started = true;
       if (!event.tool_call_started().key().empty()) call.key = event.tool_call_started().key();
       if (history().first_sent_us == 0) history().first_sent_us = event.at_us();
+      if (workflow->in_finally(execution.step->id)) finally_effects.insert(call.identity);
       if (call.policy != nullptr && call.policy->key) keys_used[call.key] = call.payload;
       return;
     }
@@ -161,7 +165,8 @@ void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const 
       call.in_doubt = true;
       call.lost = event.tool_call_in_doubt().lost();
       call.doubt = event.tool_call_in_doubt().why();
-      call.verifying = call.policy != nullptr && call.policy->verify.has_value() && !killing;
+      call.asked = event.tool_call_in_doubt().asked();
+      call.verifying = call.policy != nullptr && call.policy->verify.has_value() && !killing && !call.asked;
       call.verifications = 0;
       if (call.verifying) outbox.push_back(verify_call(execution, call));
       return;
@@ -183,6 +188,7 @@ void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const 
       if (resolved.resolution() == v1::RESOLUTION_UNKNOWN) return;
       call.verifying = false;
       if (resolved.resolution() == v1::RESOLUTION_RETRY) {
+        if (call.asked) approved.insert(call.identity);
         if (resolved.new_key()) history() = {history().generation + 1, 0, std::nullopt, false};
         if (execution.closing) {
           execution.closing = false;
@@ -236,6 +242,7 @@ void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const 
 void Run::State::call_again(Execution& execution, ToolCallState& call, std::int64_t due_us) {
   call.in_doubt = false;
   call.lost = false;
+  call.asked = false;
   call.started = false;
   call.commanded = false;
   if (due_us <= at_us) return issue_tools(execution);
@@ -294,7 +301,7 @@ std::optional<v1::Event> Run::State::decide_doubts(const Execution& execution, N
       }
       return event;
     }
-    if (call.verifying) continue;
+    if (call.verifying || call.asked) continue;
     v1::ToolCallResolved& resolved = *event.mutable_tool_call_resolved();
     const workflows::ToolPolicy& policy = *call.policy;
     const bool idempotent = policy.effect == workflows::Effect::kIdempotent;

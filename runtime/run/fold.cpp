@@ -130,14 +130,14 @@ Status Run::State::apply(const v1::Event& event) {
   const bool whole = begins || undoes || event.path().empty();
   const std::optional<Place> place = whole ? Place{} : locate(event.path());
   const bool fitting = undoes ? fits_undo(event) : place && fits(event, *place);
-  if (event.seq() != seq + 1 || ended || begins != (seq == 0) || !fitting) {
+  if (event.seq() != seq + 1 || ended != event.has_run_retried() || begins != (seq == 0) || !fitting) {
     return data_loss(fmt::format("event {} (kind {}, path \"{}\") does not fit the run's history after event {}",
                                  event.seq(), static_cast<int>(event.kind_case()), event.path(), seq));
   }
   seq = event.seq();
-  at_us = event.at_us();
+  const std::int64_t previous_at_us = std::exchange(at_us, event.at_us());
   digest = event.digest();
-  if (event.path().empty()) return apply_to_run(event);
+  if (event.path().empty()) return apply_to_run(event, previous_at_us);
   if (undoes) {
     apply_to_undo(event);
     return {};
@@ -156,7 +156,7 @@ Status Run::State::apply(const v1::Event& event) {
   return {};
 }
 
-Status Run::State::apply_to_run(const v1::Event& event) {
+Status Run::State::apply_to_run(const v1::Event& event, std::int64_t previous_at_us) {
   if (event.has_run_submitted()) {
     const v1::RunSubmitted& submitted = event.run_submitted();
     identity = submitted.identity();
@@ -189,7 +189,12 @@ Status Run::State::apply_to_run(const v1::Event& event) {
     start_finally(*top, event.finally_started().result());
   } else if (event.has_run_ended()) {
     ended = true;
+    end_status = event.run_ended().status();
     agenda.clear();
+  } else if (event.has_run_retried()) {
+    retry();
+  } else if (event.has_run_forked()) {
+    fork(event.run_forked(), at_us - previous_at_us);
   } else if (event.has_cancel_requested()) {
     killing = event.cancel_requested().kill();
     paused = false;
@@ -229,7 +234,9 @@ bool Run::State::fits(const v1::Event& event, const Place& place) const {
       const Scope* scope = event.path().empty() ? top.get() : attempt_is_open ? execution->inner.get() : nullptr;
       return scope != nullptr && scope->definition->has_finally() && scope->steps_ended() && !scope->came_to;
     }
-    case Kind::kSignalReceived: return event.path().empty();
+    case Kind::kSignalReceived:
+    case Kind::kRunForked: return event.path().empty();
+    case Kind::kRunRetried: return event.path().empty() && !refuse_retry();
     case Kind::kRunPaused: return event.path().empty() && !paused && !cancelling;
     case Kind::kRunResumed: return event.path().empty() && paused;
     case Kind::kJoinMet: return place.step->phase == StepState::Phase::kPending && !place.step->joined;
@@ -278,13 +285,18 @@ Slot& Run::State::open_slot(Place& place) {
   if (place.step->phase == StepState::Phase::kPending) {
     place.step->phase = StepState::Phase::kRunning;
     place.step->slots = std::vector<Slot>(1);
+    place.step->slots[0].attempt = place.step->first_attempt;
     place.slot = place.step->slots.data();
   }
   return *place.slot;
 }
 
-void Run::State::end_execution(Slot& slot) {
+void Run::State::end_execution(Slot& slot, Keep keep) {
   if (slot.execution) outbox.push_back(Drop{slot.execution->key()});
+  if (keep == Keep::kNothing) slot.remains.reset();
+  if (keep == Keep::kRemains && slot.execution) {
+    slot.remains = std::make_unique<Remains>(std::move(slot.execution), slot.result, slot.inner_results);
+  }
   slot.execution.reset();
 }
 
@@ -297,6 +309,7 @@ void Run::State::apply_to_step(const v1::Event& event, Place place) {
       step.phase = StepState::Phase::kRunning;
       step.items = fan_out.items_json();
       step.slots = std::vector<Slot>(fan_out.count());
+      for (Slot& slot : step.slots) slot.attempt = step.first_attempt;
       step.keys.assign(fan_out.keys().begin(), fan_out.keys().end());
       for (std::uint32_t i = 0; i < step.keys.size(); ++i) step.slot_of_key[step.keys[i]] = i;
       break;
@@ -306,6 +319,7 @@ void Run::State::apply_to_step(const v1::Event& event, Place place) {
       if (slot.phase == Slot::Phase::kIdle) ++step.working;
       slot.phase = Slot::Phase::kWorking;
       slot.attempt = event.attempt();
+      step.last_attempt = std::max(step.last_attempt, event.attempt());
       slot.execution = std::make_unique<Execution>();
       start_execution(event, place);
       break;
@@ -323,13 +337,15 @@ void Run::State::apply_to_step(const v1::Event& event, Place place) {
     }
     case v1::Event::kRoundEnded: {
       Slot& slot = open_slot(place);
+      std::vector<v1::StepResult> inner_results;
+      if (slot.execution && slot.execution->inner) {
+        for (const StepState& inner : slot.execution->inner->steps) inner_results.push_back(inner.result);
+      }
+      const bool stands = event.round_ended().result().status() == v1::STEP_STATUS_SUCCEEDED;
+      end_execution(slot, stands ? Keep::kNothing : Keep::kRemains);
+      slot.inner_results = std::move(inner_results);
       slot.result = event.round_ended().result();
       slot.verdict = event.round_ended().verdict();
-      slot.inner_results.clear();
-      if (slot.execution && slot.execution->inner) {
-        for (StepState& inner : slot.execution->inner->steps) slot.inner_results.push_back(std::move(inner.result));
-      }
-      end_execution(slot);
       const bool again = slot.verdict == v1::ROUND_VERDICT_AGAIN;
       take_place(step, slot);
       if (slot.phase == Slot::Phase::kIdle && !again) ++step.working;
@@ -337,22 +353,23 @@ void Run::State::apply_to_step(const v1::Event& event, Place place) {
       slot.phase = again ? Slot::Phase::kIdle : Slot::Phase::kRoundOver;
       if (again) {
         ++slot.round;
-        slot.attempt = 1;
+        slot.attempt = step.first_attempt;
         slot.used = 1;
       }
       break;
     }
     case v1::Event::kElementEnded: {
       Slot& slot = *place.slot;
-      end_execution(slot);
+      const bool fails = event.element_ended().result().status() == v1::STEP_STATUS_FAILED &&
+                         place.definition->for_each->on_item_error == workflows::ForEach::OnError::kFail;
+      end_execution(slot, fails ? Keep::kRemains : Keep::kNothing);
       slot.inner_results.clear();
       take_place(step, slot);
       if (slot.phase != Slot::Phase::kIdle) --step.working;
       slot.phase = Slot::Phase::kDone;
       slot.result = event.element_ended().result();
       ++step.done;
-      const bool fails = place.definition->for_each->on_item_error == workflows::ForEach::OnError::kFail;
-      if (slot.result.status() == v1::STEP_STATUS_FAILED && fails && !step.failing) {
+      if (fails && !step.failing) {
         step.failing = slot.result.failure();
         close_step(scope, place.position);
       }
@@ -368,10 +385,11 @@ void Run::State::apply_to_step(const v1::Event& event, Place place) {
       break;
     }
     default: {  // StepEnded
-      for (Slot& slot : step.slots) end_execution(slot);
-      if (!place.definition->for_each) step.slots.clear();
       step.phase = StepState::Phase::kEnded;
       step.result = event.step_ended().result();
+      const bool again = begins_again(step, *place.definition);
+      for (Slot& slot : step.slots) end_execution(slot, again ? Keep::kRemains : Keep::kNothing);
+      if (!place.definition->for_each && !again) step.slots.clear();
       step.targets.assign(event.step_ended().targets().begin(), event.step_ended().targets().end());
       const bool is_last = scope.is_finally(place.position);
       ++(is_last ? scope.ended_last : scope.ended);

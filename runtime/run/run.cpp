@@ -143,7 +143,7 @@ std::vector<Command> Run::outstanding() const {
 }
 
 bool Run::expects(const v1::Event& event) const {
-  if (state_->ended) return false;
+  if (state_->ended) return event.has_run_retried() && may_retry();
   if (state_->is_undo(event.path())) return state_->fits_undo(event);
   const auto place = event.path().empty() ? Place{} : state_->locate(event.path());
   return place && state_->fits(event, *place);
@@ -164,6 +164,18 @@ bool Run::waits(const CallKey& attempt, const Queued& queued) const {
          (state_->paused || State::waits(*place->execution, queued));
 }
 
+bool Run::works(const CallKey& attempt) const {
+  const auto place = state_->ended ? std::nullopt : state_->locate(attempt.path);
+  return place && place->execution != nullptr && place->execution->attempt == attempt.attempt;
+}
+
+Status Run::may_retry() const {
+  const std::string& id = state_->identity.run_id();
+  if (!state_->ended) return failed_precondition(fmt::format("run {} has not ended", id));
+  if (auto why = state_->refuse_retry()) return failed_precondition(fmt::format("run {}: {}", id, *why));
+  return {};
+}
+
 std::vector<OpenWait> Run::open_waits() const {
   std::vector<OpenWait> open;
   if (state_->top && !state_->ended) open_waits_in(*state_->top, open);
@@ -179,6 +191,7 @@ bool Run::ended() const { return state_->ended; }
 std::uint64_t Run::last_seq() const { return state_->seq; }
 std::int64_t Run::last_at_us() const { return state_->at_us; }
 const std::string& Run::digest() const { return state_->digest; }
+const v1::RunIdentity& Run::identity() const { return state_->identity; }
 const workflows::Workflow& Run::workflow() const { return *state_->workflow; }
 std::shared_ptr<const workflows::Workflow> Run::shared_workflow() const { return state_->workflow; }
 

@@ -88,11 +88,16 @@ class Run {
 
   // Whether an answer from outside is still waited for; late ones are not applied.
   bool expects(const v1::Event& event) const;
+  // Whether this attempt is at work.
+  bool works(const CallKey& attempt) const;
+  // FAILED_PRECONDITION, and why, where a run that has ended cannot be begun again where it failed.
+  Status may_retry() const;
 
   bool ended() const;
   std::uint64_t last_seq() const;
   std::int64_t last_at_us() const;
   const std::string& digest() const;  // 16 bytes.
+  const v1::RunIdentity& identity() const;
   const workflows::Workflow& workflow() const;
   std::shared_ptr<const workflows::Workflow> shared_workflow() const;
 

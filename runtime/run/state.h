@@ -45,7 +45,8 @@ struct ToolCallState {
 
   // Between intent and result, where it is not known what was done:
   bool in_doubt = false;
-  bool lost = false;  // Weft itself stopped.
+  bool lost = false;   // Weft itself stopped.
+  bool asked = false;  // It has not left: the fork asks first.
   bool verifying = false;
   std::uint32_t verifications = 0;
   std::string doubt;                                       // Why.
@@ -109,6 +110,13 @@ struct Execution {
   CallKey key(std::uint32_t of_turn = 0, std::uint32_t call = 0) const { return {path, attempt, of_turn, call}; }
 };
 
+// What a retry of the run goes on from, where an instance failed or was cut off.
+struct Remains {
+  std::unique_ptr<Execution> execution;
+  v1::StepResult before;  // Of the round before, for `previous`.
+  std::vector<v1::StepResult> inner_before;
+};
+
 // One element of a step, or the step itself where it has no elements.
 struct Slot {
   enum class Phase : std::uint8_t { kIdle, kBackoff, kWorking, kRoundOver, kDone };
@@ -122,6 +130,7 @@ struct Slot {
   std::vector<v1::StepResult> inner_results;  // Of a group: its steps in that round, for `previous` and `until`.
   bool yields = false;                        // It waits, and so takes no place of its fan-out.
   std::unique_ptr<Execution> execution;
+  std::unique_ptr<Remains> remains;
 };
 
 struct StepState {
@@ -138,6 +147,8 @@ struct StepState {
   std::uint32_t next_slot = 0;
   std::uint32_t working = 0;
   std::uint32_t done = 0;
+  std::uint32_t first_attempt = 1;  // Higher where it has been at work in an earlier life of its scope.
+  std::uint32_t last_attempt = 0;
   bool closing = false;
   std::optional<v1::Failure> failing;  // An element failed, and the step fails with it.
   mutable std::shared_ptr<const Json> output_json;
@@ -235,10 +246,15 @@ struct Run::State {
   std::set<std::string> signal_ids;
   std::vector<Signal> signals;  // That no step has taken, in the order in which they came.
   Effects effects;
+  std::set<std::string> finally_effects;           // Those of `finally`, which runs again after a retry.
   std::map<std::string, std::uint64_t> keys_used;  // Keys that a workflow forms itself, and for which payload.
   std::vector<Undoable> undoable;                  // In the order in which they were done.
   std::optional<Undo> undo;                        // Of the last of them.
   std::uint32_t undos_failed = 0;
+  std::string undone;  // The first call that was taken back; empty: none.
+  v1::RunStatus end_status = v1::RUN_STATUS_UNSPECIFIED;
+  v1::ForkEffects fork_effects = v1::FORK_EFFECTS_ALLOW;
+  std::set<std::string> approved;  // Identities of calls that somebody let a fork make.
 
   std::vector<std::uint32_t> position;  // Of a step in its scope, by StepId.
   std::deque<AgendaItem> agenda;
@@ -246,12 +262,13 @@ struct Run::State {
 
   // fold.cpp
   Status apply(const v1::Event& event);
-  Status apply_to_run(const v1::Event& event);
+  Status apply_to_run(const v1::Event& event, std::int64_t previous_at_us);
   void apply_to_step(const v1::Event& event, Place place);
   void apply_to_attempt(const v1::Event& event, const Place& place);
   bool fits(const v1::Event& event, const Place& place) const;
   void start_execution(const v1::Event& event, const Place& place);
-  void end_execution(Slot& slot);
+  enum class Keep : std::uint8_t { kNothing, kRemains };
+  void end_execution(Slot& slot, Keep keep = Keep::kNothing);
   Slot& open_slot(Place& place);
   std::optional<Place> locate(std::string_view path) const;
   void open_scope(const std::shared_ptr<Scope>& scope, workflows::ScopeId id, std::string prefix);
@@ -334,6 +351,22 @@ struct Run::State {
   // Whether what it waits for has ended; a decision where its `join` is met or can be met no more.
   bool is_ready(const At& at, std::optional<v1::Event>& decision);
 
+  // past.cpp: a run that goes on after its end, and one that goes its own way from another's past.
+  // Why nothing of the ended run can begin again; nothing: it can.
+  std::optional<std::string> refuse_retry() const;
+  std::optional<std::string> refuse_retry(const Scope& scope) const;
+  void retry();
+  enum class Reopened : std::uint8_t { kNo, kYes };
+  Reopened reopen(Scope& scope);
+  Reopened reopen_step(Scope& scope, std::uint32_t position);
+  void reopen(const At& at);
+  void begin_finally_anew(Scope& scope);
+  void restart_clocks(Execution& execution);
+  void fork(const v1::RunForked& forked, std::int64_t later_us);
+  void put_off(Scope& scope, std::int64_t later_us);
+  // Whether a call with effect has to be allowed before it leaves.
+  bool is_held_back(const ToolCallState& call) const;
+
   // undo.cpp
   bool is_undo(std::string_view path) const;
   bool fits_undo(const v1::Event& event) const;
@@ -362,6 +395,8 @@ v1::StepResult outcome(Result<v1::Content> output, v1::ErrorKind otherwise = v1:
 // Whether a failure of this kind is tried again at all (`retry.on` where it is given).
 bool retries(const workflows::Retry& retry, v1::ErrorKind kind);
 bool has_result(const StepState& step);  // Succeeded, or failed with `on_error: {use}`.
+// Whether a retry of the run begins the step again: it failed its scope, or was cut off.
+bool begins_again(const StepState& step, const workflows::Step& definition);
 bool has_output(const v1::StepResult& result);
 std::string status_name(v1::StepStatus status);
 std::string error_name(v1::ErrorKind kind);

@@ -72,6 +72,8 @@ void Run::State::apply_to_undo(const v1::Event& event) {
     case v1::Event::kStepEnded:
       if (undo && undo->execution) outbox.push_back(Drop{undo->execution->key()});
       undos_failed += event.step_ended().result().status() == v1::STEP_STATUS_FAILED;
+      if (event.step_ended().result().status() == v1::STEP_STATUS_SUCCEEDED && undone.empty())
+        undone = undoable.back().path;
       undo.reset();
       undoable.pop_back();
       return;

@@ -67,6 +67,20 @@ grpc::ServerUnaryReactor* RunsService::Signal(grpc::CallbackServerContext* conte
   return reactor;
 }
 
+grpc::ServerUnaryReactor* RunsService::Retry(grpc::CallbackServerContext* context, const v1::RunsRetryRequest* request,
+                                             v1::RunsRetryResponse* response) {
+  auto* reactor = context->DefaultReactor();
+  api_.retry(*request, answer_later(reactor, response));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* RunsService::Fork(grpc::CallbackServerContext* context, const v1::RunsForkRequest* request,
+                                            v1::RunsForkResponse* response) {
+  auto* reactor = context->DefaultReactor();
+  api_.fork(*request, answer_later(reactor, response));
+  return reactor;
+}
+
 grpc::ServerUnaryReactor* RunsService::Pause(grpc::CallbackServerContext* context, const v1::RunsPauseRequest* request,
                                              v1::RunsPauseResponse* response) {
   auto* reactor = context->DefaultReactor();

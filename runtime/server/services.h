@@ -55,6 +55,10 @@ class RunsService final : public v1::Runs::CallbackService {
                                   v1::RunsPauseResponse* response) override;
   grpc::ServerUnaryReactor* Resume(grpc::CallbackServerContext* context, const v1::RunsResumeRequest* request,
                                    v1::RunsResumeResponse* response) override;
+  grpc::ServerUnaryReactor* Retry(grpc::CallbackServerContext* context, const v1::RunsRetryRequest* request,
+                                  v1::RunsRetryResponse* response) override;
+  grpc::ServerUnaryReactor* Fork(grpc::CallbackServerContext* context, const v1::RunsForkRequest* request,
+                                 v1::RunsForkResponse* response) override;
   grpc::ServerUnaryReactor* Resolve(grpc::CallbackServerContext* context, const v1::RunsResolveRequest* request,
                                     v1::RunsResolveResponse* response) override;
 
@@ -71,6 +75,8 @@ class TracesService final : public v1::Traces::CallbackService {
                                 v1::TracesGetResponse* response) override;
   grpc::ServerWriteReactor<v1::TracesGetContentResponse>* GetContent(
       grpc::CallbackServerContext* context, const v1::TracesGetContentRequest* request) override;
+  grpc::ServerUnaryReactor* Replay(grpc::CallbackServerContext* context, const v1::TracesReplayRequest* request,
+                                   v1::TracesReplayResponse* response) override;
 
  private:
   engine::Api& api_;

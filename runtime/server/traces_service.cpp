@@ -59,6 +59,12 @@ grpc::ServerUnaryReactor* TracesService::Get(grpc::CallbackServerContext* contex
   return answered(context, api_.get_trace(*request), response);
 }
 
+grpc::ServerUnaryReactor* TracesService::Replay(grpc::CallbackServerContext* context,
+                                                const v1::TracesReplayRequest* request,
+                                                v1::TracesReplayResponse* response) {
+  return answered(context, api_.replay(*request), response);
+}
+
 grpc::ServerWriteReactor<v1::TracesGetContentResponse>* TracesService::GetContent(
     grpc::CallbackServerContext*, const v1::TracesGetContentRequest* request) {
   auto bytes = find_content(api_, *request);

@@ -19,8 +19,8 @@ TEST_CASE("weft alone prints a short help and creates nothing") {
 TEST_CASE("help names nothing that is not there") {
   const Folder folder;
   const std::string help = run_program(folder.path(), {"--help"}).out;
-  for (const char* later : {"explain", "diff", "approve", "fork", "replay", "plan", "schema", "fmt", "test ", "eval",
-                            "memory", "mcp", "completion", "svg", "waterfall"}) {
+  for (const char* later : {"explain", "diff", "approve", "plan", "schema", "fmt", "test ", "eval", "memory", "mcp",
+                            "completion", "svg", "waterfall"}) {
     INFO(later);
     CHECK(help.find(later) == std::string::npos);
     CHECK(run_program(folder.path(), {later}).exit == 2);

@@ -95,6 +95,28 @@ TEMPLATE_TEST_CASE("a repeated append with other bytes or another end is DATA_LO
   CHECK(texts(store.journal.events("a", 1, 1 << 20)) == Names{"e1 of a", "e2 of a"});
 }
 
+TEMPLATE_TEST_CASE("an append of several batches is there whole, also where it comes again", "[journal]", SqliteStore,
+                   MemoryStore) {
+  Owned<TestType> store;
+  const auto long_append = [&] {
+    Append append = first_append("a", store.epoch);
+    append.before = {{1, 3, "e1"}, {4, 4, "e4"}};
+    append.first_seq = 5;
+    append.last_seq = 6;
+    append.events = "e5";
+    return append;
+  };
+  CHECK(store.append(long_append()) == "");
+  CHECK(texts(store.journal.events("a", 1, 1 << 20)) == Names{"e1", "e4", "e5"});
+  CHECK(store.journal.run("a")->last_seq == 6);
+  CHECK(store.append(long_append()) == "");
+  CHECK(texts(store.journal.events("a", 1, 1 << 20)) == Names{"e1", "e4", "e5"});
+  CHECK(store.append(next_append("a", store.epoch, 7, 7)) == "");
+  Append gap = next_append("a", store.epoch, 12, 12);
+  gap.before = {{10, 11, "e10"}};
+  CHECK(store.append(gap) == "DATA_LOSS");
+}
+
 TEMPLATE_TEST_CASE("a gap is DATA_LOSS and writes nothing", "[journal]", SqliteStore, MemoryStore) {
   Owned<TestType> store;
   store.create("a");

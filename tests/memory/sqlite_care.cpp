@@ -81,6 +81,17 @@ TEST_CASE("a removed run takes its events and its own contents along, and leaves
   CHECK(store.care().remove("b").error().code == Code::kNotFound);
 }
 
+TEST_CASE("contents that a run shares with another one outlive it") {
+  Store store;
+  store.ended_run("a", 3, 100, {"own", "shared"});
+  Append sharing = first_append("b", store.epoch);
+  sharing.shared.push_back(sha256("shared"));
+  must_append(*store.journal, std::move(sharing));
+  CHECK(store.care().remove("a")->blobs == 1);
+  CHECK_FALSE(store.has_blob("own"));
+  CHECK(store.has_blob("shared"));
+}
+
 TEST_CASE("a run that has not ended is not removed") {
   Store store;
   must_append(*store.journal, first_append("a", store.epoch));

@@ -267,6 +267,16 @@ void Driver::resume() {
   settle();
 }
 
+void Driver::retry() {
+  const Status may = run_->may_retry();
+  if (!may) FAIL(may.error().message);
+  v1::Event event;
+  event.mutable_run_retried()->set_reason("once more");
+  in_flight_.clear();
+  admit(std::move(event));
+  settle();
+}
+
 void Driver::resolve(v1::Resolution resolution, const std::string& json) {
   const auto doubts = run_->doubts();
   REQUIRE_FALSE(doubts.empty());

@@ -54,6 +54,7 @@ class Driver {
   void signal(const std::string& name, const std::string& json);
   void pause();
   void resume();
+  void retry();  // REQUIRES: the run has ended, and may be begun again.
   void pass(Duration time) { now_us_ += time.count(); }
   // Says of the first call in doubt what became of it.
   void resolve(v1::Resolution resolution, const std::string& json = "null");

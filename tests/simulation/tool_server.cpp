@@ -45,17 +45,11 @@ std::unique_ptr<tools::Toolbox> toolbox(ToolServer& server, Life life) {
 
 const run::ToolTable& known_tools() {
   static const run::ToolTable kTable = [] {
-    tools::Toolbox box;
+    std::vector<const tools::ToolSpec*> specs;
     for (const tools::ToolSpec& spec : tool_specs()) {
-      struct Named final : tools::Tool {
-        explicit Named(const tools::ToolSpec& of) : its(of) {}
-        const tools::ToolSpec& spec() const override { return its; }
-        tools::ToolReply run(const tools::ToolRequest&, const tools::Cancelled&) override { return {}; }
-        const tools::ToolSpec& its;
-      };
-      box.add(std::make_unique<Named>(spec));
+      specs.push_back(&spec);
     }
-    return engine::tool_table(box);
+    return engine::tool_table(specs);
   }();
   return kTable;
 }
