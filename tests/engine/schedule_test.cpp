@@ -204,6 +204,7 @@ TEST_CASE("where the run before has not ended, the schedule says what happens") 
     shop.pass_to("2026-03-01T12:00:00Z");
     REQUIRE(shop.has_runs(1));
     shop.pass_to("2026-03-02T12:00:00Z");
+    CHECK(shop.settles([](const auto& state) { return state.waiting_us_size() == 1; }));
     shop.pass_to("2026-03-03T12:00:00Z");
     CHECK(shop.settles([](const auto& state) { return state.waiting_us_size() == 2; }));
     CHECK(shop.runs().size() == 1);
