@@ -1,7 +1,11 @@
 #include "bench/bench_tools.h"
 
+#include <cstdlib>
+#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <string>
 
 #include "base/json.h"
 
@@ -44,11 +48,37 @@ class Computed final : public tools::Tool {
   const Compute compute_;
 };
 
+// bench.step with an effect outside of this process: a line with its key, once for each key. The line is what an
+// idempotent service keeps: read again by the next process, so that the same key does nothing a second time.
+class Effecting final : public tools::Tool {
+ public:
+  explicit Effecting(std::string path) : path_(std::move(path)) {
+    std::ifstream in(path_);
+    for (std::string line; std::getline(in, line);) known_.insert(line);
+    out_.open(path_, std::ios::app);
+  }
+  const tools::ToolSpec& spec() const override { return spec_; }
+  bool is_instant() const override { return true; }
+  ToolReply run(const tools::ToolRequest& request, const tools::Cancelled&) override {
+    const Result<Json> arguments = parse_untrusted(request.arguments);
+    if (!arguments) return {ToolStatus::kFailed, arguments.error().message};
+    if (known_.insert(request.key).second) out_ << request.key + "\n" << std::flush;
+    return {ToolStatus::kDone, to_text(step(*arguments))};
+  }
+
+ private:
+  const tools::ToolSpec spec_{"bench.effect", "One step of the chain, outside.", kStepSchema, Effect::kIdempotent};
+  const std::string path_;
+  std::set<std::string> known_;
+  std::ofstream out_;
+};
+
 }  // namespace
 
 void add_bench_tools(tools::Toolbox& toolbox) {
   toolbox.add(std::make_unique<Computed>(
       tools::ToolSpec{"bench.step", "One step of the chain.", kStepSchema, Effect::kWrite}, step));
+  if (const char* effects = std::getenv("WEFT_BENCH_EFFECTS")) toolbox.add(std::make_unique<Effecting>(effects));
   toolbox.add(
       std::make_unique<Computed>(tools::ToolSpec{"bench.add", "add two numbers", kPairSchema, Effect::kPure}, add));
   toolbox.add(

@@ -94,6 +94,14 @@ for rep in $(seq "$reps"); do
       --streams $((n / scale)) --results "$streams" >/dev/null
   done
 done
+say "how far it reaches, once"
+reach=("$build/bench_reach" "${weft[@]}" --results "$peers/results/reach.jsonl" --what)
+"${reach[@]}" submit --n $((20000 / scale)) >/dev/null
+"${reach[@]}" step --n $((20000 / scale)) >/dev/null
+for n in 1000 $((100000 / scale)); do "${reach[@]}" fan-out --n $n >/dev/null; done
+"${reach[@]}" recovery --n $((10000 / scale)) >/dev/null
+"${reach[@]}" effects --n 5000 >/dev/null
+for n in 0 $((10000 / scale)) $([ $scale -gt 1 ] || echo "${WEFT_BENCH_HISTORY:-1000000}"); do "${reach[@]}" history --n "$n" >/dev/null; done
 say "the same with every sync 2 ms longer, once"
 LD_PRELOAD="$build/bench_slow_sync.so" "$build/bench_floor" --scratch "$scratch" --sync FULL --in-flight 256 --runs 300 --results "$w1" >/dev/null
 for form in gate pure; do
@@ -110,5 +118,7 @@ printf '\n## W2, agent loop: p50 and p99 in ms without the two waits of the mode
 "$build/bench_table" p50 p99 p50_per_call p99_per_call turn_p50 turn_p99 model_late_ms runs_s cpu_per_1000_runs rss_mb <"$w2"
 printf '\n## Open model streams\n\n'
 "$build/bench_table" above_idle_mb idle_mb open_mb kb_per_stream open_s open_cpu_s <"$streams"
+printf '\n## How far it reaches: seconds where a name ends in _s, else ms\n\n'
+"$build/bench_table" per_s p50 p95 p99 ms first_ms ready_s first_s all_s effects twice steps_s store_mb rss_mb fsync_s <"$peers/results/reach.jsonl"
 printf '\n## What a layout of the store costs: transactions of so many batches, ms\n\n'
 "$build/bench_table" rows_s p50 p99 max b_per_row wal_mb read_us_per_row <"$layout"

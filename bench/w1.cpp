@@ -9,41 +9,19 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "bench/chain.h"
 #include "bench/measured_server.h"
 #include "bench/scratch.h"
 
 namespace weft::bench {
 namespace {
 
-constexpr int kSteps = 10;
 constexpr std::size_t kWarmUpRuns = 200;
 
 enum class Form : std::uint8_t { kPure, kGate };
 
 std::string workflow(Form form) {
-  std::string yaml = fmt::format("weft: 1\nname: w1-{}\ninput: {{id: string, seed: integer}}\nsteps:\n",
-                                 form == Form::kPure ? "pure" : "gate");
-  for (int i = 0; i < kSteps; ++i) {
-    const std::string before = i == 0 ? "input.seed" : fmt::format("steps.s{}.output", i - 1);
-    if (form == Form::kPure) {
-      yaml += fmt::format("  s{}: {{set: \"{{{{ ({} * 31 + {}) % 1000003 }}}}\", output: integer}}\n", i, before, i);
-    } else {
-      yaml += fmt::format("  s{}: {{{}tool: bench.step, args: {{v: \"{{{{ {} }}}}\", i: {}}}, output: integer}}\n", i,
-                          i == 0 ? "needs: [], " : "", before, i);
-    }
-  }
-  return yaml + fmt::format("returns: \"{{{{ steps.s{}.output }}}}\"\n", kSteps - 1);
-}
-
-std::string expected(std::size_t seed) {
-  std::size_t v = seed;
-  for (std::size_t i = 0; i < kSteps; ++i) v = (v * 31 + i) % 1'000'003;
-  return std::to_string(v);
-}
-
-Load load_of(const std::string& hash, std::size_t runs, std::size_t in_flight) {
-  return {hash, runs, in_flight, [](std::size_t i) { return fmt::format(R"({{"id":"r{}","seed":{}}})", i, i); },
-          [](std::size_t i, const std::string& output) { return output == expected(i); }};
+  return form == Form::kPure ? chain_workflow("w1-pure", "") : chain_workflow("w1-gate", "bench.step");
 }
 
 Status run(const Arguments& arguments) {
@@ -64,18 +42,18 @@ Status run(const Arguments& arguments) {
   }
   const double syncs = syncs_per_second(scratch.file("sync"));
   WEFT_TRY(MeasuredServer server, start_server(arguments, store));
-  WEFT_TRY(const Loaded warm, server.client->drive(load_of(hash, kWarmUpRuns, in_flight)));
-  WEFT_TRY(Json row, measure(server, load_of(hash, runs, in_flight)));
+  WEFT_TRY(const Loaded warm, server.client->drive(chain_load(hash, kWarmUpRuns, in_flight)));
+  WEFT_TRY(Json row, measure(server, chain_load(hash, runs, in_flight)));
   server.process.stop();
 
-  const auto steps = static_cast<double>(runs * kSteps);
-  const auto stored_steps = static_cast<double>((runs + warm.latencies_ms.size()) * kSteps);
+  const auto steps = static_cast<double>(runs * kChainSteps);
+  const auto stored_steps = static_cast<double>((runs + warm.latencies_ms.size()) * kChainSteps);
   Json whole = Json::object();
   whole["engine"] = form == Form::kPure ? "weft W1-pure" : "weft W1-gate";
   whole["variant"] = arguments.text("preload").empty() ? "FULL" : "FULL, sync + 2 ms";
   whole.update(row);
-  whole["steps_s"] = std::round(row["runs_s"].get<double>() * kSteps);
-  whole["cpu_per_1000_steps"] = row["cpu_per_1000_runs"].get<double>() / kSteps;
+  whole["steps_s"] = std::round(row["runs_s"].get<double>() * kChainSteps);
+  whole["cpu_per_1000_steps"] = row["cpu_per_1000_runs"].get<double>() / kChainSteps;
   whole["disk_b_per_step"] = std::round((file_bytes(store) - bytes_before) / stored_steps);
   whole["written_b_per_step"] = std::round(row["written_b"].get<double>() / steps);
   whole["fsync_s"] = std::round(syncs);
