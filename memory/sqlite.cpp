@@ -49,7 +49,8 @@ Error sqlite_error(int result_code, std::string_view what, std::string_view deta
     case SQLITE_NOMEM: return resource_exhausted(sentence("there is not enough memory"));
     case SQLITE_TOOBIG: return resource_exhausted(sentence("a value is too big for the store"));
     case SQLITE_IOERR: return data_loss(sentence("the disk failed"));
-    case SQLITE_CORRUPT: return data_loss(sentence("the file is damaged"));
+    // SQLite says the same of a read that failed with EIO.
+    case SQLITE_CORRUPT: return data_loss(sentence("the file is damaged, or the disk failed to read it"));
     case SQLITE_NOTADB: return failed_precondition(sentence("the file is not a weft store"));
     case SQLITE_BUSY:
     case SQLITE_LOCKED: return unavailable(sentence("another process holds the database"));

@@ -208,7 +208,9 @@ void Shard::drop_tools(Active& active, const run::CallKey& key) {
 
 void Shard::verify(Active& active, const run::VerifyCall& command) {
   ++active.asked;
-  const Duration wait(std::max<std::int64_t>(0, command.due_us - world_.clock.now().time_since_epoch().count()));
+  // As timers are: where the wall clock was set back, what is due in a second is due in a second.
+  const std::int64_t now_us = std::max(world_.clock.now().time_since_epoch().count(), active.run->last_at_us());
+  const Duration wait(std::max<std::int64_t>(0, command.due_us - now_us));
   loop_.after(wait, [this, run_id = active.id, command] { verify_now(run_id, command); });
 }
 

@@ -96,6 +96,11 @@ ssize_t write_at(int file, const void* bytes, size_t size, off64_t offset) {
     errno = EIO;
     return -1;
   }
+  if (disk.writes_short > 0 && size > 1) {
+    --disk.writes_short;
+    ++disk.writes_cut;
+    size /= 2;
+  }
   std::int64_t room = disk.room_bytes;
   if (room != INT64_MAX) {
     if (room <= 0) {
@@ -108,6 +113,16 @@ ssize_t write_at(int file, const void* bytes, size_t size, off64_t offset) {
   }
   note(file, path, size, offset);
   return kWrite(file, bytes, size, offset);
+}
+
+ssize_t read_at(int file, void* bytes, size_t size, off64_t offset) {
+  static const auto kRead = real<ssize_t (*)(int, void*, size_t, off64_t)>("pread64");
+  DiskOrders* const disk = orders();
+  if (disk == nullptr || disk->reads_failing <= 0 || meant(file).empty()) return kRead(file, bytes, size, offset);
+  --disk->reads_failing;
+  ++disk->reads_refused;
+  errno = EIO;
+  return -1;
 }
 
 int sync_file(const char* name, int file) {
@@ -138,6 +153,8 @@ ssize_t pwrite64(int file, const void* bytes, size_t size, off64_t offset) {
   return write_at(file, bytes, size, offset);
 }
 ssize_t pwrite(int file, const void* bytes, size_t size, off_t offset) { return write_at(file, bytes, size, offset); }
+ssize_t pread64(int file, void* bytes, size_t size, off64_t offset) { return read_at(file, bytes, size, offset); }
+ssize_t pread(int file, void* bytes, size_t size, off_t offset) { return read_at(file, bytes, size, offset); }
 int fsync(int file) { return sync_file("fsync", file); }
 int fdatasync(int file) { return sync_file("fdatasync", file); }
 }

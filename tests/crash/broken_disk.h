@@ -15,10 +15,14 @@ struct DiskOrders {
   std::atomic<std::int64_t> room_bytes = INT64_MAX;  // Until the disk is full (ENOSPC); the last write is a short one.
   std::atomic<int> syncs_failing = 0;                // So many fail next (EIO).
   std::atomic<int> writes_failing = 0;
-  std::atomic<int> sync_us = 0;    // Each takes so much longer.
-  std::atomic<int> syncs_lie = 0;  // 1: a sync says that it is done and does nothing.
-  std::atomic<int> syncs = 0;      // Seen so far.
+  std::atomic<int> writes_short = 0;   // So many write only half of what they were given, and say so.
+  std::atomic<int> reads_failing = 0;  // So many fail next (EIO).
+  std::atomic<int> sync_us = 0;        // Each takes so much longer.
+  std::atomic<int> syncs_lie = 0;      // 1: a sync says that it is done and does nothing.
+  std::atomic<int> syncs = 0;          // Seen so far.
   std::atomic<int> writes_refused = 0;
+  std::atomic<int> writes_cut = 0;
+  std::atomic<int> reads_refused = 0;
 };
 
 // A write that has not been synced, in the journal of its file: this, then `size` bytes that were there before.

@@ -378,6 +378,57 @@ TEST_CASE("writes that fail now and then are not noticed but by who wrote them")
   CHECK(world.verify().exit == 0);
 }
 
+TEST_CASE("writes that are cut short are written on, and what was acknowledged is whole") {
+  World world;
+  world.start();
+  world.apply(kSet);
+  Load load(world);
+  for (int i = 0; i < 20; ++i) {
+    world.disk()->writes_short = 3;
+    std::this_thread::sleep_for(20ms);
+  }
+  const auto acknowledged = load.stop();
+  CHECK(world.disk()->writes_cut > 10);
+  CHECK(acknowledged.size() > 20);
+  world.kill();
+  world.start();
+  for (const std::string& id : acknowledged) REQUIRE(world.becomes(id, v1::RUN_STATUS_SUCCEEDED));
+  world.kill();
+  CHECK(world.verify().exit == 0);
+}
+
+TEST_CASE("reads that fail are an error of who reads; what is at work goes on, and nothing is lost") {
+  World world;
+  world.start();
+  world.apply(kSet);
+  world.apply(kTwoCalls);
+  const std::string input = fmt::format(R"({{"text": "{}"}})", std::string(100'000, 'x'));
+  std::vector<std::string> ids;
+  for (int i = 0; i < 20; ++i) REQUIRE(world.submit("flow", &ids.emplace_back(), input).ok());
+  std::string at_work;
+  REQUIRE(world.submit("two", &at_work).ok());
+  for (const std::string& id : ids) REQUIRE(world.becomes(id, v1::RUN_STATUS_SUCCEEDED));
+  world.kill();  // A new server has read nothing of them yet.
+  world.start();
+  world.disk()->reads_failing = 6;
+  int failed = 0;
+  for (const std::string& id : ids) {
+    v1::Run run;
+    const grpc::Status status = world.get(id, run);
+    failed += !status.ok();
+    INFO(status.error_message());
+    CHECK((status.ok() || status.error_code() == grpc::StatusCode::DATA_LOSS));
+    CHECK((status.ok() || status.error_message().find("the disk failed") != std::string::npos));
+  }
+  CHECK(world.disk()->reads_refused > 0);
+  CHECK(failed > 0);
+  world.disk()->reads_failing = 0;
+  for (const std::string& id : ids) CHECK(world.status_of(id) == v1::RUN_STATUS_SUCCEEDED);
+  REQUIRE(world.becomes(at_work, v1::RUN_STATUS_SUCCEEDED));
+  world.kill();
+  CHECK(world.verify().exit == 0);
+}
+
 TEST_CASE("with a sync of 2 ms or 50 ms runs share syncs instead of queueing for them") {
   for (const int sync_ms : {2, 50}) {
     World world;
@@ -407,6 +458,9 @@ TEST_CASE("a file system of 20 MB is filled and freed: the server refuses, reads
     const std::string& path;
     ~Unmount() { ::umount2(path.c_str(), MNT_DETACH); }
   } const unmount{mount.path()};
+  // What somebody else keeps there, and removes when it is full.
+  const std::string ballast = mount / "ballast";
+  std::ofstream(ballast) << std::string(8 << 20, 'b');
   World world(Unsynced::kKept, mount / "store");
   world.start();
   world.apply(kSet);
@@ -424,8 +478,7 @@ TEST_CASE("a file system of 20 MB is filled and freed: the server refuses, reads
     v1::Run run;
     CHECK(world.get(id, run).ok());
   }
-  // More room, as when somebody removes what took it.
-  REQUIRE(::mount("weft-test", mount.path().c_str(), "tmpfs", MS_REMOUNT, "size=60m") == 0);
+  fs::remove(ballast);
   const auto until = Steady::now() + 20s;
   grpc::Status after = full;
   while (!after.ok() && Steady::now() < until) {

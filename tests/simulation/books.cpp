@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/bytes.h"
 #include "runtime/engine/batch.h"
 #include "runtime/engine/tally.h"
@@ -16,6 +18,14 @@ bool equal(const v1::Usage& booked, const model::Usage& counted) {
   return booked.has_input_hit() == counted.input_hit.has_value() &&
          booked.input_hit() == counted.input_hit.value_or(0) && booked.input_miss() == counted.input_miss.value_or(0) &&
          booked.output() == counted.output.value_or(0) && !booked.estimated();
+}
+
+// Names of steps are unique in simulated workflows.
+bool is_in_finally(const workflows::Workflow& workflow, std::string_view path) {
+  std::string_view name;
+  while (!path.empty()) name = workflows::take_segment(path).name;
+  return std::ranges::any_of(
+      workflow.steps, [&](const workflows::Step& step) { return step.name == name && workflow.in_finally(step.id); });
 }
 
 }  // namespace
@@ -97,14 +107,24 @@ void Books::read(RunRecord& run, const v1::Event& event) {
           continue;
         const auto act = acts_.find(begun->tool_call_started().key());
         if (act == acts_.end()) break;
-        const bool done = event.has_tool_call_in_doubt() || event.tool_call_ended().outcome() == v1::TOOL_OUTCOME_DONE;
-        act->second.settled = done;
-        act->second.failed = !done;
+        const v1::ToolCallEnded& ended = event.tool_call_ended();
+        const bool done = ended.outcome() == v1::TOOL_OUTCOME_DONE;
+        if (event.has_tool_call_ended() && done && act->second.done == 0)
+          broken(Promise::kDoubt, fmt::format("\"{}\" is recorded as done, and was not", act->second.instance));
+        // What goes on without knowing was shown as in doubt.
+        const bool unknown = ended.outcome() == v1::TOOL_OUTCOME_SKIPPED && !ended.nothing_done();
+        if (event.has_tool_call_ended() && unknown) break;
+        act->second.settled = done || event.has_tool_call_in_doubt();
+        act->second.failed = !act->second.settled;
         break;
       }
       if (event.has_tool_call_in_doubt()) ++counts_.doubts;
       return;
     }
+    case v1::Event::kToolCallVerified:
+      counts_.verified += event.tool_call_verified().verdict() != v1::VERDICT_UNKNOWN ? 1 : 0;
+      return;
+    case v1::Event::kRunEnded: return check_undone(run);
     default: return;
   }
 }
@@ -145,8 +165,9 @@ void Books::tool_acted(Life life, const tools::ToolRequest& request) {
   // What an overtaken server still sends may act after its successor was told that nothing is done. Leases will wait
   // that out; the kernel's lock lets no second server of one SQLite store live.
   ++act.done;
-  if (life == owner_) act.of_owner = true;
   ++counts_.effects;
+  if (life != owner_) return;
+  act.of_owner = true;
   if (++instance_acts_[act.instance] > 1)
     broken(Promise::kOnce, fmt::format("\"{}\" is done a second time", act.instance));
 }
@@ -186,6 +207,51 @@ bool Books::was_done(const std::string& run_id, const std::string& path) const {
     return act != acts_.end() && act->second.done > 0;
   }
   return false;
+}
+
+// What a run that failed or was cancelled had done with a tool that has an `undo` is taken back, the last first; what
+// could not be is counted. A run that ended well takes nothing back.
+void Books::check_undone(const RunRecord& run) const {
+  constexpr std::string_view kBehind = "/undo";
+  const workflows::Workflow& workflow = *workflows_.at(run.events().front().run_submitted().workflow_hash());
+  std::map<std::string, std::string> keys;  // By call.
+  std::vector<std::string> charged;         // Calls that stand.
+  std::size_t taken = 0;                    // Calls that do not stand any more.
+  std::uint32_t failed = 0;
+  bool killed = false;
+  const v1::RunEnded& ended = run.events().back().run_ended();
+  bool takes_back = ended.status() == v1::RUN_STATUS_FAILED || ended.status() == v1::RUN_STATUS_CANCELLED;
+  for (const v1::Event& event : run.events()) {
+    const std::string call = workflows::call_path(event.path(), event.attempt(), event.turn(), event.call());
+    killed = killed || event.cancel_requested().kill();
+    // What the run came to before its `finally`, which may fail it, counts.
+    if (event.has_finally_started() && event.path().empty()) {
+      const v1::StepStatus came_to = event.finally_started().result().status();
+      takes_back = came_to == v1::STEP_STATUS_FAILED || came_to == v1::STEP_STATUS_CANCELLED;
+    }
+    // What `finally` does stands.
+    const bool counts = event.tool_call_started().tool() == "charge" && !is_in_finally(workflow, event.path());
+    if (counts) keys[call] = event.tool_call_started().key();
+    const bool done = event.tool_call_ended().outcome() == v1::TOOL_OUTCOME_DONE;
+    if (event.has_tool_call_ended() && done && keys.contains(call)) charged.push_back(call);
+    if (!event.has_step_ended() || !event.path().ends_with(kBehind)) continue;
+    const std::string of = event.path().substr(0, event.path().size() - kBehind.size());
+    if (charged.empty() || charged.back() != of)
+      broken(Promise::kUndone, fmt::format("run {} takes back {} out of its turn", run.id(), of));
+    charged.pop_back();
+    ++taken;
+    const v1::StepStatus status = event.step_ended().result().status();
+    failed += status == v1::STEP_STATUS_FAILED ? 1 : 0;
+    if (status == v1::STEP_STATUS_SUCCEEDED && !undone_.contains(keys[of]))
+      broken(Promise::kUndone, fmt::format("run {} records that {} is taken back, and it is not", run.id(), of));
+  }
+  if (killed) return;
+  if (takes_back ? !charged.empty() : taken > 0)
+    broken(Promise::kUndone, fmt::format("run {} ended as {}; {} calls were taken back, and {} stand", run.id(),
+                                         v1::RunStatus_Name(ended.status()), taken, charged.size()));
+  if (failed != ended.undos_failed())
+    broken(Promise::kUndone,
+           fmt::format("run {} could not take back {} calls, and says {}", run.id(), failed, ended.undos_failed()));
 }
 
 // The run's row is the tally of its events, added up here a second time.

@@ -37,6 +37,11 @@ class Books {
   // The tools: a call arrived; then what it did to the world.
   void tool_called(Life life, const tools::ToolRequest& request, tools::Effect effect);
   void tool_acted(Life life, const tools::ToolRequest& request);
+  // A call was taken back: that of this key.
+  void undone(const std::string& key) {
+    undone_.insert(key);
+    ++counts_.undone;
+  }
   // The clients.
   void submit_acknowledged(const std::string& request_id, const std::string& run_id);
   void cancel_acknowledged(const std::string& run_id);
@@ -52,6 +57,7 @@ class Books {
   struct Counts {
     std::uint64_t events = 0, model_calls = 0, lost_calls = 0, effects = 0, doubts = 0, acknowledged = 0;
     std::uint64_t stale = 0;  // What an overtaken server still sent, its intent being durable.
+    std::uint64_t verified = 0, undone = 0;
   };
   const Counts& counts() const { return counts_; }
 
@@ -59,6 +65,7 @@ class Books {
   void read(RunRecord& run, const v1::Event& event);
   void check_usage(const v1::Event& event, const std::string& request_id, const v1::Usage& usage);
   void check_row(const RunRecord& run);
+  void check_undone(const RunRecord& run) const;
 
   const run::ToolTable& tools_;
   const memory::Reader& store_;
@@ -89,6 +96,7 @@ class Books {
   };
   std::map<std::string, Act> acts_;                     // By idempotency key.
   std::map<std::string, std::uint64_t> instance_acts_;  // By instance.
+  std::set<std::string> undone_;                        // Keys of calls.
   std::map<std::string, std::string> acknowledged_;     // Runs by request id.
   std::set<std::string> cancelled_;
 };

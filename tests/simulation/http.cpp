@@ -26,6 +26,7 @@ struct HttpClient::State {
     std::vector<Network::Step> steps;
     std::size_t next = 0;
     simulation::EventId event = 0;
+    simulation::EventId deadline = 0;  // 0: none.
     Duration started{};
     Duration first_byte{};
     Duration idle_timeout{};
@@ -40,6 +41,8 @@ struct HttpClient::State {
 
   void proceed(CallId call);
   void step(CallId call);
+  void give_up(CallId call);  // Its time is over.
+  void end(CallId call, HttpEnd how);
 };
 
 HttpClient::HttpClient(Loop& loop, Limits limits) {
@@ -62,6 +65,9 @@ Result<HttpClient::CallId> HttpClient::start(HttpRequest request, std::unique_pt
   open.steps = simulation::attached().network->request(s.life, request);
   open.started = s.schedule.now();
   open.idle_timeout = request.idle_timeout;
+  if (request.total_timeout.count() > 0) {
+    open.deadline = s.schedule.after(s.owner, request.total_timeout, [&s, call] { s.give_up(call); });
+  }
   s.open.emplace(call, std::move(open));
   s.proceed(call);
   return call;
@@ -93,20 +99,36 @@ void HttpClient::State::step(CallId call) {
       if (here.first_byte.count() == 0) here.first_byte = schedule.now() - here.started;
       sink->on_bytes(now.bytes);
       break;
-    case Network::Step::Kind::kEnd:
-      now.end.first_byte = here.first_byte;
-      now.end.total = schedule.now() - here.started;
-      open.erase(call);
-      sink->on_end(now.end);
-      return;
+    case Network::Step::Kind::kEnd: return end(call, std::move(now.end));
   }
   if (open.contains(call)) proceed(call);  // The sink may have cancelled it.
+}
+
+void HttpClient::State::give_up(CallId call) {
+  Open& here = open.at(call);
+  here.deadline = 0;
+  schedule.cancel(here.event);
+  HttpEnd late;
+  late.fault = HttpFault::kTimeout;
+  late.message = "the call took longer than it may";
+  late.sent = true;
+  end(call, std::move(late));
+}
+
+void HttpClient::State::end(CallId call, HttpEnd how) {
+  const auto node = open.extract(call);
+  const Open& here = node.mapped();
+  if (here.deadline != 0) schedule.cancel(here.deadline);
+  how.first_byte = here.first_byte;
+  how.total = schedule.now() - here.started;
+  here.sink->on_end(how);
 }
 
 void HttpClient::cancel(CallId call) {
   const auto found = state_->open.find(call);
   if (found == state_->open.end()) return;
   state_->schedule.cancel(found->second.event);
+  if (found->second.deadline != 0) state_->schedule.cancel(found->second.deadline);
   auto node = state_->open.extract(found);  // The sink dies when the list is whole again.
 }
 

@@ -2,7 +2,7 @@
 #include "base/loop.h"
 
 #include <deque>
-#include <unordered_set>
+#include <utility>
 
 #include "attached.h"
 
@@ -14,14 +14,18 @@ struct Loop::State {
   Schedule& schedule;
   simulation::Owner owner;
   std::deque<Task> posted;
-  std::uint64_t work_seen = 0;
+  bool closed = false;  // What is posted while the rest is destroyed is dropped.
 };
 
 Loop::Loop()
     : state_(std::make_unique<State>(
-          State{*simulation::attached().schedule, simulation::attached().schedule->new_owner(), {}, 0})) {}
+          State{*simulation::attached().schedule, simulation::attached().schedule->new_owner(), {}})) {}
 
-Loop::~Loop() { state_->schedule.purge(state_->owner); }
+Loop::~Loop() {
+  state_->closed = true;
+  state_->schedule.purge(state_->owner);
+  const std::deque<Task> dropped = std::exchange(state_->posted, {});
+}
 
 // The shard's thread ends at once: its tasks are run by the world's.
 void Loop::run() {}
@@ -29,6 +33,7 @@ void Loop::stop() {}
 
 void Loop::post(Task task) {
   State& s = *state_;
+  if (s.closed) return;
   s.posted.push_back(std::move(task));
   // Tasks run in the order of posting, however long each takes to be noticed.
   s.schedule.after(s.owner, s.schedule.between(0, 200), [&s] {

@@ -20,6 +20,7 @@ struct ToolFaults {
   std::uint32_t failed = 0;   // Says that it did not work, and nothing was done.
   std::uint32_t unknown = 0;  // The reply is lost: done or not, nobody knows.
   std::uint32_t large = 0;    // Its result is one that the store keeps apart from events.
+  std::uint32_t late = 0;     // Over the network: it takes longer than the call may.
 };
 
 // Outlives every life of the server: what has been done stays done.

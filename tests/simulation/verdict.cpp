@@ -23,6 +23,7 @@ std::string_view promise_name(Promise promise) {
     case Promise::kIntent: return "intent before effect";
     case Promise::kOnce: return "an effect happens at most once";
     case Promise::kDoubt: return "every doubt is visible";
+    case Promise::kUndone: return "what failed is taken back, the last first";
     case Promise::kLedger: return "the ledger is what the provider counted";
     case Promise::kFence: return "a stale owner writes nothing";
     case Promise::kCommitted: return "a committed append is a success";

@@ -14,6 +14,7 @@ enum class Promise : std::uint8_t {
   kIntent,        // What costs money or changes the world leaves after its intent is durable.
   kOnce,          // Effects per step instance, tool and arguments: at most one.
   kDoubt,         // What may have changed the world is recorded as done, or as in doubt.
+  kUndone,        // What a failed or cancelled run did is taken back, the last first, and nothing else is.
   kLedger,        // The books hold what the provider counted; lost calls are marked as estimates.
   kFence,         // A stale owner writes nothing.
   kCommitted,     // A committed append is a success, also where it looked failed.

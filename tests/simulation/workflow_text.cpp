@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "shop_server.h"
+
 namespace weft::simulation {
 namespace {
 
@@ -17,8 +19,9 @@ class Writer {
         "weft: 1\nname: {}\ndefaults: {{turns: 4}}\nagents:\n"
         "  reader: {{tools: [t.pure, t.read]}}\n"
         "  actor: {{system: You act., tools: [t.idem, t.read, t.write]}}\n"
-        "  plain: {{system: You answer.}}\nsteps:\n",
-        name);
+        "  buyer: {{system: You buy., tools: [look, sell, checked, charge, again, left_out, given_up]}}\n"
+        "  plain: {{system: You answer.}}\n{}steps:\n",
+        name, ShopServer::declarations());
     scope(text, 2, {}, size == Size::kSmall ? 2 + random_.below(2) : 2 + random_.below(5), 0);
     if (random_.one_in(4)) finally(text, 0, "s0");
     return text;
@@ -107,14 +110,15 @@ class Writer {
     if (kind == 0) return key(fmt::format("set: \"{}\"", mention(visible)));
     if (random_.one_in(4)) key(fmt::format("timeout: {}", random_.one_in(2) ? "2s" : "20s"));
     if (kind <= 5) {
-      constexpr const char* kAgents[] = {"reader", "plain", "actor", "actor"};
-      key(fmt::format("agent: {}", kAgents[random_.below(4)]));
+      constexpr const char* kAgents[] = {"reader", "plain", "actor", "actor", "buyer"};
+      key(fmt::format("agent: {}", kAgents[random_.below(5)]));
       key(fmt::format("prompt: \"{{{{ run.id }}}} {} {}\"", next_, mention(visible)));
       key(fmt::format("retry: {{attempts: {}, backoff: 1s..2s}}", 1 + random_.below(3)));
       return;
     }
-    constexpr const char* kTools[] = {"t.pure", "t.read", "t.idem", "t.write", "t.write"};
-    key(fmt::format("tool: {}", kTools[random_.below(5)]));
+    constexpr const char* kTools[] = {"t.pure",  "t.read", "t.idem", "t.write", "t.write",  "look",    "sell",
+                                      "checked", "charge", "charge", "again",   "left_out", "checked", "given_up"};
+    key(fmt::format("tool: {}", kTools[random_.below(14)]));
     key(fmt::format("args: {{x: {}}}", random_.below(2)));
     if (random_.one_in(2)) key(fmt::format("retry: {{attempts: {}, backoff: 1s..2s}}", 2 + random_.below(2)));
   }

@@ -56,6 +56,19 @@ class World::WallClock final : public Clock {
   const Schedule& schedule_;
 };
 
+// Where requests go by their addresses.
+class World::Streets final : public Network {
+ public:
+  Streets(ModelServer& models, ShopServer& shop) : models_(models), shop_(shop) {}
+  std::vector<Step> request(Life life, const HttpRequest& request) override {
+    return ShopServer::is_meant(request) ? shop_.request(life, request) : models_.request(life, request);
+  }
+
+ private:
+  ModelServer& models_;
+  ShopServer& shop_;
+};
+
 class World::Chance final : public Entropy {
  public:
   explicit Chance(Schedule& schedule) : schedule_(schedule) {}
@@ -92,10 +105,12 @@ World::World(std::uint64_t seed, WorldOptions options)
       books_(known_tools(), disk_.store(), voice()),
       model_server_(schedule_, books_, model_faults_, voice()),
       tool_server_(schedule_, books_, tool_faults_, voice()),
+      shop_server_(schedule_, books_, tool_faults_, voice()),
       owner_(schedule_.new_owner()),
+      streets_(std::make_unique<Streets>(model_server_, shop_server_)),
       clock_(std::make_unique<WallClock>(schedule_)),
       chance_(std::make_unique<Chance>(schedule_)) {
-  attached() = {&schedule_, &model_server_, 0};
+  attached() = {&schedule_, streets_.get(), 0};
   yaml_ = workflow_text("simulated", is_calm() ? Size::kSmall : Size::kUsual, schedule_.random);
   say(yaml_);
   books_.know(checked(yaml_));
@@ -131,10 +146,11 @@ void World::plan_faults() {
   // Queues that are nearly always full, in some worlds.
   if (random.one_in(3)) limits_.model_calls_max = 1 + random.below(2);
   if (random.one_in(3)) limits_.tool_calls_max = 1 + random.below(2);
+  if (random.one_in(3)) shards_ = 2 + random.below(2);
   if (is_calm()) return;
   disk_faults_ = {some(20), some(10), some(2), some(2)};
   model_faults_ = {some(30), some(30), some(20)};
-  tool_faults_ = {some(25), some(20), some(30)};
+  tool_faults_ = {some(25), some(20), some(30), some(20)};
   if (random.one_in(6)) limits_.runs_at_work_max = 1;
   for (std::uint32_t i = random.below(4); i > 0; --i) cut_at_.push_back(1 + random.below(40));
   for (std::uint32_t i = random.below(3); i > 0; --i) overtake_at_.push_back(1 + random.below(40));
@@ -142,6 +158,9 @@ void World::plan_faults() {
     schedule_.after(owner_, schedule_.between(0, 120'000'000), [this] {
       if (faults_) crash();
     });
+  }
+  for (std::uint32_t i = random.one_in(4) ? 1 + random.below(2) : 0; i > 0; --i) {
+    schedule_.after(owner_, schedule_.between(0, 60'000'000), [this] { hand_over(); });
   }
   for (std::uint32_t i = disk_.has_sqlite() ? random.below(5) : 0; i > 0; --i) {
     schedule_.after(owner_, schedule_.between(0, 20'000'000), [this] {
@@ -193,6 +212,7 @@ void World::start() {
   engine::EngineOptions options;
   options.config = config();
   options.config.limits = limits_;
+  options.shards = shards_;
   options.environment = [](const std::string&) { return std::optional<std::string>(); };
   auto engine = engine::Engine::start(std::move(parts), std::move(options));
   if (!engine && disk_.failed()) return;
@@ -209,6 +229,19 @@ void World::crash() {
   if (disk_.has_sqlite()) overtaken_.clear();  // The power of the machine, not of one process.
   disk_.lose_power(books_);
   restart_after(schedule_.between(1'000, schedule_.random.one_in(4) ? 100'000'000 : 5'000'000));
+}
+
+void World::hand_over() {
+  if (!serving_ || !faults_) return;
+  say(fmt::format("life {} is told to end", serving_->life));
+  serving_->engine->drain(Duration{0});
+  schedule_.after(owner_, schedule_.between(0, 30'000'000), [this, life = serving_->life] {
+    if (!serving_ || serving_->life != life) return;
+    say(fmt::format("life {} leaves", life));
+    ++counts_.left;
+    serving_.reset();
+    restart_after(schedule_.between(1'000, 5'000'000));
+  });
 }
 
 void World::restart_after(Duration delay) {

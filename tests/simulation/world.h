@@ -12,6 +12,7 @@
 #include "disk.h"
 #include "model_server.h"
 #include "runtime/engine/engine.h"
+#include "shop_server.h"
 #include "tool_server.h"
 #include "workflow_text.h"
 
@@ -33,7 +34,7 @@ struct WorldOptions {
 };
 
 struct WorldCounts {
-  std::uint64_t happened = 0, commits = 0, crashes = 0, overtaken = 0, runs = 0, fingerprint = 0;
+  std::uint64_t happened = 0, commits = 0, crashes = 0, overtaken = 0, left = 0, runs = 0, fingerprint = 0;
   Books::Counts books;
 };
 
@@ -67,6 +68,7 @@ class World {
   // Servers.
   void start();
   void crash();         // The serving one, without a word.
+  void hand_over();     // As after SIGTERM: it admits nothing more, its runs go on for a while, and it leaves in order.
   void be_overtaken();  // The serving one goes on for a while beside its successor, with a stale epoch.
   void restart_after(Duration delay);
   engine::Engine* reachable();
@@ -96,10 +98,14 @@ class World {
   ModelFaults model_faults_;
   ToolFaults tool_faults_;
   engine::EngineLimits limits_;
+  std::uint32_t shards_ = 1;
   ModelServer model_server_;
   ToolServer tool_server_;
+  ShopServer shop_server_;
   Owner owner_;
 
+  class Streets;
+  std::unique_ptr<Streets> streets_;
   class WallClock;
   class Chance;
   std::unique_ptr<WallClock> clock_;
