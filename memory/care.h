@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "memory/commit_times.h"
 #include "memory/journal.h"
 
 namespace weft::memory {
@@ -28,6 +29,7 @@ struct StoreFigures {
   std::uint64_t disk_free_bytes = 0;
   std::uint64_t runs = 0;
   std::uint64_t runs_unfinished = 0;
+  CommitFigures commits;
 };
 
 // How often in a row an owner crashed while the run was at work and did not get on.

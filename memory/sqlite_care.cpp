@@ -82,6 +82,7 @@ Result<StoreFigures> SqliteCare::figures() const {
   figures.wal_bytes = size_of(path_ + "-wal");
   struct statvfs disk = {};
   if (::statvfs(path_.c_str(), &disk) == 0) figures.disk_free_bytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+  figures.commits = commits_.figures(SystemClock().monotonic());
   return figures;
 }
 

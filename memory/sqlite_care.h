@@ -15,8 +15,8 @@ class SqliteCare final : public Care {
   // Runs `work` within a transaction of the writer and waits until it is durable.
   using OnWriter = std::function<Status(Work work)>;
 
-  SqliteCare(std::string path, const SqliteReader& reader, OnWriter on_writer)
-      : path_(std::move(path)), reader_(reader), on_writer_(std::move(on_writer)) {}
+  SqliteCare(std::string path, const SqliteReader& reader, const CommitTimes& commits, OnWriter on_writer)
+      : path_(std::move(path)), reader_(reader), commits_(commits), on_writer_(std::move(on_writer)) {}
 
   Result<RunPage> ended(Time before, std::string_view workflow, std::size_t limit,
                         std::string_view after) const override;
@@ -36,6 +36,7 @@ class SqliteCare final : public Care {
 
   const std::string path_;
   const SqliteReader& reader_;
+  const CommitTimes& commits_;
   const OnWriter on_writer_;
 };
 

@@ -141,7 +141,7 @@ class SqliteJournal final : public Journal {
         lock_(std::move(lock)),
         writer_(std::move(writer)),
         reader_(std::move(reader)),
-        care_(options_.path, *reader_, [this](SqliteCare::Work work) { return on_writer(std::move(work)); }) {
+        care_(options_.path, *reader_, commits_, [this](SqliteCare::Work work) { return on_writer(std::move(work)); }) {
     thread_ = std::thread([this] { serve(); });
   }
 
@@ -264,8 +264,10 @@ class SqliteJournal final : public Journal {
 
   const SqliteOptions options_;
   const StoreLock lock_;
+  const SystemClock clock_;
   SqliteWriter writer_;  // The thread's.
   const std::unique_ptr<SqliteReader> reader_;
+  CommitTimes commits_;
   SqliteCare care_;
 
   std::mutex mutex_;
@@ -333,7 +335,11 @@ Status SqliteJournal::commit_together(std::span<const std::unique_ptr<Entry>> en
   const auto work = [&]() -> Status {
     WEFT_RETURN_IF_ERROR(writer_.begin());
     for (const auto& entry : entries) WEFT_RETURN_IF_ERROR(entry->apply(writer_));
-    return writer_.commit();
+    const Duration from = clock_.monotonic();
+    WEFT_RETURN_IF_ERROR(writer_.commit());
+    const Duration at = clock_.monotonic();
+    commits_.add(at, at - from);
+    return {};
   };
   Status done = work();
   if (!done) writer_.roll_back(done.error());

@@ -14,6 +14,8 @@ class AdminTarget {
  public:
   virtual ~AdminTarget() = default;
   virtual Result<v1::AdminBackupResponse> backup(const v1::AdminBackupRequest& request) = 0;
+  virtual Result<v1::AdminStatsResponse> stats() = 0;
+  virtual Result<v1::AdminDrainResponse> drain(const v1::AdminDrainRequest& request) = 0;
   virtual Result<v1::AdminPruneResponse> prune(const v1::AdminPruneRequest& request) = 0;
 };
 

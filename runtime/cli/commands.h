@@ -33,6 +33,8 @@ Exit execute(const Context& context, const GraphOptions& options);
 Exit execute(const Context& context, const CancelOptions& options);
 Exit execute(const Context& context, const DbOptions& options);
 Exit execute(const Context& context, const DoctorOptions& options);
+Exit execute(const Context& context, const StatsOptions& options);
+Exit execute(const Context& context, const DrainOptions& options);
 Exit execute(const Context& context, const ResolveOptions& options);
 Exit execute(const Context& context, const AnswerOptions& options);
 Exit execute(const Context& context, const SignalOptions& options);

@@ -160,6 +160,10 @@ struct DbOptions {
   bool dry_run = false;
 };
 struct DoctorOptions {};
+struct StatsOptions {};
+struct DrainOptions {
+  std::optional<Duration> wait;
+};
 struct InitOptions {
   std::string name = "hello";
 };
@@ -169,7 +173,7 @@ using Command =
     std::variant<RunOptions, SubmitOptions, ServeOptions, ApplyOptions, WorkflowsOptions, WaitOptions, OutputOptions,
                  RunsOptions, TraceOptions, EventsOptions, CheckOptions, GraphOptions, CancelOptions, DbOptions,
                  DoctorOptions, ResolveOptions, AnswerOptions, SignalOptions, HoldOptions, RetryOptions, ForkOptions,
-                 ReplayOptions, ScheduleOptions, SimOptions, InitOptions, VersionOptions>;
+                 ReplayOptions, ScheduleOptions, StatsOptions, DrainOptions, SimOptions, InitOptions, VersionOptions>;
 
 struct Invocation {
   Global global;

@@ -37,6 +37,7 @@ files    check FILE...          every mistake in one pass
 store    db verify              whether everything in it is as it was written
          db backup PATH         a copy, also while an engine runs
          db prune               remove ended runs that are old
+         stats                  what the engine does now;  drain  takes no more runs
          doctor                 what the machine gives, and what to do about it
 serve    serve                  the server
          sim [SCRIPT]           a simulated model provider
@@ -308,6 +309,9 @@ class Grammar {
                     "prune: since they ended, as 7d; the retention of weft.yaml otherwise");
     app->add_option("--workflow", db_.workflow, "prune: only its runs");
     app->add_flag("--dry-run", db_.dry_run, "prune: count, and remove nothing");
+    command("stats", "What the engine does now: runs, calls, who waits for what, commits, the store");
+    app = command("drain", "Take no more runs; those at work go on, queued ones are there for the next start");
+    app->add_option("--wait", drain_wait_, "Until no run is at work, at most so long, as 30s; at most 10m");
     command("doctor", "Measures the disk, the clock and the limits of this machine");
   }
 
@@ -325,6 +329,7 @@ class Grammar {
       return std::nullopt;
     };
     if (auto fault = read(timeout_, wait_.timeout)) return fault;
+    if (auto fault = read(drain_wait_, drain_.wait)) return fault;
     if (auto fault = read(older_than_, db_.older_than)) return fault;
     return read(since_, runs_.since);
   }
@@ -344,6 +349,8 @@ class Grammar {
     if (name == "graph") return graph_;
     if (name == "cancel") return cancel_;
     if (name == "db") return db_;
+    if (name == "stats") return StatsOptions{};
+    if (name == "drain") return drain_;
     if (name == "doctor") return DoctorOptions{};
     if (name == "kill") {
       CancelOptions kill = cancel_;
@@ -375,6 +382,7 @@ class Grammar {
   std::string timeout_;
   std::string since_;
   std::string older_than_;
+  std::string drain_wait_;
   bool version_flag_ = false;
   RunOptions run_;
   SubmitOptions submit_;
@@ -390,6 +398,7 @@ class Grammar {
   GraphOptions graph_;
   CancelOptions cancel_;
   DbOptions db_;
+  DrainOptions drain_;
   ResolveOptions resolve_;
   AnswerOptions answer_;
   SignalOptions signal_;

@@ -22,6 +22,12 @@ class RemoteAdmin final : public AdminTarget {
   Result<v1::AdminBackupResponse> backup(const v1::AdminBackupRequest& request) override {
     return call<v1::AdminBackupResponse>(&v1::Admin::Stub::Backup, request);
   }
+  Result<v1::AdminStatsResponse> stats() override {
+    return call<v1::AdminStatsResponse>(&v1::Admin::Stub::Stats, v1::AdminStatsRequest());
+  }
+  Result<v1::AdminDrainResponse> drain(const v1::AdminDrainRequest& request) override {
+    return call<v1::AdminDrainResponse>(&v1::Admin::Stub::Drain, request);
+  }
   Result<v1::AdminPruneResponse> prune(const v1::AdminPruneRequest& request) override {
     return call<v1::AdminPruneResponse>(&v1::Admin::Stub::Prune, request);
   }

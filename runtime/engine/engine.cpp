@@ -77,7 +77,7 @@ class LiveEngine final : public Engine {
     for (std::uint32_t i = 0; i < std::max<std::uint32_t>(options_.shards, 1); ++i) {
       shards_.push_back(std::make_unique<Shard>(ShardWorld{*parts_.journal, *parts_.tools, table_, routes_, hub_,
                                                            parked_, frozen_, places_, order_, secrets_, *parts_.clock,
-                                                           options_.config.limits, epoch, active_runs_}));
+                                                           options_.config.limits, epoch, active_runs_, tool_calls_}));
     }
     timekeeper_.emplace(timekeeper_world(epoch), options_.schedules);
     WEFT_RETURN_IF_ERROR(timekeeper_->load());
@@ -105,7 +105,8 @@ class LiveEngine final : public Engine {
     recovered_ = true;
     if (care_ == nullptr) return {};
     admin_ = make_store_admin({*care_, options_.config.retention, frozen_, *parts_.clock, leaving_,
-                               [this](Duration patience) { return idle(patience); }, [this] { return admits(); }});
+                               [this](Duration patience) { return idle(patience); }, [this] { return admits(); },
+                               parked_, places_, tool_calls_});
     return {};
   }
 
@@ -515,6 +516,7 @@ class LiveEngine final : public Engine {
   Places places_;
   Order order_;
   std::atomic<std::size_t> active_runs_ = 0;
+  std::atomic<std::size_t> tool_calls_ = 0;  // Under way.
   memory::Care* care_ = parts_.journal->care();
   bool recovered_ = false;
   std::atomic<bool> draining_ = false;

@@ -86,7 +86,7 @@ Gates Order::gates_of_model_call(const v1::Run& run, const std::string& provider
   }
   if (const auto known = providers_.find(provider); known != providers_.end())
     gates.push_back({"calls to the provider " + provider, known->second});
-  gates.push_back({"model calls", model_calls_});
+  gates.push_back({kModelCalls, model_calls_});
   return gates;
 }
 

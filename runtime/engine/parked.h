@@ -27,6 +27,13 @@ class Parked {
     return static_cast<std::size_t>(
         std::ranges::count_if(parked_, [](const auto& entry) { return entry.second.place == Place::kAtWork; }));
   }
+  // By status.
+  std::map<v1::RunStatus, std::size_t> counts() const {
+    const std::lock_guard lock(mutex_);
+    std::map<v1::RunStatus, std::size_t> counts;
+    for (const auto& [run_id, entry] : parked_) ++counts[entry.status];
+    return counts;
+  }
   void forget(const std::string& run_id) {
     const std::lock_guard lock(mutex_);
     parked_.erase(run_id);

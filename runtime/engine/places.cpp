@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "base/bytes.h"
 
@@ -263,6 +264,28 @@ std::size_t Places::runs_waiting() const {
 std::size_t Places::runs_at_work() const {
   const std::lock_guard lock(mutex_);
   return runs_at_work_;
+}
+
+Places::Figures Places::figures(std::size_t max) const {
+  Figures figures;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, state] : states_) {
+    if (key == kModelCalls) figures.model_calls = state.taken;
+    if (state.line.empty()) continue;
+    figures.lines.push_back({printable(key), *state.gate.bounds, state.taken, state.window.size(), state.line.size()});
+    const Kind kind = tickets_.at(state.line.front()).passenger.kind;
+    if (kind == Kind::kCall) figures.calls_waiting += state.line.size();
+  }
+  for (const auto& [share, runs] : runs_waiting_of_) figures.queued.emplace_back(printable(share), runs);
+  std::ranges::sort(figures.lines, [](const LineFigures& a, const LineFigures& b) {
+    return std::tie(b.waiting, a.places) < std::tie(a.waiting, b.places);
+  });
+  std::ranges::sort(figures.queued, [](const auto& a, const auto& b) {
+    return std::tie(b.second, a.first) < std::tie(a.second, b.first);
+  });
+  figures.lines.resize(std::min(max, figures.lines.size()));
+  figures.queued.resize(std::min(max, figures.queued.size()));
+  return figures;
 }
 
 Duration Places::pace() const {

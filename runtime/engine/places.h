@@ -31,6 +31,8 @@
 namespace weft::engine {
 
 inline constexpr Duration kRateWindow{60'000'000};
+// The key of the places that every model call takes.
+inline constexpr const char* kModelCalls = "model calls";
 
 // What a gate allows; 0: any number. The names are what a person would change.
 struct Bounds {
@@ -107,6 +109,21 @@ class Places {
 
   std::size_t runs_waiting() const;
   std::size_t runs_at_work() const;
+  // Where somebody waits, and how many queued runs there are of each share: the most first, at most `max` of each.
+  struct LineFigures {
+    std::string places;
+    Bounds bounds;
+    std::uint64_t taken = 0;
+    std::uint64_t in_minute = 0;
+    std::size_t waiting = 0;
+  };
+  struct Figures {
+    std::vector<LineFigures> lines;
+    std::vector<std::pair<std::string, std::size_t>> queued;
+    std::size_t calls_waiting = 0;
+    std::uint64_t model_calls = 0;  // That have their places.
+  };
+  Figures figures(std::size_t max) const;
   // How long a run waits until the next one's turn comes, about.
   Duration pace() const;
   // Says of a run that waits, or a call of which waits, for what.

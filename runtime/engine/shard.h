@@ -53,6 +53,7 @@ struct ShardWorld {
   const EngineLimits& limits;
   memory::Epoch epoch = 0;
   std::atomic<std::size_t>& active_runs;
+  std::atomic<std::size_t>& tool_calls;
 };
 
 inline constexpr std::size_t kBatchBytesMax = std::size_t{1} << 20;  // One batch of events holds about so much.
@@ -123,6 +124,23 @@ class Shard {
     std::uint64_t streamed_bytes = 0;
     std::int64_t sent_us = 0;
   };
+  // One of those that are counted, for as long as it is there.
+  class Counted {
+   public:
+    Counted() = default;
+    explicit Counted(std::atomic<std::size_t>& count) : count_(&count) { ++count; }
+    Counted(Counted&& other) noexcept : count_(std::exchange(other.count_, nullptr)) {}
+    Counted& operator=(Counted&& other) noexcept {
+      std::swap(count_, other.count_);
+      return *this;
+    }
+    ~Counted() {
+      if (count_ != nullptr) --*count_;
+    }
+
+   private:
+    std::atomic<std::size_t>* count_ = nullptr;
+  };
   struct ToolFlight {
     std::shared_ptr<tools::Cancelled> cancelled;
     std::int64_t started_us = 0;
@@ -130,6 +148,7 @@ class Shard {
     tools::Effect effect = tools::Effect::kWrite;
     Places::Turn turn;
     HttpClient::CallId request = 0;  // 0: none of its own.
+    Counted counted;
   };
   using OnReply = std::move_only_function<void(tools::HttpToolReply)>;
   // Equal calls of a tool that changes nothing, which are one request.

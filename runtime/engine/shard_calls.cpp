@@ -299,6 +299,11 @@ void Shard::model_outcome(const std::string& run_id, const run::CallKey& key, mo
 
 void Shard::start_timer(Active& active, const run::StartTimer& command) {
   const TimerKey key{command.key, command.timer};
+  if (command.timer == v1::TIMER_KIND_TIMEOUT && active.frozen) {
+    active.stilled_us[command.key] =
+        std::max<std::int64_t>(0, command.due_us - world_.clock.now().time_since_epoch().count());
+    return;
+  }
   if (command.timer == v1::TIMER_KIND_TIMEOUT) active.timeouts_us[command.key] = command.due_us;
   // Now is what its next event would be stamped with: where the wall clock was set back, the run's time stands until
   // the clock has caught up, and what is due in a second is still due in a second.

@@ -76,6 +76,7 @@ void Shard::stand_still(Active& active, std::uint64_t seq, const Error& cause) {
     frozen_.insert(active.id);
     for (auto& [at, done] : active.asking) done(not_now(cause));
     active.asking.clear();
+    keep_timeouts(active);
   }
   world_.frozen.add(active.id, cause);
   if (active.appends_in_flight == 0) probe_later();
@@ -120,6 +121,7 @@ void Shard::thaw() {
     }
     next = frozen_.erase(next);
     leave_frozen(*active);
+    keep_timeouts(*active);
     ++thawed;
     for (const memory::Append& append : active->unsettled) send_append(*active, append);
   }

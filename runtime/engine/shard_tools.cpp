@@ -80,7 +80,8 @@ void Shard::begin_tool(Active& active, const run::ToolCall& command, Places::Tur
                                command.tool,
                                command.effect,
                                std::move(turn),
-                               0};
+                               0,
+                               Counted(world_.tool_calls)};
   tools::ToolRequest request{command.tool, **arguments, command.idempotency_key};
   Task leave = [this, run_id = active.id, key = command.key, request = std::move(request)]() mutable {
     run_tool(run_id, key, std::move(request));

@@ -71,7 +71,8 @@ void Shard::hold_queued(Active& active) {
 }
 
 bool Shard::waits(const Active& active, const run::CallKey& attempt) const {
-  return active.run->waits(attempt, [&](const run::CallKey& call) { return active.queued.contains(call); });
+  return active.frozen ||
+         active.run->waits(attempt, [&](const run::CallKey& call) { return active.queued.contains(call); });
 }
 
 void Shard::keep_timeouts_around(Active& active, const std::string& path) {

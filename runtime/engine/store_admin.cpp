@@ -82,11 +82,45 @@ class StoreAdmin final : public Admin {
     response.set_runs_unfinished(figures.runs_unfinished);
     response.set_runs_frozen(world_.frozen.runs());
     response.set_frozen_bytes(world_.frozen.bytes());
+    response.set_commits(figures.commits.commits);
+    response.set_commits_per_second(figures.commits.per_second);
+    response.set_commit_p50_us(figures.commits.median.count());
+    response.set_commit_p95_us(figures.commits.p95.count());
+    describe_work(response);
     if (const Status admitted = world_.admits(); !admitted) response.set_refuses(admitted.error().message);
     return response;
   }
 
  private:
+  // What the engine does now, and who waits for what.
+  void describe_work(v1::AdminStatsResponse& response) const {
+    constexpr std::size_t kShownMax = 100;
+    auto parked = world_.parked.counts();
+    response.set_runs_at_work(world_.places.runs_at_work());
+    response.set_runs_queued(world_.places.runs_waiting());
+    response.set_runs_waiting(parked[v1::RUN_STATUS_WAITING]);
+    response.set_runs_in_doubt(parked[v1::RUN_STATUS_IN_DOUBT]);
+    response.set_runs_paused(parked[v1::RUN_STATUS_PAUSED]);
+    const Places::Figures figures = world_.places.figures(kShownMax);
+    response.set_model_calls(figures.model_calls);
+    response.set_tool_calls(world_.tool_calls);
+    response.set_calls_waiting(figures.calls_waiting);
+    for (const Places::LineFigures& of : figures.lines) {
+      v1::AdminLine& line = *response.add_lines();
+      line.set_places(of.places);
+      line.set_taken(of.taken);
+      line.set_places_max(of.bounds.places_max);
+      line.set_in_minute(of.in_minute);
+      line.set_per_minute(of.bounds.per_minute);
+      line.set_waiting(of.waiting);
+    }
+    for (const auto& [name, runs] : figures.queued) {
+      v1::AdminShare& share = *response.add_queued_by_share();
+      share.set_share(name);
+      share.set_runs(runs);
+    }
+  }
+
   template <class Response, class Work>
   void ask(Done<Response> done, Work work) {
     // Shared, since what cannot be queued is answered here.

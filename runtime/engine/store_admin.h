@@ -9,6 +9,8 @@
 #include "runtime/engine/admin.h"
 #include "runtime/engine/caretaker.h"
 #include "runtime/engine/frozen.h"
+#include "runtime/engine/parked.h"
+#include "runtime/engine/places.h"
 #include "runtime/engine/retention.h"
 
 namespace weft::engine {
@@ -22,6 +24,9 @@ struct CareWorld {
   const std::atomic<bool>& leaving;                    // The process is about to end: what takes long stops.
   std::function<std::size_t(Duration patience)> idle;  // Admits nothing more and waits; the runs that are left.
   std::function<Status()> admits;
+  const Parked& parked;
+  const Places& places;
+  const std::atomic<std::size_t>& tool_calls;  // Under way.
 };
 
 std::unique_ptr<Admin> make_store_admin(CareWorld world);

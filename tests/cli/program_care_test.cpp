@@ -217,4 +217,56 @@ TEST_CASE("doctor measures the machine, says what to do, and fails where durabil
   CHECK(run_program(folder.path(), {"doctor", "--store", "/proc/1/weft.db"}).exit == 1);
 }
 
+
+TEST_CASE("stats says who waits for what, and a drained engine begins nothing more and says what is left") {
+  const Folder folder;
+  CHECK(run_program(folder.path(), {"stats"}).exit == 5);
+  CHECK(run_program(folder.path(), {"drain"}).exit == 5);
+  folder.write("hello.yaml", kHello);
+  folder.write("hangs.yaml", kHangs);
+  folder.write("weft.yaml", "limits: {runs_at_work_max: 1, runs_queued_max: 2, drain: 100ms}\n");
+  Program sim(folder.path(), {"sim", "hangs.yaml"});
+  Program serve(folder.path(), kServe, {{"WEFT_SIM_URL", word(sim.wait_for_out("\n"), "url=")}});
+  serve.wait_for_out("\n");
+  const auto submit = [&](const std::string& priority) {
+    return run_program(folder.path(), {"submit", "hello.yaml", "-i", "name=Ada", "--priority", priority});
+  };
+  for (const char* priority : {"0", "-5", "100"}) REQUIRE(submit(priority).exit == 0);
+  const Outcome refused = submit("0");
+  CHECK(refused.exit == 1);
+  CHECK(refused.err.find("1 runs are at work and 2 wait for their turn, which is the limit") != std::string::npos);
+  CHECK(submit("101").exit == 2);
+
+  const Json listed = json_from(folder, {"runs", "--status", "queued"});
+  REQUIRE(listed["runs"].size() == 2);
+  CHECK(listed["runs"][0]["priority"] == 100);
+  CHECK(listed["runs"][0]["waits_for"].get<std::string>().starts_with("its turn: 1 runs at work"));
+
+  const Json stats = json_from(folder, {"stats"});
+  CHECK(stats["runs"]["all"] == 3);
+  CHECK(stats["runs"]["at_work"] == 1);
+  CHECK(stats["runs"]["queued"] == 2);
+  CHECK(stats["calls"]["model"] == 1);
+  CHECK(stats["commits"]["all"] > 0);
+  CHECK(stats["commits"]["p50_us"] > 0);
+  CHECK(stats["store"]["file_bytes"] > 0);
+  REQUIRE(stats["lines"].size() == 1);
+  CHECK(stats["lines"][0]["places"] == "runs at work");
+  CHECK(stats["lines"][0]["waiting"] == 2);
+  CHECK(stats["queued_by_share"] == Json::parse(R"([{"share": "hello", "runs": 2}])"));
+  CHECK(stats["refuses"].is_null());
+  const Outcome text = run_program(folder.path(), {"stats"});
+  CHECK(text.out.find("runs     3 in all, 3 unfinished: 1 at work, 2 queued, 0 waiting") != std::string::npos);
+  CHECK(text.out.find("line     2 waiting, 1 runs at work of 1") != std::string::npos);
+
+  CHECK(run_program(folder.path(), {"drain"}).out == "takes no more runs; 1 run still at work\n");
+  const Outcome waited = run_program(folder.path(), {"drain", "--wait", "100ms", "-o", "json"});
+  CHECK(waited.exit == 1);
+  CHECK(json_of(waited.out)["runs_left"] == 1);
+  CHECK(run_program(folder.path(), {"drain", "--wait", "11m"}).exit == 2);
+  CHECK(json_from(folder, {"stats"})["refuses"].get<std::string>().find("is stopping") != std::string::npos);
+  CHECK(json_from(folder, {"runs", "--status", "queued"})["runs"][0]["waits_for"].get<std::string>().starts_with(
+      "the next start"));
+}
+
 }  // namespace weft::cli

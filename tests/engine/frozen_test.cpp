@@ -71,6 +71,32 @@ TEST_CASE("a result that comes while the disk is full is kept, and the run goes 
   CHECK(lost == 0);
 }
 
+TEST_CASE(
+    "the time for which a run stands still is no working time, of attempts before it and of those that begin in it") {
+  std::atomic<bool> go_on = false;
+  World world;
+  world.tools.push_back(std::make_shared<RecordingTool>("t.slow", tools::Effect::kRead, [&](const tools::ToolRequest&) {
+    eventually([&] { return go_on.load(); });
+    return tools::ToolReply{tools::ToolStatus::kDone, "{}"};
+  }));
+  world.script(kSlowModel);
+  world.start();
+  world.apply(
+      "weft: 1\nname: two\nsteps:\n  first: {prompt: One, timeout: 900ms}\n"
+      "  second: {prompt: \"Two {{ steps.first.output }}\", timeout: 900ms}\n"
+      "  beside: {tool: t.slow, args: {}, timeout: 900ms}\n");
+  const std::string id = world.submit("two");
+  REQUIRE(eventually([&] { return world.provider().requests() == 1; }));
+  world.journal().fail(full());
+  REQUIRE(stands_still(world, id));
+  // Longer than any of them may work.
+  std::this_thread::sleep_for(std::chrono::milliseconds(1'300));
+  world.journal().mend();
+  go_on = true;
+  CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
+  for (const v1::Event& event : world.events(id)) CHECK_FALSE(event.has_timer_fired());
+}
+
 TEST_CASE("while a run stands still nothing is admitted, reading goes on, and then both go on") {
   World world;
   const std::string id = in_its_first_call(world);
