@@ -29,6 +29,8 @@ void Shard::begin(std::string run_id) {
     // Waking it may be all that was missing.
     Active* active = wake(run_id);
     if (active != nullptr && !active->begun) advance(*active);
+    // What was woken for nothing sleeps again.
+    if (Active* still = find(run_id)) consider_rest(*still);
   });
 }
 
@@ -52,7 +54,12 @@ void Shard::turn_comes(const std::string& run_id, const run::CallKey& key) {
   if (active == nullptr || found == active->queued.end() || !found->second.turn.has_come()) return;
   Queued queued = std::move(found->second);
   active->queued.erase(found);
-  if (const auto* call = std::get_if<run::ModelCall>(&queued.command)) {
+  const auto* model_call = std::get_if<run::ModelCall>(&queued.command);
+  v1::Event wanted = event_at(key);
+  if (model_call != nullptr) wanted.mutable_model_call_started();
+  if (model_call == nullptr) wanted.mutable_tool_call_started();
+  if (!active->run->expects(wanted)) return;  // The run was killed, and its end is not durable yet.
+  if (const auto* call = model_call) {
     auto route = world_.routes.find(model_of(*active, call->step));
     // Without a way now, it is said as for any other call.
     if (route) begin_model(*active, *call, *std::move(route), std::move(queued.turn));
