@@ -43,6 +43,15 @@ class FakeApi final : public engine::Api {
   void signal(const v1::RunsSignalRequest&, engine::Done<v1::RunsSignalResponse> done) override {
     done(unimplemented("not here"));
   }
+  void retry(const v1::RunsRetryRequest&, engine::Done<v1::RunsRetryResponse> done) override {
+    done(unimplemented("not here"));
+  }
+  void fork(const v1::RunsForkRequest&, engine::Done<v1::RunsForkResponse> done) override {
+    done(unimplemented("not here"));
+  }
+  Result<v1::TracesReplayResponse> replay(const v1::TracesReplayRequest&) const override {
+    return unimplemented("not here");
+  }
   void pause(const v1::RunsPauseRequest&, engine::Done<v1::RunsPauseResponse> done) override {
     done(unimplemented("not here"));
   }
