@@ -145,12 +145,8 @@ Result<Json> effects(const Arguments& arguments, const std::string& store, std::
   server.process.stop();
   const std::vector<std::string> lines = lines_of(file);
   const std::set<std::string> different(lines.begin(), lines.end());
-  return Json{{"killed_at", before},
-              {"ready_s", rounded(ready, 3)},
-              {"first_s", rounded(first, 3)},
-              {"all_s", rounded(all, 3)},
-              {"effects", different.size()},
-              {"twice", lines.size() - different.size()}};
+  return Json{{"killed_at", before},      {"ready_s", rounded(ready, 3)}, {"first_s", rounded(first, 3)},
+              {"all_s", rounded(all, 3)}, {"effects", different.size()},  {"twice", lines.size() - different.size()}};
 }
 
 Result<Json> history(const Arguments& arguments, const std::string& store, std::size_t n) {

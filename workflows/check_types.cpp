@@ -106,6 +106,9 @@ class TypeChecker {
       inside.previous = previous_type(draft_, id);
       inside.forget("previous");
     }
+    if (step.label) {
+      step.label->check(ScopeTypes(draft_, step.scope, inside, Readers::kReturns), draft_.diagnostics);
+    }
     Type type = check_body(id, inside);
     if (draft_.note(id).output_written) type = check_output(id, std::move(type));
     type = bounded(type);

@@ -123,6 +123,13 @@ void check_finally(Draft& draft, StepId id) {
   const Step& step = draft.step(id);
   const auto* wait = std::get_if<WaitBody>(&step.body);
   const bool waits_for_somebody = step.kind == StepKind::kAsk || (wait && !wait->signal.empty());
+  const bool asks_on = step.repeat && step.repeat->otherwise == Repeat::Else::kAsk;
+  if (asks_on && draft.workflow->in_finally(id)) {
+    draft.diagnostics.error(
+        step.mark, "finally-bound",
+        fmt::format("the step \"{}\" stands in finally and might ask for ever whether to go on", step.name),
+        "say else: keep or else: fail", step.name);
+  }
   if (!waits_for_somebody || step.timeout || !draft.workflow->in_finally(id)) return;
   draft.diagnostics.error(step.mark, "finally-bound",
                           fmt::format("the step \"{}\" stands in finally and might wait for ever", step.name),

@@ -77,6 +77,8 @@ void resolve_values(Draft& draft, StepId id) {
   const Step& step = draft.step(id);
   const Reading own{step.scope, false, false};
   for (const auto* chains : own_mentions(step)) resolve_mentions(draft, id, *chains, own);
+  // A label keeps no step from starting.
+  if (step.label) resolve_mentions(draft, id, step.label->mentions(), {step.scope, false, true});
   const auto* group = std::get_if<GroupBody>(&step.body);
   const ScopeId inside = group ? group->scope : step.scope;
   if (step.repeat) resolve_mentions(draft, id, step.repeat->until.mentions(), {inside, true, false});

@@ -89,11 +89,9 @@ std::optional<Repeat> read_repeat(Draft& draft, const yaml::Node& node) {
                             fmt::format("say at_most: N, at most {}", kRounds.most));
   }
   if (const yaml::Node* otherwise = node.get("else")) {
-    if (otherwise->text == "ask") {
-      refuse_later_value(draft.diagnostics, otherwise->mark, "\"else: ask\"");
-    } else if (read_choice(draft.diagnostics, *otherwise, "else", {"fail", "keep"}) == "keep") {
-      repeat.otherwise = Repeat::Else::kKeep;
-    }
+    const auto choice = read_choice(draft.diagnostics, *otherwise, "else", {"fail", "keep", "ask"});
+    if (choice == "keep") repeat.otherwise = Repeat::Else::kKeep;
+    if (choice == "ask") repeat.otherwise = Repeat::Else::kAsk;
   }
   yaml::refuse_unused(node, "repeat", {"until", "at_most", "else"}, draft.diagnostics);
   return repeat;
@@ -206,8 +204,14 @@ void read_control(Draft& draft, const yaml::Node& node, Step& step, StepNote& no
   }
   if (const yaml::Node* when = node.get("when")) step.when = read_expression(draft, *when, "when", "true");
   if (const yaml::Node* label = node.get("label")) {
-    step.label = read_text(draft.diagnostics, *label, "label").value_or("");
-    if (has_template(step.label)) refuse_later_value(draft.diagnostics, label->mark, "a label with {{ }}");
+    const auto text = read_text(draft.diagnostics, *label, "label");
+    if (text) step.label = read_template(draft, *label);
+    const bool has_attempts = step.kind != StepKind::kSet && step.kind != StepKind::kSwitch;
+    if (text && has_template(*text) && !has_attempts) {
+      draft.diagnostics.error(label->mark, "label",
+                              "a set or switch is over as soon as it begins, so a label with {{ }} is never worded",
+                              "write a text without {{ }}");
+    }
   }
   step.join = read_join(draft, node, note);
   if (step.kind == StepKind::kSwitch) return;

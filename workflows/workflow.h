@@ -85,7 +85,7 @@ struct ForEach {
 struct Repeat {
   Expression until;
   std::uint32_t at_most = 1;
-  enum class Else : std::uint8_t { kFail, kKeep } otherwise = Else::kFail;
+  enum class Else : std::uint8_t { kFail, kKeep, kAsk } otherwise = Else::kFail;
 };
 struct Retry {
   std::uint32_t attempts = 1;
@@ -122,8 +122,8 @@ struct Step {
   StepId id = 0;
   ScopeId scope = 0;
   Mark mark;
-  bool is_finally = false;  // Stands in the `finally` of its scope.
-  std::string label;
+  bool is_finally = false;        // Stands in the `finally` of its scope.
+  std::optional<Template> label;  // In traces; read tolerantly.
   StepKind kind = StepKind::kSet;
   std::variant<PromptBody, ToolBody, SetBody, SwitchBody, GroupBody, WaitBody, AskBody> body;
 

@@ -57,10 +57,14 @@ std::string what(const v1::Event& event, const Look& look) {
       if (event.attempt_started().kind() == v1::STEP_KIND_ASK)
         return "asks: " + inline_text(event.attempt_started().input(), look);
       return kind_name(event.attempt_started().kind()) + " started" +
-             (event.attempt() > 1 ? fmt::format(", attempt {}", event.attempt()) : "");
+             (event.attempt() > 1 ? fmt::format(", attempt {}", event.attempt()) : "") +
+             (event.attempt_started().label().empty() ? "" : "  " + event.attempt_started().label());
     case Kind::kAttemptFailed: return "attempt failed, another follows: " + event.attempt_failed().failure().message();
     case Kind::kFanOutStarted: return fmt::format("{} elements", event.fan_out_started().count());
-    case Kind::kRoundEnded: return "round " + result_text(event.round_ended().result(), look);
+    case Kind::kRoundEnded:
+      return "round " + result_text(event.round_ended().result(), look) +
+             (event.round_ended().verdict() == v1::ROUND_VERDICT_ASK ? "  no rounds left, asks: more, keep or fail"
+                                                                     : "");
     case Kind::kElementEnded: return result_text(event.element_ended().result(), look);
     case Kind::kStepEnded:
       return event.step_ended().result().status() == v1::STEP_STATUS_SKIPPED

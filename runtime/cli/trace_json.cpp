@@ -82,6 +82,7 @@ Json tool_call_json(const TraceToolCall& call, const FetchContent& fetch) {
 Json attempt_json(const TraceAttempt& attempt, const FetchContent& fetch) {
   Json json = Json::object();
   json["attempt"] = attempt.number;
+  json["label"] = text_or_null(attempt.label);
   json["started_at"] = time_text(attempt.started_at_us);
   json["error"] = nullptr;
   if (attempt.failed) json["error"] = failure_json_of(attempt.failed->failure());

@@ -97,6 +97,8 @@ class Drawing {
     std::string text = mark(look_, status) + " ";
     if (node.is_finally) text += paint(look_, Colour::kDim, "finally ");
     text += paint(look_, Colour::kBold, printable(node.label));
+    if (!node.attempts.empty() && !node.attempts.back().label.empty())
+      text += fmt::format("  \"{}\"", printable(node.attempts.back().label));
     if (node.kind() != v1::STEP_KIND_UNSPECIFIED) text += "  " + kind_name(node.kind());
     if (node.elements) text += fmt::format("  {} elements", *node.elements);
     if (!node.result) return text + "  not ended";
@@ -112,6 +114,7 @@ class Drawing {
                           node.targets.empty() ? "none" : fmt::format("{}", fmt::join(node.targets, ", ")));
     }
     if (node.verdict == v1::ROUND_VERDICT_AGAIN) text += "  again";
+    if (node.verdict == v1::ROUND_VERDICT_ASK) text += "  no rounds left, asks: more, keep or fail";
     if (result.exhausted()) text += "  exhausted";
     if (node.kind() == v1::STEP_KIND_ASK && result.has_output_json())
       text += "  " + sentence(result.output_json().inline_());

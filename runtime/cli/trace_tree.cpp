@@ -203,6 +203,7 @@ void TraceBuilder::add_to_attempt(const v1::Event& event, TraceNode& node) {
       attempt.kind = event.attempt_started().kind();
       attempt.input = event.attempt_started().input();
       if (event.attempt_started().has_waiting()) attempt.waiting = event.attempt_started().waiting();
+      attempt.label = event.attempt_started().label();
       attempt.started_at_us = event.at_us();
       break;
     case v1::Event::kAttemptFailed: attempt.failed = event.attempt_failed(); break;

@@ -52,6 +52,7 @@ struct TraceAttempt {
   v1::Content input;
   std::int64_t started_at_us = 0;
   std::optional<v1::Waiting> waiting;  // Of a step that waits.
+  std::string label;                   // As the workflow words it; empty: it does not.
   std::optional<v1::AttemptFailed> failed;
   std::optional<v1::Failure> refused;  // The engine could not carry out a call of it.
   std::vector<TraceModelCall> model_calls;

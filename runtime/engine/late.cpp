@@ -25,7 +25,8 @@ Result<v1::RunsAnswerResponse> past_answer(const Reading& reading, const std::st
       if (!workflows::names_path(request.path(), event.path(), event.attempt()) &&
           !workflows::names_path(request.path(), event.path(), 1))
         continue;
-      if (event.attempt_started().kind() == v1::STEP_KIND_ASK) fate = Fate::kOpen;
+      const bool asks_on = event.round_ended().verdict() == v1::ROUND_VERDICT_ASK;
+      if (event.attempt_started().kind() == v1::STEP_KIND_ASK || asks_on) fate = Fate::kOpen;
       if (fate == Fate::kOpen && event.timer_fired().timer() == v1::TIMER_KIND_EXPIRY) fate = Fate::kExpired;
       if (fate == Fate::kOpen && event.has_step_ended()) fate = Fate::kOver;
       if (!event.has_answered()) continue;

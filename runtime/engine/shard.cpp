@@ -17,7 +17,8 @@ namespace {
 
 // After these a run may stand still; most runs never see one, and are not looked through for it.
 bool makes_wait(const v1::Event& event) {
-  return event.attempt_started().has_waiting() || event.has_run_paused() || event.has_tool_call_in_doubt();
+  return event.attempt_started().has_waiting() || event.has_run_paused() || event.has_tool_call_in_doubt() ||
+         event.round_ended().verdict() == v1::ROUND_VERDICT_ASK;
 }
 
 // What may be said to a run while it waits for its turn leaves it there.

@@ -145,8 +145,8 @@ void Shard::answer_question(std::string run_id, v1::RunsAnswerRequest request, D
       [this, request = std::move(request), shared, refuse](Active& active) mutable {
         std::vector<run::OpenWait> meant;
         for (const run::OpenWait& wait : active.run->open_waits()) {
-          const bool asks = wait.step->kind == workflows::StepKind::kAsk;
-          if (asks && workflows::names_path(request.path(), wait.key.path, wait.key.attempt)) meant.push_back(wait);
+          if (wait.asks && workflows::names_path(request.path(), wait.key.path, wait.key.attempt))
+            meant.push_back(wait);
         }
         if (meant.size() > 1) {
           return refuse(

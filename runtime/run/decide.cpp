@@ -23,6 +23,14 @@ auto evaluated(const StateEnvironment& environment, Evaluate evaluate) -> declty
   return value;
 }
 
+// At a character's end.
+std::string cut(std::string text, std::size_t bytes_max) {
+  if (text.size() <= bytes_max) return text;
+  while (bytes_max > 0 && (static_cast<unsigned char>(text[bytes_max]) & 0xC0U) == 0x80U) --bytes_max;
+  text.resize(bytes_max);
+  return text;
+}
+
 v1::Event skipped(std::string path, std::string reason, std::string cause) {
   v1::Event event = draft(std::move(path));
   v1::StepEnded& ended = *event.mutable_step_ended();
@@ -242,10 +250,11 @@ std::optional<v1::Event> Run::State::decide_slot(const At& at) {
       v1::StepResult result = slot.result;
       const auto& repeat = *definition(*this, at).repeat;
       if (slot.verdict == v1::ROUND_VERDICT_EXHAUSTED) {
-        if (repeat.otherwise == workflows::Repeat::Else::kFail) {
-          result = failed(v1::ERROR_KIND_EXHAUSTED,
-                          fmt::format("`{}` was not reached within {} rounds", repeat.until.text(), repeat.at_most),
-                          repeat.at_most);
+        using Else = workflows::Repeat::Else;
+        if (repeat.otherwise == Else::kFail || (repeat.otherwise == Else::kAsk && slot.told_to_fail)) {
+          result =
+              failed(v1::ERROR_KIND_EXHAUSTED,
+                     fmt::format("`{}` was not reached within {} rounds", repeat.until.text(), slot.round), slot.round);
         }
         result.set_exhausted(true);
         result.set_limited(true);
@@ -254,6 +263,7 @@ std::optional<v1::Event> Run::State::decide_slot(const At& at) {
       return end_slot(at, std::move(result));
     }
     case Slot::Phase::kBackoff:
+    case Slot::Phase::kAsking:
     case Slot::Phase::kDone: return std::nullopt;
   }
   return std::nullopt;
@@ -277,6 +287,11 @@ std::optional<v1::Event> Run::State::begin(const At& at) {
     started.set_kind(wire_kind(step.kind));
     if (step.timeout && !workflows::is_waiting(step.kind)) started.set_timeout_us(step.timeout->count());
     if (step.deadline) started.set_deadline_us(step.deadline->count());
+    if (step.label) {
+      // What cannot be worded says why, and fails nothing.
+      const auto label = evaluated(environment, [&] { return step.label->evaluate_text(environment); });
+      started.set_label(cut(label ? *label : label.error().message, kLabelBytesMax));
+    }
     if (step.kind == StepKind::kGroup) return begun;
     if (workflows::is_waiting(step.kind)) {
       auto waiting = begin_waiting(at, *started.mutable_input());

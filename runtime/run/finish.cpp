@@ -72,7 +72,12 @@ v1::Event Run::State::end_round(const At& at, v1::StepResult result) {
       } else if (*met) {
         verdict = v1::ROUND_VERDICT_MET;
       } else {
-        verdict = slot.round < step.repeat->at_most ? v1::ROUND_VERDICT_AGAIN : v1::ROUND_VERDICT_EXHAUSTED;
+        const workflows::Repeat& repeat = *step.repeat;
+        const bool may_ask =
+            repeat.otherwise == workflows::Repeat::Else::kAsk && (slot.lots + 1) * repeat.at_most <= kRoundsMax;
+        verdict = slot.round < slot.lots * repeat.at_most ? v1::ROUND_VERDICT_AGAIN
+                  : may_ask                               ? v1::ROUND_VERDICT_ASK
+                                                          : v1::ROUND_VERDICT_EXHAUSTED;
       }
     }
   }

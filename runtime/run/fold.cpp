@@ -12,6 +12,12 @@
 namespace weft::run {
 namespace {
 
+void begin_round(Slot& slot, std::uint32_t first_attempt) {
+  ++slot.round;
+  slot.attempt = first_attempt;
+  slot.used = 1;
+}
+
 // What waited takes its place in the fan-out again, so that it can be counted out of it once.
 void take_place(StepState& step, Slot& slot) {
   if (std::exchange(slot.yields, false)) ++step.working;
@@ -150,7 +156,9 @@ Status Run::State::apply(const v1::Event& event) {
     case Kind::kElementEnded:
     case Kind::kJoinMet:
     case Kind::kStepEnded: apply_to_step(event, *place); break;
-    default: apply_to_attempt(event, *place);
+    default:
+      place->execution != nullptr || !event.has_answered() ? apply_to_attempt(event, *place)
+                                                           : apply_to_step(event, *place);
   }
   weigh(*place->scope, place->position, place->slot_index);
   return {};
@@ -241,6 +249,9 @@ bool Run::State::fits(const v1::Event& event, const Place& place) const {
     case Kind::kRunResumed: return event.path().empty() && paused;
     case Kind::kJoinMet: return place.step->phase == StepState::Phase::kPending && !place.step->joined;
     case Kind::kAnswered:
+      if (place.slot != nullptr && place.slot->phase == Slot::Phase::kAsking)
+        return place.slot->attempt == event.attempt() && !place.step->closing;
+      [[fallthrough]];
     case Kind::kSignalTaken: return attempt_is_open && fits_waiting(event, execution);
     case Kind::kFanOutStarted: return place.step->phase == StepState::Phase::kPending;
     case Kind::kAttemptStarted:
@@ -350,12 +361,10 @@ void Run::State::apply_to_step(const v1::Event& event, Place place) {
       take_place(step, slot);
       if (slot.phase == Slot::Phase::kIdle && !again) ++step.working;
       if (slot.phase != Slot::Phase::kIdle && again) --step.working;
-      slot.phase = again ? Slot::Phase::kIdle : Slot::Phase::kRoundOver;
-      if (again) {
-        ++slot.round;
-        slot.attempt = step.first_attempt;
-        slot.used = 1;
-      }
+      slot.phase = again                                   ? Slot::Phase::kIdle
+                   : slot.verdict == v1::ROUND_VERDICT_ASK ? Slot::Phase::kAsking
+                                                           : Slot::Phase::kRoundOver;
+      if (again) begin_round(slot, step.first_attempt);
       break;
     }
     case v1::Event::kElementEnded: {
@@ -373,6 +382,20 @@ void Run::State::apply_to_step(const v1::Event& event, Place place) {
         step.failing = slot.result.failure();
         close_step(scope, place.position);
       }
+      break;
+    }
+    case v1::Event::kAnswered: {  // Whether the rounds go on.
+      Slot& slot = *place.slot;
+      const std::string& said = event.answered().value_json().inline_();
+      take_place(step, slot);
+      slot.told_to_fail = said == fmt::format("\"{}\"", kFailRounds);
+      slot.verdict = v1::ROUND_VERDICT_EXHAUSTED;
+      slot.phase = Slot::Phase::kRoundOver;
+      if (said != fmt::format("\"{}\"", kOneMoreLot)) break;
+      --step.working;
+      ++slot.lots;
+      slot.phase = Slot::Phase::kIdle;
+      begin_round(slot, step.first_attempt);
       break;
     }
     case v1::Event::kJoinMet: {

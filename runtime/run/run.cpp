@@ -101,14 +101,23 @@ void doubts_in(const Scope& scope, std::vector<Doubt>& doubts) {
   }
 }
 
-void open_waits_in(const Scope& scope, std::vector<OpenWait>& open) {
-  for (const StepState& step : scope.steps) {
+void open_waits_in(const Run::State& state, Scope& scope, std::vector<OpenWait>& open) {
+  for (StepState& step : scope.steps) {
     for (const Slot& slot : step.slots) {
+      if (slot.phase == Slot::Phase::kAsking && !step.closing) {
+        const auto position = static_cast<std::uint32_t>(&step - scope.steps.data());
+        const auto index = static_cast<std::uint32_t>(&slot - step.slots.data());
+        v1::Waiting waiting;
+        for (const auto choice : {kOneMoreLot, kKeepRound, kFailRounds}) waiting.add_choices(std::string(choice));
+        const At at{scope, position, index};
+        open.push_back({{state.slot_path(at), slot.attempt, 0, 0}, &definition(state, at), true, std::move(waiting)});
+      }
       if (!slot.execution) continue;
       const Execution& execution = *slot.execution;
+      const bool asks = execution.step->kind == workflows::StepKind::kAsk;
       if (execution.phase == Execution::Phase::kWaiting && !execution.closing)
-        open.push_back({execution.key(), execution.step, execution.waiting});
-      if (execution.inner) open_waits_in(*execution.inner, open);
+        open.push_back({execution.key(), execution.step, asks, execution.waiting});
+      if (execution.inner) open_waits_in(state, *execution.inner, open);
     }
   }
 }
@@ -178,7 +187,7 @@ Status Run::may_retry() const {
 
 std::vector<OpenWait> Run::open_waits() const {
   std::vector<OpenWait> open;
-  if (state_->top && !state_->ended) open_waits_in(*state_->top, open);
+  if (state_->top && !state_->ended) open_waits_in(*state_, *state_->top, open);
   return open;
 }
 

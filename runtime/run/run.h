@@ -49,10 +49,20 @@ struct Doubt {
 // Signals that a run keeps while no step takes them.
 inline constexpr std::size_t kSignalsMax = 1'000;
 
+// What somebody says of a `repeat` whose rounds are used up: as many again, the last round counts, the step fails.
+inline constexpr std::string_view kOneMoreLot = "more";
+inline constexpr std::string_view kKeepRound = "keep";
+inline constexpr std::string_view kFailRounds = "fail";
+// Rounds of one `repeat`, however often somebody lets it go on.
+inline constexpr std::uint32_t kRoundsMax = 10'000;
+// Of a label that a workflow words; what is longer is cut.
+inline constexpr std::size_t kLabelBytesMax = 200;
+
 // A step that waits for a time, a signal or an answer.
 struct OpenWait {
   CallKey key;
   const workflows::Step* step = nullptr;
+  bool asks = false;  // Somebody; of a step that asks, or whose rounds are used up.
   v1::Waiting waiting;
 };
 

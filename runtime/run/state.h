@@ -119,9 +119,11 @@ struct Remains {
 
 // One element of a step, or the step itself where it has no elements.
 struct Slot {
-  enum class Phase : std::uint8_t { kIdle, kBackoff, kWorking, kRoundOver, kDone };
+  enum class Phase : std::uint8_t { kIdle, kBackoff, kWorking, kAsking, kRoundOver, kDone };
   Phase phase = Phase::kIdle;
   std::uint32_t round = 1;
+  std::uint32_t lots = 1;     // How often `at_most` rounds were allowed.
+  bool told_to_fail = false;  // When they were used up.
   std::uint32_t attempt = 1;
   std::uint32_t used = 1;  // Attempts and repeated model calls together, against `retry.attempts`.
   std::int64_t retry_due_us = 0;

@@ -166,7 +166,8 @@ bool Run::State::waits(const Execution& execution, const Queued& queued) {
     if (step.phase != StepState::Phase::kRunning) continue;
     for (const Slot& slot : step.slots) {
       if (slot.phase == Slot::Phase::kDone || slot.phase == Slot::Phase::kIdle) continue;
-      if (!slot.execution || !waits(*slot.execution, queued)) return false;
+      const bool asks = slot.phase == Slot::Phase::kAsking;
+      if (!asks && (!slot.execution || !waits(*slot.execution, queued))) return false;
       waiting = true;
     }
   }
@@ -178,8 +179,9 @@ void Run::State::weigh(Scope& scope, std::uint32_t at, std::uint32_t index) {
   const bool running = step.phase == StepState::Phase::kRunning && index < step.slots.size();
   if (running && definition(*this, scope, at).for_each) {
     Slot& slot = step.slots[index];
-    const bool now = slot.phase == Slot::Phase::kWorking && slot.execution &&
-                     waits(*slot.execution, [](const CallKey&) { return false; });
+    const bool works = slot.phase == Slot::Phase::kWorking && slot.execution;
+    const bool now =
+        slot.phase == Slot::Phase::kAsking || (works && waits(*slot.execution, [](const CallKey&) { return false; }));
     if (now != slot.yields) {
       slot.yields = now;
       now ? --step.working : ++step.working;

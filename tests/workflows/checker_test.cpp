@@ -79,8 +79,7 @@ TEST_CASE("keys that come later are refused by name, and never ignored") {
       {"models: {default: {use: deepseek-flash, thinking: off}}\nsteps: {a: {prompt: x}}", "3:41 later", "thinking",
        ""},
       {"steps: {a: {tool: fs.list, args: {path: a}, approved: true}}", "3:45 later", "approved", ""},
-      {"steps: {a: {set: 1, repeat: {until: 'true', at_most: 2, else: ask}}}", "3:63 later", "else: ask", ""},
-      {"steps: {a: {set: 1, label: 'x {{ run.id }}'}}", "3:28 later", "label", ""},
+      {"steps: {a: {set: 1, label: 'x {{ run.id }}'}}", "3:28 label", "over as soon as it begins", ""},
   });
 }
 

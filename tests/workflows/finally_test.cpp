@@ -68,6 +68,8 @@ TEST_CASE("names in finally are the scope's own, and its steps cannot wait for e
   check_fault("steps: {a: {set: 1}}\nfinally: {z: {ask: 'Well?'}}", "4:11 finally-bound", "wait for ever");
   check_fault("steps: {a: {set: 1}}\nfinally: {g: {steps: {z: {wait: {signal: go}}}}}", "4:23 finally-bound",
               "wait for ever");
+  check_fault("steps: {a: {set: 1}}\nfinally: {z: {set: 1, repeat: {until: 'false', at_most: 2, else: ask}}}",
+              "4:11 finally-bound", "whether to go on");
   check_fault("steps: {a: {set: 1}}\nfinally: {}", "4:10 type", "finally must be a map of at least one step");
   check_fault("steps: {a: {set: 1}}\nfinally: [1]", "4:10 type", "finally must be a map");
 }

@@ -219,7 +219,8 @@ steps:
   named: {for_each: {in: input.list, as: entry, on_item_error: drop}, set: "{{ entry.n + 1 }}", on_error: continue}
 )"));
   const Step& each = step_named(*workflow, "each");
-  CHECK(each.label == "For each");
+  REQUIRE(each.label);
+  CHECK(each.label->source() == "For each");
   REQUIRE(each.for_each);
   CHECK(each.for_each->max_parallel == 4);
   CHECK(each.for_each->on_item_error == ForEach::OnError::kKeep);
