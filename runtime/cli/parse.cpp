@@ -35,13 +35,11 @@ files    check FILE...          every mistake in one pass
          apply FILE...          register a version;  workflows  lists them
          schedule ACTION        what starts by itself: list, show, pause, resume, trigger
 store    db verify              whether everything in it is as it was written
-         db backup PATH         a copy, also while an engine runs
-         db prune               remove ended runs that are old
+         db backup PATH         a copy, also while an engine runs;  db prune  removes old runs
          stats                  what the engine does now;  drain  takes no more runs
          doctor                 what the machine gives, and what to do about it
 serve    serve                  the server
-         sim [SCRIPT]           a simulated model provider
-         version
+         sim [SCRIPT]           a simulated model provider;  version
 
 weft COMMAND --help says more. RUN is an id, a unique beginning of one, or @latest.
 )";
