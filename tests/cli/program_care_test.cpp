@@ -217,7 +217,6 @@ TEST_CASE("doctor measures the machine, says what to do, and fails where durabil
   CHECK(run_program(folder.path(), {"doctor", "--store", "/proc/1/weft.db"}).exit == 1);
 }
 
-
 TEST_CASE("stats says who waits for what, and a drained engine begins nothing more and says what is left") {
   const Folder folder;
   CHECK(run_program(folder.path(), {"stats"}).exit == 5);
