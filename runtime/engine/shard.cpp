@@ -104,6 +104,11 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
         active->conversations.apply(event, Conversations::Keep::kAll);
         tally(event, active->summary);
         if (event.has_run_forked()) active->model = event.run_forked().model();
+        if (event.has_run_forked() || event.has_run_retried()) {
+          // The clocks of what goes on were set anew.
+          active->pauses_us.clear();
+          active->attempts.clear();
+        }
       }
     }
   }

@@ -1,5 +1,5 @@
 // Named places at which a server stops for good, or stands still, when a test says so: through a file that both map
-// (WEFT_FAILPOINTS names it). Planted into a server of the tests alone; the product has none (docs/decisions/0031).
+// (WEFT_FAILPOINTS names it). Planted into a server of the tests alone; the product has none (docs/decisions/0033).
 #pragma once
 
 #include <atomic>
