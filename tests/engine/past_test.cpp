@@ -314,6 +314,34 @@ TEST_CASE("results of calls that were under way at a fork's path are its own too
   }
 }
 
+TEST_CASE("a fork that shares more than one batch of events is whole after a restart") {
+  const Folder folder;
+  World world;
+  world.on(std::shared_ptr<memory::Journal>(*memory::open_sqlite({.path = folder / "weft.db"})));
+  world.start();
+  world.apply(
+      "weft: 1\nname: wide\ninput: {list: [integer]}\nsteps:\n"
+      "  all: {for_each: input.list, set: \"{{ item }} and a text that makes the event of the element longer\"}\n"
+      "  say: {prompt: Say., needs: [all]}\n");
+  Json list = Json::array();
+  for (int i = 0; i < 12'000; ++i) list.push_back(i);
+  const std::string source = world.submit("wide", to_text(Json{{"list", list}}));
+  REQUIRE(world.wait(source).status() == v1::RUN_STATUS_SUCCEEDED);
+  const std::string id = fork(world, fork_of(source, "say"));
+  CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
+  const auto batches = world.journal().events(id, 1, std::size_t{64} << 20);
+  REQUIRE(batches);
+  CHECK(batches->size() >= 2);
+  std::size_t first_bytes = batches->front().events.size();
+  CHECK(first_bytes >= std::size_t{1} << 20);
+  CHECK(first_bytes < std::size_t{2} << 20);
+  world.stop();
+  world.start();
+  CHECK(world.get(id).status() == v1::RUN_STATUS_SUCCEEDED);
+  CHECK(replay(world, id).differences_found() == 0);
+  CHECK(replay(world, source).differences_found() == 0);
+}
+
 TEST_CASE("a replay names the event that this weft would have written otherwise") {
   World world;
   world.start();
