@@ -243,6 +243,10 @@ void TraceBuilder::add_to_attempt(const v1::Event& event, TraceNode& node) {
     case v1::Event::kToolCallInDoubt: {
       TraceToolCall& call = tool_call(attempt, event);
       call.in_doubt = event.tool_call_in_doubt().why();
+      // One that is asked for has not started: what is asked for stands with its step.
+      if (call.tool.empty()) call.tool = event.tool_call_in_doubt().tool();
+      if (!call.arguments.has_inline_() && !call.arguments.has_blob() && attempt.kind == v1::STEP_KIND_TOOL)
+        call.arguments = attempt.input;
       call.settled.push_back("in doubt: " + event.tool_call_in_doubt().why());
       break;
     }
@@ -251,6 +255,11 @@ void TraceBuilder::add_to_attempt(const v1::Event& event, TraceNode& node) {
       TraceToolCall& call = tool_call(attempt, event);
       call.settled.push_back(resolved_text(event));
       if (event.tool_call_resolved().resolution() != v1::RESOLUTION_UNKNOWN) call.in_doubt.reset();
+      if (event.tool_call_resolved().resolution() == v1::RESOLUTION_FAIL) {
+        call.ended.emplace();  // Its step fails with it; nothing more comes.
+        call.ended->set_outcome(v1::TOOL_OUTCOME_FAILED);
+        call.ended->mutable_output()->set_inline_(event.tool_call_resolved().reason());
+      }
       break;
     }
     default: break;

@@ -324,7 +324,8 @@ class LiveEngine final : public Engine {
     constexpr std::chrono::milliseconds kPoll{10};
     while (active_runs_ > parked_.at_work() && std::chrono::steady_clock::now() < until)
       std::this_thread::sleep_for(kPoll);
-    return active_runs_;
+    const std::size_t left = active_runs_;
+    return left - std::min(left, parked_.at_work());
   }
 
   std::size_t active_runs() const override { return active_runs_; }

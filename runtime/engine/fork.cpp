@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -55,6 +56,8 @@ Result<Point> read_point(const std::string& text) {
 }
 
 bool begins_at(const Point& point, const v1::Event& event) {
+  // What was cut off before it began, or where it stood, begins nowhere there.
+  if (event.step_ended().result().status() == v1::STEP_STATUS_CANCELLED) return false;
   const bool named = workflows::names_path(point.path, event.path(), std::max(event.attempt(), 1U));
   if (!named || point.turn == 0) return named;
   if (event.turn() != point.turn) return false;
@@ -180,6 +183,33 @@ Status check_fit(const SharedPast& past, const workflows::Workflow& workflow, ru
   return error;
 }
 
+// Calls that leave unasked leave under the key of the source's first equal call. Where that would be wrong, since the
+// source needed another one or has taken back what it did, somebody has to say what is meant.
+Status check_keys(const std::vector<v1::Event>& past, const std::vector<v1::Event>& later) {
+  std::map<std::string, std::string> first_keys;  // By path, tool and arguments.
+  const auto refuse = [](const v1::Event& event, std::string_view why) {
+    return failed_precondition(fmt::format(
+        "the call at {} {}: fork with `--effects ask`, and let it go with `weft resolve RUN PATH retry --new-key`, or "
+        "say done",
+        workflows::call_path(event.path(), event.attempt(), event.turn(), event.call()), why));
+  };
+  for (const auto* events : {&past, &later}) {
+    for (const v1::Event& event : *events) {
+      const v1::ToolCallStarted& call = event.tool_call_started();
+      if (event.path().ends_with(kUndo) && event.has_step_ended() &&
+          event.step_ended().result().status() == v1::STEP_STATUS_SUCCEEDED)
+        return refuse(event, "took back what the source had done under a key that it has used");
+      if (!event.has_tool_call_started() || call.effect() < v1::TOOL_EFFECT_IDEMPOTENT) continue;
+      const std::string name = fmt::format("{}\n{}\n{}", workflows::without_attempts(event.path()), call.tool(),
+                                           call.arguments().SerializeAsString());
+      const auto [first, fresh] = first_keys.emplace(name, call.key());
+      if (!fresh && first->second != call.key() && events == &later)
+        return refuse(event, "left under more than one key");
+    }
+  }
+  return {};
+}
+
 // The source's events up to the cut make a state of the fork; FAILED_PRECONDITION where they do not.
 Status fold(const SharedPast& past, run::Run& run) {
   for (v1::Event event : past.events) {
@@ -242,6 +272,7 @@ Result<SharedPast> share_past(const memory::Reader& reader, const memory::RunRow
   past.source_seq = cut;
   past.lineage = past.events.front().run_submitted().identity().lineage();
 
+  if (request.effects() == v1::FORK_EFFECTS_ALLOW) WEFT_RETURN_IF_ERROR(check_keys(past.events, later));
   ContentStore contents(reader);
   if (workflow->hash != source.workflow_hash) WEFT_RETURN_IF_ERROR(check_fit(past, *workflow, contents));
   run::Run run(workflow, tools, contents);

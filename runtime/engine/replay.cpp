@@ -149,6 +149,10 @@ class Replay {
     restarting_ = restarting_ || event.epoch() != epoch_;
     const auto decided = run_.decide();
     if (!decided) return;
+    // Of a run that waits for its turn nothing is decided yet, whatever is said to it meanwhile.
+    const bool said = event.path().empty() && !event.has_run_ended();
+    if (!begun_ && said) return;
+    begun_ = true;
     response_.set_decisions(response_.decisions() + 1);
     if (bare(*decided) == bare(event)) {
       restarting_ = false;
@@ -257,6 +261,7 @@ class Replay {
   run::Run run_;
   Conversations conversations_;
   std::uint64_t epoch_ = 0;
+  bool begun_ = false;
   bool restarting_ = false;  // Of what was lost, more may be recorded before the next decision.
   std::map<run::CallKey, workflows::StepId> models_;  // That the core has asked for.
   std::map<run::CallKey, run::ToolCall> tools_;
