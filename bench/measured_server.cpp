@@ -8,12 +8,12 @@ namespace {
 
 constexpr std::chrono::seconds kStartPatience{60};
 
+}  // namespace
+
 double rounded(double value, int digits) {
   const double scale = std::pow(10.0, digits);
   return std::round(value * scale) / scale;
 }
-
-}  // namespace
 
 Result<MeasuredServer> start_server(const Arguments& arguments, const std::string& store,
                                     const std::vector<std::string>& environment) {

@@ -19,6 +19,8 @@ struct MeasuredServer {
   std::unique_ptr<Client> client;
 };
 
+double rounded(double value, int digits);
+
 // Options: --server (the program), --shards, --preload (a library that slows syncs). `environment` as for a Process.
 Result<MeasuredServer> start_server(const Arguments& arguments, const std::string& store,
                                     const std::vector<std::string>& environment = {});

@@ -32,11 +32,6 @@ double seconds_since(SteadyClock::time_point begun) {
   return std::chrono::duration<double>(SteadyClock::now() - begun).count();
 }
 
-double rounded(double value, int digits) {
-  const double scale = std::pow(10.0, digits);
-  return std::round(value * scale) / scale;
-}
-
 constexpr const char* kAsks = "weft: 1\nname: asks\nsteps:\n  sure: {ask: Sure?}\n";
 constexpr const char* kOne =
     "weft: 1\nname: one\ninput: {v: integer}\nsteps:\n"

@@ -17,6 +17,7 @@
 #include "runtime/engine/requests.h"
 #include "runtime/engine/shard.h"
 #include "runtime/engine/store_admin.h"
+#include "runtime/engine/with_run.h"
 #include "tools/files.h"
 #include "workflows/path.h"
 
@@ -233,13 +234,7 @@ class LiveEngine final : public Engine {
     if (!workflow) return done(std::move(workflow).error());
     if (Status taken = take_place(); !taken) return done(std::move(taken).error());
     const std::uint32_t partition = row->partition;
-    shard_of(partition).retry(*std::move(row), *std::move(workflow), request.reason(),
-                              [done = std::move(done)](Result<v1::Run> run) mutable {
-                                if (!run) return done(std::move(run).error());
-                                v1::RunsRetryResponse response;
-                                *response.mutable_run() = *std::move(run);
-                                done(std::move(response));
-                              });
+    shard_of(partition).retry(*std::move(row), *std::move(workflow), request.reason(), with_run(std::move(done)));
   }
 
   void fork(const v1::RunsForkRequest& request, Done<v1::RunsForkResponse> done) override {
@@ -372,12 +367,7 @@ class LiveEngine final : public Engine {
     auto row = parts_.journal->run(request.run_id());
     if (!row) return done(std::move(row).error());
     if (row->ended) return done(failed_precondition(fmt::format("run {} has ended", row->id)));
-    shard_of(row->partition).hold(row->id, std::move(event), [done = std::move(done)](Result<v1::Run> run) mutable {
-      if (!run) return done(std::move(run).error());
-      Response response;
-      *response.mutable_run() = *std::move(run);
-      done(std::move(response));
-    });
+    shard_of(row->partition).hold(row->id, std::move(event), with_run(std::move(done)));
   }
 
   // Schedules belong to partition 0.

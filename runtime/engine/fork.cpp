@@ -124,8 +124,6 @@ Result<std::size_t> find_cut(const std::vector<v1::Event>& events, const std::ve
   return cut;
 }
 
-v1::StepKind wire_kind(workflows::StepKind kind) { return static_cast<v1::StepKind>(static_cast<int>(kind) + 1); }
-
 // Why the event cannot have happened under the workflow; nothing: it can.
 std::optional<std::string> misfit(const v1::Event& event, const workflows::Workflow& workflow,
                                   run::Contents& contents) {
@@ -146,7 +144,7 @@ std::optional<std::string> misfit(const v1::Event& event, const workflows::Workf
     scope = &workflow.scopes[group->scope];
   }
   if (event.has_attempt_started()) {
-    if (event.attempt_started().kind() != wire_kind(step->kind)) return "it is of another kind";
+    if (event.attempt_started().kind() != run::kind_on_wire(step->kind)) return "it is of another kind";
     if (step->for_each && !segment.key) return "it has a for_each";
     if (step->repeat && segment.round == 0) return "it has a repeat";
   }

@@ -7,21 +7,11 @@
 #include "base/bytes.h"
 #include "base/json.h"
 #include "runtime/engine/shard.h"
+#include "runtime/engine/with_run.h"
 #include "workflows/path.h"
 
 namespace weft::engine {
 namespace {
-
-// Fills `response` with the run and answers.
-template <class Response>
-Done<v1::Run> with_run(Done<Response> done) {
-  return [done = std::move(done)](Result<v1::Run> run) mutable {
-    if (!run) return done(std::move(run).error());
-    Response response;
-    *response.mutable_run() = *std::move(run);
-    done(std::move(response));
-  };
-}
 
 // The value as the question wants it: one of its choices, or what fits its form.
 Result<Json> fitting(const run::OpenWait& question, const Json& value) {

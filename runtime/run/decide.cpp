@@ -40,10 +40,6 @@ v1::Event skipped(std::string path, std::string reason, std::string cause) {
   return event;
 }
 
-// The two enumerations have one order.
-v1::StepKind wire_kind(StepKind kind) { return static_cast<v1::StepKind>(static_cast<int>(kind) + 1); }
-static_assert(v1::STEP_KIND_ASK == static_cast<int>(StepKind::kAsk) + 1);
-
 const StepState* state_of(const Run::State& run, const Scope& from, StepId id) {
   const workflows::ScopeId wanted = run.workflow->step(id).scope;
   for (const Scope* scope = &from; scope != nullptr; scope = scope->parent) {
@@ -284,7 +280,7 @@ std::optional<v1::Event> Run::State::begin(const At& at) {
     StateEnvironment environment(*this, at);
     v1::Event begun = draft(path, attempt);
     v1::AttemptStarted& started = *begun.mutable_attempt_started();
-    started.set_kind(wire_kind(step.kind));
+    started.set_kind(kind_on_wire(step.kind));
     if (step.timeout && !workflows::is_waiting(step.kind)) started.set_timeout_us(step.timeout->count());
     if (step.deadline) started.set_deadline_us(step.deadline->count());
     if (step.label) {

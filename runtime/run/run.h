@@ -117,6 +117,12 @@ class Run {
   std::unique_ptr<State> state_;
 };
 
+// The kind of a step as its events name it: the two enumerations have one order.
+constexpr v1::StepKind kind_on_wire(workflows::StepKind kind) {
+  return static_cast<v1::StepKind>(static_cast<int>(kind) + 1);
+}
+static_assert(kind_on_wire(workflows::StepKind::kAsk) == v1::STEP_KIND_ASK);
+
 // Completes a draft: seq, time (never before the previous one), epoch and running digest.
 void stamp(v1::Event& event, std::uint64_t previous_seq, std::int64_t previous_at_us,
            const std::string& previous_digest, std::int64_t now_us, std::uint64_t epoch);

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -167,6 +168,14 @@ class World {
   SystemEntropy entropy_;
   std::unique_ptr<Engine> engine_;
 };
+
+// Asks the engine and waits for its answer.
+template <class Response, class Request>
+Result<Response> call(Engine& engine, void (Api::*method)(const Request&, Done<Response>), const Request& request) {
+  std::promise<Result<Response>> promise;
+  (engine.*method)(request, [&](Result<Response> response) { promise.set_value(std::move(response)); });
+  return promise.get_future().get();
+}
 
 // Waits for a condition that another thread makes true; false after 60 s.
 bool eventually(const std::function<bool()>& condition);

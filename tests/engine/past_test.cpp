@@ -20,13 +20,6 @@ using test::Shop;
 
 namespace {
 
-template <class Response, class Request>
-Result<Response> call(Engine& engine, void (Api::*method)(const Request&, Done<Response>), const Request& request) {
-  std::promise<Result<Response>> promise;
-  (engine.*method)(request, [&](Result<Response> response) { promise.set_value(std::move(response)); });
-  return promise.get_future().get();
-}
-
 Result<v1::RunsRetryResponse> retry(World& world, const std::string& id) {
   v1::RunsRetryRequest request;
   request.set_run_id(id);

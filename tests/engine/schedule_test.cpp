@@ -29,13 +29,6 @@ std::string long_runs(const std::string& more) {
   return said(fmt::format("schedule: '{}'{}", kNoon, more), "  a: {wait: {signal: go}}");
 }
 
-template <class Response, class Request>
-Result<Response> call(Engine& engine, void (Api::*method)(const Request&, Done<Response>), const Request& request) {
-  std::promise<Result<Response>> promise;
-  (engine.*method)(request, [&](Result<Response> response) { promise.set_value(std::move(response)); });
-  return promise.get_future().get();
-}
-
 struct Shop : World {
   Shop() { clock = std::make_shared<FakeClock>(at("2026-03-01T00:00:00Z")); }
 

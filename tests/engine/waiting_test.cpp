@@ -26,13 +26,6 @@ steps:
   done: {set: "{{ steps.sure.output }} by {{ steps.sure.answered_by ?? '-' }}"}
 )";
 
-template <class Response, class Request>
-Result<Response> call(Engine& engine, void (Api::*method)(const Request&, Done<Response>), const Request& request) {
-  std::promise<Result<Response>> promise;
-  (engine.*method)(request, [&](Result<Response> response) { promise.set_value(std::move(response)); });
-  return promise.get_future().get();
-}
-
 Result<v1::RunsAnswerResponse> answer(World& world, const std::string& id, const std::string& path,
                                       const std::string& json) {
   v1::RunsAnswerRequest request;
