@@ -210,6 +210,7 @@ TEST_CASE("where the run before has not ended, the schedule says what happens") 
   SECTION("allow") {
     shop.apply(long_runs(", overlap: allow"));
     shop.pass_to("2026-03-01T12:00:00Z");
+    REQUIRE(shop.has_runs(1));
     shop.pass_to("2026-03-02T12:00:00Z");
     REQUIRE(shop.has_runs(2));
     CHECK(shop.get(shop.runs()[0].id()).ended_at_us() == 0);
