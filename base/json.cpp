@@ -156,10 +156,15 @@ void write_string(const std::string& text, std::string& out) {
   out += '"';
 }
 
+void write_integer(auto value, std::string& out) {
+  const fmt::format_int digits(value);
+  out.append(digits.data(), digits.size());
+}
+
 void write_number(double value, std::string& out) {
   constexpr double kExactMax = 9007199254740992.0;  // 2^53
   if (value == std::trunc(value) && std::fabs(value) <= kExactMax) {
-    fmt::format_to(std::back_inserter(out), "{}", static_cast<std::int64_t>(value));
+    write_integer(static_cast<std::int64_t>(value), out);
   } else if (std::isfinite(value)) {
     fmt::format_to(std::back_inserter(out), "{}", value);  // Shortest form that reads back the same.
   } else {
@@ -195,10 +200,8 @@ void write(const Json& value, std::string& out) {
     }
     case Json::value_t::string: write_string(value.get_ref<const std::string&>(), out); break;
     case Json::value_t::boolean: out += value.get<bool>() ? "true" : "false"; break;
-    case Json::value_t::number_integer: fmt::format_to(std::back_inserter(out), "{}", value.get<std::int64_t>()); break;
-    case Json::value_t::number_unsigned:
-      fmt::format_to(std::back_inserter(out), "{}", value.get<std::uint64_t>());
-      break;
+    case Json::value_t::number_integer: write_integer(value.get<std::int64_t>(), out); break;
+    case Json::value_t::number_unsigned: write_integer(value.get<std::uint64_t>(), out); break;
     case Json::value_t::number_float: write_number(value.get<double>(), out); break;
     default: out += "null";
   }

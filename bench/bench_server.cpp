@@ -1,5 +1,6 @@
 // The product's engine and server with the workloads' tools: bench_server STORE ADDRESS [SHARDS]. Where a model
-// answers, WEFT_MODEL_URL says. Prints "bench_server: ready grpc=ADDRESS" and serves until SIGTERM.
+// answers, WEFT_MODEL_URL says; WEFT_BENCH_CONFIG is the text of a weft.yaml. Prints "bench_server: ready grpc=ADDRESS"
+// and serves until SIGTERM.
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -48,6 +49,12 @@ int serve(const std::string& store, const std::string& address, std::uint32_t sh
   parts.entropy = &entropy;
   engine::EngineOptions engine_options;
   engine_options.environment = engine::system_environment();
+  if (const char* yaml = std::getenv("WEFT_BENCH_CONFIG")) {
+    workflows::Diagnostics diagnostics("WEFT_BENCH_CONFIG");
+    auto config = engine::read_config(yaml, diagnostics);
+    if (!config) return fail(invalid_argument("WEFT_BENCH_CONFIG is no configuration"));
+    engine_options.config = *std::move(config);
+  }
   engine::apply_environment(engine_options.config, engine_options.environment);
   engine_options.shards = shards;
   auto engine = engine::Engine::start(std::move(parts), std::move(engine_options));

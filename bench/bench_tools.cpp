@@ -1,11 +1,13 @@
 #include "bench/bench_tools.h"
 
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <thread>
 
 #include "base/json.h"
 
@@ -48,6 +50,25 @@ class Computed final : public tools::Tool {
   const Compute compute_;
 };
 
+// Takes its time, as tools do that work over a network: on a thread of the pool, which it holds meanwhile.
+class Slow final : public tools::Tool {
+ public:
+  Slow(std::string name, tools::Effect effect, std::chrono::milliseconds takes)
+      : spec_{std::move(name), "One step of the chain, slowly.", kStepSchema, effect}, takes_(takes) {}
+
+  const tools::ToolSpec& spec() const override { return spec_; }
+  ToolReply run(const tools::ToolRequest& request, const tools::Cancelled&) override {
+    const Result<Json> arguments = parse_untrusted(request.arguments);
+    if (!arguments) return {ToolStatus::kFailed, arguments.error().message};
+    std::this_thread::sleep_for(takes_);
+    return {ToolStatus::kDone, to_text(step(*arguments))};
+  }
+
+ private:
+  const tools::ToolSpec spec_;
+  const std::chrono::milliseconds takes_;
+};
+
 // bench.step with an effect outside of this process: a line with its key, once for each key. The line is what an
 // idempotent service keeps: read again by the next process, so that the same key does nothing a second time.
 class Effecting final : public tools::Tool {
@@ -78,6 +99,7 @@ class Effecting final : public tools::Tool {
 void add_bench_tools(tools::Toolbox& toolbox) {
   toolbox.add(std::make_unique<Computed>(
       tools::ToolSpec{"bench.step", "One step of the chain.", kStepSchema, Effect::kWrite}, step));
+  toolbox.add(std::make_unique<Slow>("bench.slow", Effect::kWrite, kSlow));
   if (const char* effects = std::getenv("WEFT_BENCH_EFFECTS")) toolbox.add(std::make_unique<Effecting>(effects));
   toolbox.add(
       std::make_unique<Computed>(tools::ToolSpec{"bench.add", "add two numbers", kPairSchema, Effect::kPure}, add));

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "weft/v1/runs.grpc.pb.h"
+#include "weft/v1/traces.grpc.pb.h"
 #include "weft/v1/workflows.grpc.pb.h"
 
 namespace weft::bench {
@@ -135,6 +136,7 @@ class GrpcClient final : public Client {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     const auto channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+    traces_ = v1::Traces::NewStub(channel);
     runs_ = v1::Runs::NewStub(channel);
     workflows_ = v1::Workflows::NewStub(channel);
   }
@@ -153,7 +155,7 @@ class GrpcClient final : public Client {
   Result<Loaded> drive(const Load& load) override {
     Driver driver(*runs_, load, Driver::Wait::kForEnd);
     WEFT_RETURN_IF_ERROR(driver.run());
-    return Loaded{driver.take_latencies(), driver.seconds()};
+    return Loaded{driver.take_latencies(), driver.take_run_ids(), driver.seconds()};
   }
 
   Result<std::vector<std::string>> submit(const Load& load) override {
@@ -172,7 +174,25 @@ class GrpcClient final : public Client {
     return output_of(response.run());
   }
 
+  Result<std::vector<std::int64_t>> calls_ended_us(const std::string& run_id) override {
+    v1::TracesGetRequest request;
+    request.set_run_id(run_id);
+    std::vector<std::int64_t> ended_us;
+    while (true) {
+      grpc::ClientContext context;
+      v1::TracesGetResponse response;
+      const grpc::Status status = traces_->Get(&context, request, &response);
+      if (!status.ok()) return refused("Get", status);
+      for (const v1::Event& event : response.events()) {
+        if (event.has_tool_call_ended()) ended_us.push_back(event.at_us());
+      }
+      if (response.next_page_token().empty()) return ended_us;
+      request.set_page_token(response.next_page_token());
+    }
+  }
+
  private:
+  std::unique_ptr<v1::Traces::Stub> traces_;
   std::unique_ptr<v1::Runs::Stub> runs_;
   std::unique_ptr<v1::Workflows::Stub> workflows_;
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,6 +23,7 @@ struct Load {
 
 struct Loaded {
   std::vector<double> latencies_ms;  // Of each run, from its submission to the answer of its wait.
+  std::vector<std::string> run_ids;
   double seconds = 0;
 };
 
@@ -39,6 +41,8 @@ class Client {
   virtual Result<std::vector<std::string>> submit(const Load& load) = 0;
   // Waits until the run has ended; its output.
   virtual Result<std::string> wait(const std::string& run_id) = 0;
+  // When each of the run's calls of tools ended, in its order; microseconds since 1970.
+  virtual Result<std::vector<std::int64_t>> calls_ended_us(const std::string& run_id) = 0;
 };
 
 std::unique_ptr<Client> connect(const std::string& address);

@@ -15,6 +15,8 @@ double rounded(double value, int digits) {
   return std::round(value * scale) / scale;
 }
 
+std::string pool_threads(std::size_t threads) { return "UV_THREADPOOL_SIZE=" + std::to_string(threads); }
+
 Result<MeasuredServer> start_server(const Arguments& arguments, const std::string& store,
                                     const std::vector<std::string>& environment) {
   std::vector<std::string> settings = environment;
@@ -25,7 +27,7 @@ Result<MeasuredServer> start_server(const Arguments& arguments, const std::strin
            Process::start({arguments.text("server"), store, "127.0.0.1:0", arguments.text("shards", "1")}, settings));
   WEFT_TRY(const std::string address, process.await("bench_server: ready grpc=", kStartPatience));
   auto client = connect(address);
-  return MeasuredServer{std::move(process), std::move(client)};
+  return MeasuredServer{std::move(process), std::move(client), address};
 }
 
 Result<Json> measure(MeasuredServer& server, const Load& load, double base_ms) {

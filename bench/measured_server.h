@@ -17,9 +17,13 @@ namespace weft::bench {
 struct MeasuredServer {
   Process process;
   std::unique_ptr<Client> client;
+  std::string address;
 };
 
 double rounded(double value, int digits);
+
+// The setting by which a server has so many threads for tools that block.
+std::string pool_threads(std::size_t threads);
 
 // Options: --server (the program), --shards, --preload (a library that slows syncs). `environment` as for a Process.
 Result<MeasuredServer> start_server(const Arguments& arguments, const std::string& store,

@@ -1,14 +1,17 @@
 // How far one store reaches: durable submissions, one step's cost, fan-out, recovery, and history.
 //
-// reach --server PROGRAM --scratch FOLDER --what submit|step|fan-out|recovery|effects|history [--n N] [--results FILE]
+// reach --server PROGRAM --scratch FOLDER --what submit|step|own-step|fan-out|recovery|effects|history|shares [--n N]
+//       [--results FILE]
 //
 // submit    N runs that wait for an answer, 256 in flight: submissions a second, each durable.
 // step      N runs of W1-gate, 64 in flight: what one of its steps takes (a run's time by ten), beside the disk's sync.
+// own-step  the same with tools that take 50 ms each: from a result to the next one, less those 50 ms.
 // fan-out   one run with N elements, each a tool call with a result of its own (W3).
 // recovery  N runs that wait; kill -9; how long until the next server is ready.
 // effects   1,000 runs of ten steps, each of which writes a line outside first; kill -9 after N lines; how long until
 //           the next server has written one and until all runs have ended, and how many lines stand twice (W4).
 // history   N ended runs; then W1-gate at 16 in flight (W5). Compare with N = 0.
+// shares    for N seconds: what each of two values of `fair_by` has of 8 places, where one offers ten times as much.
 #include <fmt/format.h>
 
 #include <chrono>
@@ -19,9 +22,11 @@
 #include <set>
 #include <thread>
 
+#include "bench/bench_tools.h"
 #include "bench/chain.h"
 #include "bench/measured_server.h"
 #include "bench/scratch.h"
+#include "bench/shares.h"
 
 namespace weft::bench {
 namespace {
@@ -66,6 +71,27 @@ Result<Json> one_step(const Arguments& arguments, const std::string& store, std:
   const auto a_step = [&](double percent) { return percentile(loaded.latencies_ms, percent) / kChainSteps; };
   return Json{{"p50", rounded(a_step(50), 2)},
               {"p95", rounded(a_step(95), 2)},
+              {"per_s", std::round(static_cast<double>(n * kChainSteps) / loaded.seconds)}};
+}
+
+// The whole way of a step but for its tool: what follows from a result, the intent's sync, the call, its result.
+Result<Json> own_step(const Arguments& arguments, const std::string& store, std::size_t n) {
+  WEFT_TRY(MeasuredServer server, start_server(arguments, store, {pool_threads(64)}));
+  WEFT_TRY(const std::string hash, server.client->apply(chain_workflow("w1-slow", "bench.slow")));
+  Load load = chain_load(hash, n, 64);
+  load.begin_over_ms = static_cast<double>(kSlow.count());  // Otherwise all of them stay in step for ever.
+  WEFT_TRY(const Loaded loaded, server.client->drive(load));
+  std::vector<double> own_ms;
+  for (const std::string& run : loaded.run_ids) {
+    WEFT_TRY(const auto ended_us, server.client->calls_ended_us(run));
+    for (std::size_t i = 1; i < ended_us.size(); ++i) {
+      own_ms.push_back(static_cast<double>(ended_us[i] - ended_us[i - 1]) / 1e3 - static_cast<double>(kSlow.count()));
+    }
+  }
+  server.process.stop();
+  return Json{{"p50", rounded(percentile(own_ms, 50), 2)},
+              {"p95", rounded(percentile(own_ms, 95), 2)},
+              {"p99", rounded(percentile(own_ms, 99), 2)},
               {"per_s", std::round(static_cast<double>(n * kChainSteps) / loaded.seconds)}};
 }
 
@@ -174,9 +200,12 @@ Status run(const Arguments& arguments) {
   row["variant"] = fmt::format("{}", n);
   row["c"] = 1;
   row["fsync_s"] = std::round(syncs_per_second(scratch.file("sync")));
-  Result<Json> measured = invalid_argument("--what is submit, step, fan-out, recovery, effects or history");
+  Result<Json> measured =
+      invalid_argument("--what is submit, step, own-step, fan-out, recovery, effects, history or shares");
   if (what == "submit") measured = submit(arguments, store, n);
   if (what == "step") measured = one_step(arguments, store, n);
+  if (what == "own-step") measured = own_step(arguments, store, n);
+  if (what == "shares") measured = shares(arguments, store, n);
   if (what == "fan-out") measured = fan_out(arguments, store, n);
   if (what == "recovery") measured = recovery(arguments, store, n);
   if (what == "effects") measured = effects(arguments, store, n, scratch.file("effects"));

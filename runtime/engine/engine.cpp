@@ -290,15 +290,15 @@ class LiveEngine final : public Engine {
 
   Status watch(std::string_view run_id, std::weak_ptr<Watcher> watcher) override {
     hub_.add(run_id, watcher);  // First, so that no advance is missed.
-    v1::RunsGetRequest get;
-    get.set_run_id(std::string(run_id));
-    const auto run = reading_.get_run(get);
-    const bool ended = run && run->run().ended_at_us() != 0;
-    if (!run || ended) hub_.remove(run_id, watcher);
+    const auto row = parts_.journal->run(run_id);
+    auto run = row ? reading_.outline(*row) : Result<v1::Run>(row.error());
+    if (run && row->id != run_id) run = not_found(fmt::format("there is no run '{}'", run_id));
+    if (!run || row->ended) hub_.remove(run_id, watcher);
     if (!run) return run.error();
+    const bool rests = !row->ended && is_at_rest(run->status());
     if (const auto alive = watcher.lock()) {
-      alive->on_advance(run->run().last_seq(), ended ? std::make_shared<v1::Run>(run->run()) : nullptr);
-      if (!ended && is_at_rest(run->run().status())) alive->on_rest();
+      alive->on_advance(row->last_seq, row->ended ? std::make_shared<v1::Run>(*std::move(run)) : nullptr);
+      if (rests) alive->on_rest();
     }
     return {};
   }

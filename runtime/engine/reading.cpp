@@ -123,14 +123,18 @@ Result<v1::SchedulesGetResponse> StoreReading::get_schedule(const v1::SchedulesG
   return response;
 }
 
+Result<v1::Run> StoreReading::outline(const memory::RunRow& row) const {
+  v1::Run run;
+  if (!run.ParseFromString(row.summary)) return data_loss(fmt::format("the stored run {} cannot be read", row.id));
+  if (!row.ended) standing_(run);
+  return run;
+}
+
 // Rows are written when a run begins and when it ends; in between, its events say how it stands.
 Result<v1::Run> StoreReading::describe(const memory::RunRow& row) const {
   constexpr std::size_t kPageBytes = std::size_t{4} << 20;
+  if (row.ended) return outline(row);
   v1::Run run;
-  if (row.ended) {
-    if (!run.ParseFromString(row.summary)) return data_loss(fmt::format("the stored run {} cannot be read", row.id));
-    return run;
-  }
   while (true) {
     const auto page = events(row.id, run.last_seq() + 1, kPageBytes);
     if (!page) {

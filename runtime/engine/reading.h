@@ -34,6 +34,9 @@ class StoreReading : public Reading {
                                         std::size_t bytes_max) const override;
   Result<std::shared_ptr<const std::string>> content(std::string_view sha256) const override;
 
+  // As its row has it, and how it stands now; what its events add up to is there once it has ended.
+  Result<v1::Run> outline(const memory::RunRow& row) const;
+
  private:
   Result<v1::Run> describe(const memory::RunRow& row) const;
   const memory::Reader& reader_;

@@ -40,10 +40,11 @@ Json sorted(const Json& value) {
     return list;
   }
   if (!value.is_object()) return value;
-  std::map<std::string, Json> members;
-  for (const auto& [name, member] : value.items()) members.emplace(name, sorted(member));
+  std::vector<const Json::object_t::value_type*> members;
+  for (const auto& member : value.get_ref<const Json::object_t&>()) members.push_back(&member);
+  std::ranges::sort(members, {}, [](const auto* member) -> const std::string& { return member->first; });
   Json object = Json::object();
-  for (auto& [name, member] : members) object[name] = std::move(member);
+  for (const auto* member : members) object[member->first] = sorted(member->second);
   return object;
 }
 
@@ -95,7 +96,7 @@ ToolCallState Run::State::plan_call(const Execution& execution, const std::vecto
   const std::string text = to_text(sorted(*value));
   call.identity = idempotency_key(identity.lineage(), workflows::without_attempts(execution.path), tool, text);
   call.key = call.identity;
-  call.payload = hash64(fmt::format("{}:{}{}", tool.size(), tool, text));
+  if (call.policy->key) call.payload = hash64(fmt::format("{}:{}{}", tool.size(), tool, text));
   call.arguments = *std::move(canonical);
   return call;
 }

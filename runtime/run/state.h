@@ -32,7 +32,7 @@ struct ToolCallState {
   tools::Effect effect = tools::Effect::kRead;
   std::string identity;       // The key of its first generation: what makes two calls of one instance the same.
   std::string key;            // Idempotency key; empty where the call is refused.
-  std::uint64_t payload = 0;  // Hash of tool and arguments.
+  std::uint64_t payload = 0;  // Hash of tool and arguments, where the workflow forms its key.
   v1::Content arguments;      // Canonical.
   std::string refusal;        // Why it will not run; empty: it may.
   bool commanded = false;

@@ -72,10 +72,16 @@ void Followers::serve() {
       if (stopping_) return;
       const bool tick = clock.monotonic() >= next_tick;
       if (tick) next_tick = clock.monotonic() + kFollowerTick;
-      for (auto& [key, place] : places_) {
-        if (!tick && !place.queued) continue;
+      const auto call = [&](Place& place) {
         place.queued = false;
         if (auto follower = place.follower.lock()) due.push_back(std::move(follower));
+      };
+      if (tick) {
+        for (auto& [key, place] : places_) call(place);
+      } else {
+        for (const Follower* key : queue_) {
+          if (const auto found = places_.find(key); found != places_.end()) call(found->second);
+        }
       }
       queue_.clear();
     }

@@ -32,7 +32,6 @@ class WaitCall final : public grpc::ServerUnaryReactor, public Follower {
       patience = std::chrono::milliseconds(request.timeout_ms());
     }
     due_ = SystemClock().monotonic() + patience;
-    advanced_ = true;  // Looked at once, whatever its state is.
     if (auto status = follow(request); !status) {
       const std::lock_guard lock(mutex_);
       finish(to_grpc(status.error()));
@@ -82,12 +81,19 @@ class WaitCall final : public grpc::ServerUnaryReactor, public Follower {
     if (request.timeout_ms() < 0) {
       return invalid_argument(fmt::format("timeout_ms is {}: not less than 0", request.timeout_ms()));
     }
+    run_id_ = request.run_id();
+    WEFT_RETURN_IF_ERROR(followers_.add(self_));
+    // Mostly the id is whole; reading the run for it would cost more than all that follows.
+    Status watched = api_.watch(run_id_, self_);
+    if (watched || watched.error().code != Code::kNotFound) return watched;
     v1::RunsGetRequest get;
     get.set_run_id(request.run_id());
     WEFT_TRY(auto found, api_.get_run(get));
-    run_id_ = found.run().id();
-    WEFT_RETURN_IF_ERROR(followers_.add(self_));
-    return api_.watch(run_id_, self_);
+    {
+      const std::lock_guard lock(mutex_);
+      run_id_ = found.run().id();
+    }
+    return api_.watch(found.run().id(), self_);
   }
 
   std::shared_ptr<const v1::Run> ended() {
@@ -113,7 +119,6 @@ class WaitCall final : public grpc::ServerUnaryReactor, public Follower {
   engine::Api& api_;
   Followers& followers_;
   v1::RunsWaitResponse* const response_;  // gRPC's, until Finish.
-  std::string run_id_;
   Duration due_{};
   std::shared_ptr<WaitCall> self_;
   std::atomic<bool> advanced_{false};
@@ -123,6 +128,7 @@ class WaitCall final : public grpc::ServerUnaryReactor, public Follower {
   std::shared_ptr<const v1::Run> ended_;  // Guarded by ended_mutex_.
 
   std::mutex mutex_;
+  std::string run_id_;     // Guarded by mutex_ once it follows; as it was asked for, then whole.
   bool finished_ = false;  // Guarded by mutex_.
 };
 

@@ -85,6 +85,7 @@ v1::RunsSubmitRequest FakeApi::last_submission() const {
 void FakeApi::tell(const std::string& id) {
   std::vector<std::weak_ptr<engine::Watcher>> watchers;
   std::uint64_t seq = 0;
+  bool rests = false;
   std::shared_ptr<const v1::Run> ended;
   {
     const std::lock_guard lock(mutex_);
@@ -92,9 +93,12 @@ void FakeApi::tell(const std::string& id) {
     watchers = run.watchers;
     seq = run.events.size();
     if (run.run.status() >= v1::RUN_STATUS_SUCCEEDED) ended = std::make_shared<v1::Run>(run.run);
+    rests = !ended && engine::is_at_rest(run.run.status());
   }
   for (const auto& weak : watchers) {
-    if (const auto watcher = weak.lock()) watcher->on_advance(seq, ended);
+    const auto watcher = weak.lock();
+    if (watcher) watcher->on_advance(seq, ended);
+    if (watcher && rests) watcher->on_rest();
   }
 }
 
@@ -109,6 +113,7 @@ Result<v1::WorkflowsListResponse> FakeApi::list_workflows(const v1::WorkflowsLis
 }
 
 Result<v1::RunsGetResponse> FakeApi::get_run(const v1::RunsGetRequest& request) const {
+  ++reads_;
   const std::lock_guard lock(mutex_);
   const auto found = runs_.find(request.run_id());
   if (found == runs_.end()) return not_found("there is no run \"" + request.run_id() + "\"");
@@ -195,7 +200,9 @@ void FakeApi::resolve(const v1::RunsResolveRequest& request, engine::Done<v1::Ru
 Status FakeApi::watch(std::string_view run_id, std::weak_ptr<engine::Watcher> watcher) {
   {
     const std::lock_guard lock(mutex_);
-    runs_.find(run_id)->second.watchers.push_back(std::move(watcher));
+    const auto found = runs_.find(run_id);
+    if (found == runs_.end()) return not_found("there is no such run");
+    found->second.watchers.push_back(std::move(watcher));
   }
   tell(std::string(run_id));
   return {};

@@ -1,6 +1,7 @@
 // An engine for tests of the server: runs are lists of events that the test appends to.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <string>
@@ -24,6 +25,7 @@ class FakeApi final : public engine::Api {
   std::string add_content(std::string bytes);                        // Its SHA-256.
   void wait_for_watchers(const std::string& id, std::size_t count);  // That still live.
   v1::RunsSubmitRequest last_submission() const;
+  std::size_t reads() const { return reads_; }  // How often a run was read.
 
   // What the server asks.
   Result<v1::WorkflowsGetResponse> get_workflow(const v1::WorkflowsGetRequest& request) const override;
@@ -78,6 +80,7 @@ class FakeApi final : public engine::Api {
   Status watch(std::string_view run_id, std::weak_ptr<engine::Watcher> watcher) override;
 
  private:
+  mutable std::atomic<std::size_t> reads_ = 0;
   struct FakeRun {
     v1::Run run;
     std::vector<v1::Event> events;
