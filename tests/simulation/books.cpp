@@ -188,6 +188,32 @@ void Books::cancel_acknowledged(const std::string& run_id) {
     broken(Promise::kAcknowledged, fmt::format("the cancel of run {} is acknowledged, and is not durable", run_id));
 }
 
+void Books::answer_acknowledged(const std::string& run_id, const std::string& path) {
+  const auto run = runs_.find(run_id);
+  const auto is_it = [&](const v1::Event& event) { return event.has_answered() && event.path() == path; };
+  if (run == runs_.end() || std::ranges::none_of(run->second->events(), is_it))
+    broken(Promise::kAcknowledged,
+           fmt::format("an answer at {} of run {} is acknowledged, and is not durable", path, run_id));
+}
+
+void Books::signal_acknowledged(const std::string& run_id, const std::string& signal_id) {
+  const auto run = runs_.find(run_id);
+  const auto is_it = [&](const v1::Event& event) { return event.signal_received().id() == signal_id; };
+  if (run == runs_.end() || std::ranges::count_if(run->second->events(), is_it) != 1)
+    broken(Promise::kAcknowledged,
+           fmt::format("the signal {} of run {} is acknowledged, and is not there once", signal_id, run_id));
+}
+
+void Books::check_schedule(const workflows::Schedule& schedule, Time from, Time until) const {
+  std::set<std::int64_t> started;
+  for (const auto& [id, run] : runs_) started.insert(run->events().front().run_submitted().scheduled_for_us());
+  const Zone zone = *Zone::load(schedule.zone);
+  for (auto time = schedule.cron.next(from, zone); time && *time <= until; time = schedule.cron.next(*time, zone)) {
+    if (!started.contains(time->time_since_epoch().count()))
+      broken(Promise::kSchedule, fmt::format("the time {} has started no run", to_rfc3339(*time)));
+  }
+}
+
 std::vector<std::string> Books::unfinished() const {
   std::vector<std::string> ids;
   for (const auto& [id, run] : runs_) {
@@ -293,7 +319,14 @@ void Books::close() {
              fmt::format("\"{}\" was done, and is recorded {}", act.instance, act.failed ? "as failed" : "nowhere"));
   }
   std::map<std::string, std::string> by_request;
+  std::map<std::int64_t, std::string> by_time;
   for (const auto& [id, run] : runs_) {
+    if (const std::int64_t time_us = run->events().front().run_submitted().scheduled_for_us(); time_us != 0) {
+      const auto [other, first] = by_time.emplace(time_us, id);
+      if (!first)
+        broken(Promise::kSchedule, fmt::format("the time {} started the runs {} and {}",
+                                               to_rfc3339(Time(Duration(time_us))), other->second, id));
+    }
     if (run->request_id().empty()) continue;
     const auto [known, fresh] = by_request.emplace(run->request_id(), id);
     if (!fresh) broken(Promise::kAcknowledged, fmt::format("the submission {} became two runs", run->request_id()));

@@ -45,6 +45,8 @@ class Books {
   // The clients.
   void submit_acknowledged(const std::string& request_id, const std::string& run_id);
   void cancel_acknowledged(const std::string& run_id);
+  void answer_acknowledged(const std::string& run_id, const std::string& path);
+  void signal_acknowledged(const std::string& run_id, const std::string& signal_id);
 
   // Ids of runs that are on the disk and have not ended.
   std::vector<std::string> unfinished() const;
@@ -53,6 +55,8 @@ class Books {
   const std::map<std::string, std::unique_ptr<RunRecord>>& runs() const { return runs_; }
   // Once every run has ended: the books are closed.
   void close();
+  // Every time of the workflow's schedule from `from` to `until` has started a run.
+  void check_schedule(const workflows::Schedule& schedule, Time from, Time until) const;
 
   struct Counts {
     std::uint64_t events = 0, model_calls = 0, lost_calls = 0, effects = 0, doubts = 0, acknowledged = 0;

@@ -39,6 +39,7 @@ bool is_decision(const v1::Event& event) {
     case v1::Event::kElementEnded:
     case v1::Event::kStepEnded:
     case v1::Event::kJoinMet:
+    case v1::Event::kFinallyStarted:
     case v1::Event::kSignalTaken:
     case v1::Event::kModelCallRepeated: return true;
     case v1::Event::kToolCallResolved: return event.tool_call_resolved().by() != v1::RESOLVED_BY_OPERATOR;

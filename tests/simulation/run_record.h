@@ -44,6 +44,7 @@ class RunRecord {
   std::uint64_t last_seq() const { return events_.size(); }
   const std::vector<v1::Event>& events() const { return events_; }
   bool cancel_requested() const { return cancel_requested_; }
+  const run::Run& run() const { return *shadow_; }
   bool clock_is_steady = true;  // Timers are held to their time.
 
  private:

@@ -29,6 +29,7 @@ std::string_view promise_name(Promise promise) {
     case Promise::kCommitted: return "a committed append is a success";
     case Promise::kFold: return "live state equals the fold";
     case Promise::kTimer: return "a timer fires once, in time";
+    case Promise::kSchedule: return "a time of a schedule starts one run";
     case Promise::kEnds: return "every run ends";
     case Promise::kOwnCheck: return "the runtime's own checks";
   }

@@ -20,6 +20,7 @@ enum class Promise : std::uint8_t {
   kCommitted,     // A committed append is a success, also where it looked failed.
   kFold,          // Every decision follows from the events before it; numbers, times and digests are a chain.
   kTimer,         // A timer fires once, and not before its time.
+  kSchedule,      // A time of a schedule starts one run, whatever stops in between.
   kEnds,          // Once the faults stop, every run ends; what stands still says why.
   kOwnCheck,      // A check of the runtime's own did not hold.
 };

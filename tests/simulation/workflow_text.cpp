@@ -20,8 +20,16 @@ class Writer {
         "  reader: {{tools: [t.pure, t.read]}}\n"
         "  actor: {{system: You act., tools: [t.idem, t.read, t.write]}}\n"
         "  buyer: {{system: You buy., tools: [look, sell, checked, charge, again, left_out, given_up]}}\n"
-        "  plain: {{system: You answer.}}\n{}steps:\n",
+        "  plain: {{system: You answer.}}\n{}",
         name, ShopServer::declarations());
+    // Of each day's minutes those in which a world begins: some times come, and none comes again.
+    if (size == Size::kUsual && random_.one_in(4)) {
+      constexpr const char* kOverlaps[] = {"skip", "queue", "allow", "cancel_previous"};
+      constexpr const char* kCatchUps[] = {"none", "last", "all", "2m"};
+      text += fmt::format("on: {{schedule: \"14-17 14 * * *\", overlap: {}, catch_up: {}}}\n",
+                          kOverlaps[random_.below(4)], kCatchUps[random_.below(4)]);
+    }
+    text += "steps:\n";
     scope(text, 2, {}, size == Size::kSmall ? 2 + random_.below(2) : 2 + random_.below(5), 0);
     if (random_.one_in(4)) finally(text, 0, "s0");
     return text;
@@ -74,7 +82,9 @@ class Writer {
       const bool loop = random_.one_in(6);
       if (kind <= 2 && depth < 2) {
         if (loop)
-          key(fmt::format("repeat: {{until: \"false\", at_most: 2, else: {}}}", random_.one_in(2) ? "keep" : "fail"));
+          key(fmt::format("repeat: {{until: \"false\", at_most: 2, else: {}}}", random_.one_in(3)   ? "ask"
+                                                                                : random_.one_in(2) ? "keep"
+                                                                                                    : "fail"));
         if (random_.one_in(3)) key("retry: {attempts: 2, backoff: 1s..2s}");
         key("steps:");
         const std::string first = fmt::format("s{}", next_);
@@ -108,6 +118,7 @@ class Writer {
   void body(const Key& key, const std::vector<std::string>& visible) {
     const std::uint32_t kind = random_.below(10);
     if (kind == 0) return key(fmt::format("set: \"{}\"", mention(visible)));
+    if (kind == 1 && random_.one_in(2)) return waiting(key, visible);
     if (random_.one_in(4)) key(fmt::format("timeout: {}", random_.one_in(2) ? "2s" : "20s"));
     if (kind <= 5) {
       constexpr const char* kAgents[] = {"reader", "plain", "actor", "actor", "buyer"};
@@ -121,6 +132,21 @@ class Writer {
     key(fmt::format("tool: {}", kTools[random_.below(14)]));
     key(fmt::format("args: {{x: {}}}", random_.below(2)));
     if (random_.one_in(2)) key(fmt::format("retry: {{attempts: {}, backoff: 1s..2s}}", 2 + random_.below(2)));
+  }
+
+  // In time or not: a `finally` waits for nobody for ever, and so nothing here does where a coin says so.
+  template <class Key>
+  void waiting(const Key& key, const std::vector<std::string>& visible) {
+    switch (random_.below(3)) {
+      case 0: return key(fmt::format("wait: {}s", 1 + random_.below(40)));
+      case 1:
+        key(fmt::format("ask: \"{}\"", mention(visible)));
+        key("choices: [yes, no]");
+        break;
+      default: key("wait: {signal: go}");
+    }
+    key(fmt::format("timeout: {}", random_.one_in(2) ? "10s" : "10m"));
+    if (random_.one_in(2)) key("on_timeout: \"no\"");
   }
 
   Random& random_;

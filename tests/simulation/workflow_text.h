@@ -1,5 +1,5 @@
 // Writes workflows: agents with tools, tool steps, values, switches, groups, fan-outs, loops, retries, timeouts,
-// finally.
+// finally, questions, signals, times, schedules.
 #pragma once
 
 #include <string>

@@ -6,6 +6,7 @@
 
 #include "verdict.h"
 #include "workflows/loader.h"
+#include "workflows/path.h"
 
 namespace weft::simulation {
 namespace {
@@ -13,6 +14,7 @@ namespace {
 constexpr std::uint64_t kHappeningsMax = 400'000;  // Of one world: more is a circle.
 constexpr std::uint64_t kSqliteEvery = 8;          // Of so many seeds one has the SQLite store.
 constexpr Duration kSecond{1'000'000};
+constexpr Duration kTimesMax = kSecond * 300;  // All times of a workflow's schedule have come by then.
 constexpr Duration kCalmMax =
     kSecond * 2'700;  // Agents' timeouts, one after another, and not an hour by which a clock jumped.
 
@@ -113,7 +115,8 @@ World::World(std::uint64_t seed, WorldOptions options)
   attached() = {&schedule_, streets_.get(), 0};
   yaml_ = workflow_text("simulated", is_calm() ? Size::kSmall : Size::kUsual, schedule_.random);
   say(yaml_);
-  books_.know(checked(yaml_));
+  workflow_ = checked(yaml_);
+  books_.know(workflow_);
   plan_faults();
 }
 
@@ -286,6 +289,7 @@ void World::apply() {
     if (!disk_.store().workflow_by_hash(response->workflow().hash()))
       broken(Promise::kAcknowledged, "a workflow is acknowledged and is not durable");
     applied_ = true;
+    applied_at_ = clock_->now();
     for (std::size_t i = 0; i < submissions_.size(); ++i) {
       schedule_.after(owner_, schedule_.between(0, 5'000'000), [this, i] { submit(i); });
     }
@@ -332,7 +336,7 @@ void World::cancel(std::size_t number) {
 }
 
 bool World::content() const {
-  return applied_ && books_.unfinished().empty() &&
+  return applied_ && books_.unfinished().empty() && (!workflow_->schedule || schedule_ended_) &&
          std::ranges::none_of(submissions_, [](const Submission& one) { return one.run_id.empty(); });
 }
 
@@ -347,6 +351,26 @@ void World::stop_faults() {
   books_.faults_stopped(clock_->now());
   overtaken_.clear();
   if (!serving_) start();
+  for (int visit = 1; visit <= 20; ++visit)
+    schedule_.after(owner_, kSecond * 60 * visit, [this] { answer_questions(); });
+  if (!workflow_->schedule) return;
+  // When all of its times have come.
+  schedule_.after(owner_, std::max(kSecond, kTimesMax - schedule_.now()), [this] { end_schedule(); });
+}
+
+void World::end_schedule() {
+  const auto again = [this] {
+    schedule_.after(owner_, kSecond * 2, [this] {
+      if (!schedule_ended_) end_schedule();
+    });
+  };
+  if (!serving_ || !applied_) return again();
+  v1::SchedulesPauseRequest request;
+  request.set_workflow("simulated");
+  serving_->engine->pause_schedule(request, [this](const Result<v1::SchedulesPauseResponse>& paused) {
+    if (paused) schedule_ended_ = true;
+  });
+  again();
 }
 
 // Until nothing is left to happen, or nothing is left to be wished.
@@ -380,6 +404,46 @@ void World::check_standing() {
   }
 }
 
+std::size_t World::answer_questions() {
+  engine::Engine* engine = reachable();
+  std::size_t said = 0;
+  if (engine == nullptr) return said;
+  for (const std::string& id : books_.unfinished()) {
+    for (const run::OpenWait& wait : books_.runs().at(id)->run().open_waits()) {
+      if (!wait.asks && wait.waiting.signal().empty()) continue;
+      ++said;
+      if (faults_ && schedule_.random.one_in(3)) continue;
+      if (!wait.asks) {
+        v1::RunsSignalRequest request;
+        request.set_run_id(id);
+        request.set_name(wait.waiting.signal());
+        request.set_payload_json("{\"n\":1}");
+        // One of a few, so that some come again.
+        request.set_signal_id(fmt::format("signal-{}", schedule_.random.below(5)));
+        if (!faults_)
+          request.set_signal_id(fmt::format("calm-{}-{}", wait.key.path, schedule_.random.below(1'000'000)));
+        engine->signal(request, [this, id, name = request.signal_id()](const Result<v1::RunsSignalResponse>& sent) {
+          if (sent) books_.signal_acknowledged(id, name);
+        });
+        continue;
+      }
+      v1::RunsAnswerRequest request;
+      request.set_run_id(id);
+      request.set_path(workflows::call_path(wait.key.path, wait.key.attempt, 0, 0));
+      const auto& choices = wait.waiting.choices();
+      // In calm weather nobody lets rounds go on: the world is to end.
+      const int first = !faults_ && choices[0] == run::kOneMoreLot ? 1 : 0;
+      const auto chosen = schedule_.random.below(static_cast<std::uint32_t>(choices.size() - first));
+      request.set_value_json("\"" + choices[first + static_cast<int>(chosen)] + "\"");
+      say(fmt::format("somebody answers {} in run {}: {}", request.path(), id, request.value_json()));
+      engine->answer(request, [this, id, path = wait.key.path](const Result<v1::RunsAnswerResponse>& answered) {
+        if (answered) books_.answer_acknowledged(id, path);
+      });
+    }
+  }
+  return said;
+}
+
 std::size_t World::resolve_doubts() {
   engine::Engine* engine = reachable();
   std::size_t settled = 0;
@@ -411,7 +475,7 @@ std::size_t World::resolve_doubts() {
 }
 
 void World::operate() {
-  if (resolve_doubts() > 0) return;
+  if (resolve_doubts() + answer_questions() > 0) return;
   say("the operator restarts the server");
   serving_.reset();
   start();
@@ -420,8 +484,10 @@ void World::operate() {
 WorldCounts World::run() {
   start();
   schedule_.after(owner_, Duration{0}, [this] { apply(); });
-  for (int visit = 0; visit < 3; ++visit)
+  for (int visit = 0; visit < 3; ++visit) {
     schedule_.after(owner_, schedule_.between(5'000'000, 120'000'000), [this] { resolve_doubts(); });
+    schedule_.after(owner_, schedule_.between(5'000'000, 120'000'000), [this] { answer_questions(); });
+  }
   if (is_calm() && !options_.cut) {
     stop_faults();
   } else {
@@ -445,6 +511,11 @@ WorldCounts World::run() {
                                                             unfinished.front()));
   }
   books_.close();
+  using On = workflows::Schedule;
+  const auto& on = workflow_->schedule;
+  const bool all_start = on && on->catch_up == On::CatchUp::kAll &&
+                         (on->overlap == On::Overlap::kAllow || on->overlap == On::Overlap::kQueue);
+  if (all_start && clock_->ahead == Duration(0)) books_.check_schedule(*on, applied_at_, clock_->now());
   counts_.happened = schedule_.happened();
   counts_.commits = commits_;
   counts_.runs = books_.runs().size();

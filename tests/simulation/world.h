@@ -80,6 +80,10 @@ class World {
   bool is_calm() const { return options_.weather == WorldOptions::Weather::kCalm; }
   bool content() const;  // Everything is acknowledged and every run has ended.
 
+  // Says something to each run that waits for somebody; to how many places.
+  std::size_t answer_questions();
+  // The schedule of the workflow starts nothing more.
+  void end_schedule();
   void stop_faults();
   void settle();
   // Who looks after the store once the faults have stopped: restarts a server whose runs wait for that. What else
@@ -111,7 +115,10 @@ class World {
   std::unique_ptr<WallClock> clock_;
   std::unique_ptr<Chance> chance_;
   std::string yaml_;
+  std::shared_ptr<const workflows::Workflow> workflow_;
   bool applied_ = false;
+  Time applied_at_{};
+  bool schedule_ended_ = false;
   std::vector<Submission> submissions_;
   std::optional<Server> serving_;
   std::vector<Server> overtaken_;
