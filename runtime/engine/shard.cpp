@@ -435,33 +435,39 @@ void Shard::awaken(Active& active) {
 
 // What waits for days is not held: its events say everything. `active` is gone afterwards.
 void Shard::put_to_sleep(Active& active) {
-  Sleeping sleeping{active.partition, active.run->shared_workflow(), 0, {}};
+  Sleeping sleeping;
+  sleeping.partition = active.partition;
+  sleeping.workflow = active.run->shared_workflow();
   if (!active.begun) sleeping.turn = std::move(active.turn);
-  std::int64_t due_us = 0;
+  std::optional<Duration> first;
   for (const run::Command& command : active.run->outstanding()) {
     const auto* timer = std::get_if<run::StartTimer>(&command);
     // Timeouts stand still, and a cancel's grace is over where nothing is under way.
     const bool counts =
         timer != nullptr && timer->timer != v1::TIMER_KIND_TIMEOUT && timer->timer != v1::TIMER_KIND_GRACE;
-    if (counts && (due_us == 0 || timer->due_us < due_us)) due_us = timer->due_us;
+    if (!counts || (first && *first <= left(active, *timer))) continue;
+    first = left(active, *timer);
+    sleeping.due = *timer;
+    sleeping.at = due_at(active, *timer);
   }
   const std::string run_id = active.id;
   for (const auto& [key, timer] : active.timers) loop_.cancel(timer);
   runs_.erase(run_id);
   --world_.active_runs;  // Others may work meanwhile.
   Sleeping& kept = sleeping_[run_id] = std::move(sleeping);
-  if (due_us > 0) wake_at(run_id, kept, due_us);
+  if (first) wake_at(run_id, kept);
 }
 
-// A clock that is set forward is noticed within a minute.
-void Shard::wake_at(const std::string& run_id, Sleeping& sleeping, std::int64_t due_us) {
-  constexpr std::int64_t kLookUs = 60'000'000;
-  const std::int64_t wait = std::max<std::int64_t>(0, due_us - world_.clock.now().time_since_epoch().count());
-  sleeping.timer = loop_.after(Duration(std::min(wait, kLookUs)), [this, run_id, due_us] {
+void Shard::wake_at(const std::string& run_id, Sleeping& sleeping) {
+  const auto left = [this](const Sleeping& of) {
+    return std::min(time_at(of.due.due_us) - world_.clock.now(), of.at - world_.clock.monotonic());
+  };
+  sleeping.timer = loop_.after(std::clamp(left(sleeping), Duration(0), kLook), [this, run_id, left] {
     const auto found = sleeping_.find(run_id);
     if (found == sleeping_.end()) return;
-    if (world_.clock.now().time_since_epoch().count() < due_us) return wake_at(run_id, found->second, due_us);
-    wake(run_id);
+    if (left(found->second) > Duration(0)) return wake_at(run_id, found->second);
+    const run::StartTimer due = found->second.due;
+    if (wake(run_id) != nullptr) fire(run_id, due);
   });
 }
 

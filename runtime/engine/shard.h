@@ -57,6 +57,8 @@ struct ShardWorld {
 };
 
 inline constexpr std::size_t kBatchBytesMax = std::size_t{1} << 20;  // One batch of events holds about so much.
+inline constexpr Duration kLook{60'000'000};  // A wall clock that is set forward is noticed within that.
+inline Time time_at(std::int64_t us) { return Time(Duration(us)); }
 
 v1::Event event_at(const run::CallKey& key);
 
@@ -215,6 +217,8 @@ class Shard {
     std::uint32_t partition = 0;
     std::shared_ptr<const workflows::Workflow> workflow;
     Loop::TimerId timer = 0;  // 0: it waits for no time.
+    run::StartTimer due;      // The first time that it waits for.
+    Duration at{0};           // When that is, of the clock that nobody sets.
     Places::Turn turn;        // Of one that has not begun.
   };
 
@@ -224,6 +228,8 @@ class Shard {
              std::move_only_function<void(Error)> refuse);
   // Admits the event, if it is expected, and tells `done` the run when that is durable.
   bool say(Active& active, v1::Event event, Done<v1::Run> done);
+  // Tells `done` the run when all that it has become is durable. `active` may be gone afterwards.
+  void tell(Active& active, Done<v1::Run> done);
 
   // shard.cpp: the life of a run.
   void admit(Active& active, v1::Event event);
@@ -241,7 +247,7 @@ class Shard {
   void consider_rest(Active& active);
   void awaken(Active& active);
   void put_to_sleep(Active& active);
-  void wake_at(const std::string& run_id, Sleeping& sleeping, std::int64_t due_us);
+  void wake_at(const std::string& run_id, Sleeping& sleeping);
   Active* wake(const std::string& run_id);  // Null where it neither works nor sleeps here.
   // Timeouts count while their attempt works.
   void keep_timeouts(Active& active);
@@ -269,7 +275,13 @@ class Shard {
   void model_outcome(const std::string& run_id, const run::CallKey& key, model::Outcome outcome);
   void model_closed(Active& active, const run::CallKey& key, ModelFlight& flight);
   static void give_back(ModelFlight& flight, const model::Outcome& outcome);
+  // How long until it is due by the wall clock; where that was set back, by the time of the run's last event.
+  Duration left(const Active& active, const run::StartTimer& timer) const;
+  // When it is due of the clock that nobody sets; never, where it is a time of the wall clock's.
+  Duration due_at(const Active& active, const run::StartTimer& timer) const;
   void start_timer(Active& active, const run::StartTimer& command);
+  void look_later(Active& active, const run::StartTimer& command, Duration at);
+  void fire(const std::string& run_id, const run::StartTimer& due);
   void drop(Active& active, const run::CallKey& key);
   // shard_tools.cpp: calls of tools.
   void call_tool(Active& active, const run::ToolCall& command);

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "runtime/engine/prefixes.h"
 #include "runtime/engine/shard.h"
+#include "workflows/path.h"
 
 namespace weft::engine {
 namespace {
@@ -30,6 +31,23 @@ std::uint64_t tokens_of(const model::Usage& usage) {
 
 // A token is about four bytes of English or code; an estimate, and marked as one wherever it is shown.
 std::uint64_t tokens_of(std::uint64_t bytes) { return (bytes + 3) / 4; }
+
+// Whether the step at the path waits for a time of the wall clock's.
+bool waits_until(const workflows::Workflow& workflow, std::string_view path) {
+  const workflows::Scope* scope = &workflow.scopes[0];
+  while (true) {
+    const std::string_view name = workflows::take_segment(path).name;
+    const auto found =
+        std::ranges::find_if(scope->steps, [&](workflows::StepId id) { return workflow.step(id).name == name; });
+    if (found == scope->steps.end()) return false;
+    const workflows::Step& step = workflow.step(*found);
+    const auto* wait = std::get_if<workflows::WaitBody>(&step.body);
+    if (path.empty()) return wait != nullptr && wait->until;
+    const auto* group = std::get_if<workflows::GroupBody>(&step.body);
+    if (group == nullptr) return false;
+    scope = &workflow.scopes[group->scope];
+  }
+}
 
 }  // namespace
 
@@ -298,32 +316,46 @@ void Shard::model_outcome(const std::string& run_id, const run::CallKey& key, mo
 }
 
 void Shard::start_timer(Active& active, const run::StartTimer& command) {
-  const TimerKey key{command.key, command.timer};
   if (command.timer == v1::TIMER_KIND_TIMEOUT && active.frozen) {
     active.stilled_us[command.key] =
         std::max<std::int64_t>(0, command.due_us - world_.clock.now().time_since_epoch().count());
     return;
   }
   if (command.timer == v1::TIMER_KIND_TIMEOUT) active.timeouts_us[command.key] = command.due_us;
-  // Now is what its next event would be stamped with: where the wall clock was set back, the run's time stands until
-  // the clock has caught up, and what is due in a second is still due in a second.
-  const auto left_us = [this](const Active& of, std::int64_t due_us) {
-    return due_us - std::max(world_.clock.now().time_since_epoch().count(), of.run->last_at_us());
+  look_later(active, command, due_at(active, command));
+}
+
+// Where the wall clock is set back, what was due in a second is due in a second all the same.
+void Shard::look_later(Active& active, const run::StartTimer& command, Duration at) {
+  const auto wait = [this, at](const Active& of, const run::StartTimer& timer) {
+    return std::min(left(of, timer), at - world_.clock.monotonic());
   };
-  // A clock that is set forward is noticed within a minute.
-  constexpr std::int64_t kLookUs = 60'000'000;
-  const std::int64_t wait = std::max<std::int64_t>(0, left_us(active, command.due_us));
-  active.timers[key] =
-      loop_.after(Duration(std::min(wait, kLookUs)), [this, run_id = active.id, command, wait, left_us] {
-        Active* due = find(run_id);
-        if (due == nullptr) return;
-        due->timers.erase({command.key, command.timer});
-        if (wait > kLookUs && left_us(*due, command.due_us) > 0) return start_timer(*due, command);
-        if (command.timer == v1::TIMER_KIND_TIMEOUT) due->timeouts_us.erase(command.key);
-        v1::Event event = event_at(command.key);
-        event.mutable_timer_fired()->set_timer(command.timer);
-        answer(run_id, std::move(event));
-      });
+  const Duration first = std::clamp(wait(active, command), Duration(0), kLook);
+  active.timers[{command.key, command.timer}] = loop_.after(first, [this, run_id = active.id, command, at, wait] {
+    Active* due = find(run_id);
+    if (due == nullptr) return;
+    if (wait(*due, command) > Duration(0)) return look_later(*due, command, at);
+    fire(run_id, command);
+  });
+}
+
+Duration Shard::left(const Active& active, const run::StartTimer& timer) const {
+  return time_at(timer.due_us) - std::max(world_.clock.now(), time_at(active.run->last_at_us()));
+}
+
+Duration Shard::due_at(const Active& active, const run::StartTimer& timer) const {
+  const bool of_the_clock = timer.timer == v1::TIMER_KIND_WAIT && waits_until(active.run->workflow(), timer.key.path);
+  return of_the_clock ? Duration::max() : world_.clock.monotonic() + left(active, timer);
+}
+
+void Shard::fire(const std::string& run_id, const run::StartTimer& due) {
+  Active* active = find(run_id);
+  if (active == nullptr) return;
+  if (auto timer = active->timers.extract({due.key, due.timer})) loop_.cancel(timer.mapped());
+  if (due.timer == v1::TIMER_KIND_TIMEOUT) active->timeouts_us.erase(due.key);
+  v1::Event event = event_at(due.key);
+  event.mutable_timer_fired()->set_timer(due.timer);
+  answer(run_id, std::move(event));
 }
 
 // Everything under the key's path and attempt; an empty path is the whole run.

@@ -41,11 +41,16 @@ void Shard::steer(std::string run_id, std::move_only_function<void(Active&)> act
 
 bool Shard::say(Active& active, v1::Event event, Done<v1::Run> done) {
   const bool expected = active.run->expects(event);
-  active.asking.emplace_back(active.run->last_seq() + (expected ? 1 : 0), std::move(done));
-  const std::string run_id = active.id;
-  if (expected) answer(run_id, std::move(event));
-  if (!expected) durable(run_id, active.durable_seq, memory::Appended{});
-  return expected;
+  if (!expected) tell(active, std::move(done));
+  if (!expected) return false;
+  active.asking.emplace_back(active.run->last_seq() + 1, std::move(done));
+  answer(std::string(active.id), std::move(event));
+  return true;
+}
+
+void Shard::tell(Active& active, Done<v1::Run> done) {
+  active.asking.emplace_back(active.run->last_seq(), std::move(done));
+  durable(std::string(active.id), active.durable_seq, memory::Appended{});
 }
 
 void Shard::cancel(std::string run_id, v1::CancelRequested request, Done<v1::RunsCancelResponse> done) {
@@ -73,7 +78,8 @@ void Shard::hold(std::string run_id, v1::Event event, Done<v1::Run> done) {
       [this, event = std::move(event), shared](Active& active) mutable {
         const bool pauses = event.has_run_paused();
         say(active, std::move(event), [pauses, shared](Result<v1::Run> run) {
-          if (run && pauses) run->set_status(v1::RUN_STATUS_PAUSED);  // What is under way may still go on.
+          // What is under way may still go on.
+          if (run && pauses && run->ended_at_us() == 0) run->set_status(v1::RUN_STATUS_PAUSED);
           (*shared)(std::move(run));
         });
       },
@@ -143,8 +149,12 @@ void Shard::answer_question(std::string run_id, v1::RunsAnswerRequest request, D
               invalid_argument(fmt::format("several questions are open at \"{}\", such as {} and {}: name one",
                                            printable(request.path()), meant[0].key.path, meant[1].key.path)));
         }
-        // Nothing is asked there now: whoever looks at the run's past knows whether anything was.
-        if (meant.empty()) return refuse(not_found("no question is open"));
+        // Nothing is asked there now: whoever looks at the run's past, all of it, knows whether anything was.
+        if (meant.empty()) {
+          return tell(active, [refuse](const Result<v1::Run>& run) {
+            refuse(run ? not_found("no question is open") : Error(run.error()));
+          });
+        }
         const auto value = parse_untrusted(request.value_json());
         if (!value) return refuse(std::move(value).error());
         auto fits = fitting(meant.front(), *value);
@@ -165,11 +175,12 @@ void Shard::signal(std::string run_id, v1::RunsSignalRequest request, Done<v1::R
   steer(
       std::move(run_id),
       [this, request = std::move(request), shared, refuse](Active& active) mutable {
-        if (!request.signal_id().empty() && active.run->has_signal(request.signal_id())) {
-          v1::RunsSignalResponse response;
-          response.set_existing(true);
-          *response.mutable_run() = active.summary;
-          return (*shared)(std::move(response));
+        // It, or the end that it comes too late for, may have to become durable: then the run's past says which it was.
+        const bool known = !request.signal_id().empty() && active.run->has_signal(request.signal_id());
+        if (known || active.run->ended()) {
+          return tell(active, [refuse](const Result<v1::Run>& run) {
+            refuse(run ? not_found("it is past") : Error(run.error()));
+          });
         }
         if (active.run->signals_kept() >= run::kSignalsMax) {
           return refuse(resource_exhausted(fmt::format("run {} keeps {} signals that no step has taken, which is the "

@@ -223,7 +223,8 @@ void Timekeeper::consider(Entry& entry) {
   entry.due.reset();
   if (!entry.busy && schedules_ == Schedules::kStarted && !entry.state.paused() && entry.cron) {
     const Time now = world_.clock.now();
-    if (entry.not_before > now) {
+    // A clock that is set back keeps nothing off for longer.
+    if (entry.not_before > now && entry.not_before - now <= entry.delay) {
       entry.due = entry.not_before;
     } else if (entry.unsaved) {
       save(entry);

@@ -119,8 +119,10 @@ void Run::State::start_finally(Scope& scope, const v1::StepResult& result) {
 void Run::State::consider_all(Scope& scope) {
   for (std::uint32_t i = 0; i < scope.steps.size(); ++i) {
     consider(scope, i);
-    for (const Slot& slot : scope.steps[i].slots) {
-      if (slot.execution && slot.execution->inner) consider_all(*slot.execution->inner);
+    for (std::uint32_t index = 0; index < scope.steps[i].slots.size(); ++index) {
+      const auto& execution = scope.steps[i].slots[index].execution;
+      if (execution && index > 0) consider(scope, i, index);
+      if (execution && execution->inner) consider_all(*execution->inner);
     }
   }
 }

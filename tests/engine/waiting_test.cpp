@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "fixture.h"
+#include "workflows/workflow.h"
 
 using namespace weft;
 using namespace weft::engine;
@@ -150,6 +151,96 @@ TEST_CASE(
   const auto late = signal(world, id, "paid", "{\"n\": 1}", "m-1");
   REQUIRE(late);
   CHECK(late->existing());
+}
+
+TEST_CASE("what is said twice is acknowledged when the first of it is durable, and not before") {
+  World world;
+  world.start();
+  world.apply("weft: 1\nname: twice\nsteps:\n  sure: {ask: Sure?}\n  paid: {wait: {signal: paid}}\n");
+  const std::string id = world.submit("twice");
+  world.rest(id);
+  REQUIRE(eventually([&] { return world.engine().active_runs() == 0; }));
+  // What was asked before it is behind us when it is refused.
+  const auto passed = [&] { CHECK_FALSE(world.resolve(id, "sure", v1::RESOLUTION_SKIP)); };
+  std::atomic<int> sent = 0;
+  std::atomic<int> answered = 0;
+  std::atomic<int> existing = 0;
+
+  world.journal().hold();
+  v1::RunsSignalRequest signal;
+  signal.set_run_id(id);
+  signal.set_name("other");
+  signal.set_signal_id("m-1");
+  for (int i = 0; i < 2; ++i) {
+    world.engine().signal(signal, [&](const Result<v1::RunsSignalResponse>& said) {
+      existing += said && said->existing() ? 1 : 0;
+      sent += said ? 1 : 0;
+    });
+  }
+  v1::RunsAnswerRequest answer;
+  answer.set_run_id(id);
+  answer.set_path("sure");
+  answer.set_value_json("\"yes\"");
+  for (int i = 0; i < 2; ++i) {
+    world.engine().answer(answer, [&](const Result<v1::RunsAnswerResponse>& said) {
+      existing += said && said->existing() ? 1 : 0;
+      answered += said ? 1 : 0;
+    });
+  }
+  passed();
+  CHECK(sent == 0);
+  CHECK(answered == 0);
+  world.journal().release();
+  CHECK(eventually([&] { return sent == 2 && answered == 2; }));
+  CHECK(existing == 2);
+}
+
+TEST_CASE("a signal that comes when its run has just ended is refused") {
+  World world;
+  world.start();
+  world.apply("weft: 1\nname: over\nsteps:\n  sure: {ask: Sure?}\n");
+  const std::string id = world.submit("over");
+  world.rest(id);
+  world.journal().hold();
+  v1::RunsAnswerRequest last;
+  last.set_run_id(id);
+  last.set_path("sure");
+  last.set_value_json("1");
+  world.engine().answer(last, [](const Result<v1::RunsAnswerResponse>&) {});
+  v1::RunsSignalRequest late;
+  late.set_run_id(id);
+  late.set_name("paid");
+  std::promise<Result<v1::RunsSignalResponse>> said;
+  world.engine().signal(late, [&](Result<v1::RunsSignalResponse> response) { said.set_value(std::move(response)); });
+  CHECK_FALSE(world.resolve(id, "sure", v1::RESOLUTION_SKIP));  // What was asked before it is behind us.
+  world.journal().release();
+  const auto refused = said.get_future().get();
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Code::kFailedPrecondition);
+  CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
+}
+
+TEST_CASE(
+    "a time that a sleeping run waits for comes though the clock was set back, and a date when the clock says so") {
+  const auto time = [](const std::string& text) { return *workflows::parse_instant(text); };
+  World world;
+  world.clock = std::make_shared<FakeClock>(time("2026-03-01T12:00:00Z"));
+  world.start();
+  world.apply("weft: 1\nname: span\nsteps:\n  pause: {wait: 300ms}\n");
+  world.apply("weft: 1\nname: date\nsteps:\n  pause: {wait: {until: '2026-03-01T12:00:00.1Z'}}\n");
+  const std::string date = world.submit("date");
+  const std::string span = world.submit("span");
+  REQUIRE(eventually([&] { return world.engine().active_runs() == 0; }));
+  world.clock->set(time("2026-03-01T11:00:00Z"));
+  CHECK(world.wait(span).status() == v1::RUN_STATUS_SUCCEEDED);
+  CHECK(world.get(date).status() == v1::RUN_STATUS_RUNNING);
+  world.stop();
+  world.clock->set(time("2026-03-01T12:00:00Z"));
+  world.start();
+  REQUIRE(eventually([&] { return world.engine().active_runs() == 0; }));
+  CHECK(world.get(date).status() == v1::RUN_STATUS_RUNNING);
+  world.clock->set(time("2026-03-01T12:00:01Z"));
+  CHECK(world.wait(date).status() == v1::RUN_STATUS_SUCCEEDED);
 }
 
 TEST_CASE("a paused run says so, takes what comes, and goes on when it is resumed, by a later engine too") {

@@ -133,6 +133,23 @@ TEST_CASE("signals are kept until a step takes them, in order, and match tells t
   CHECK(again->run().ended());
 }
 
+TEST_CASE("each element that waits for a signal takes one as soon as it comes, the first first") {
+  Driver driver(steps(R"(
+  all:
+    for_each: {in: "['a', 'b', 'c']", key: item}
+    steps:
+      paid: {wait: {signal: paid}}
+  each: {for_each: {in: "[1, 2]"}, wait: {signal: sent}}
+)",
+                      "returns: \"{{ [steps.all.output, steps.each.output] }}\"\n"));
+  driver.submit();
+  for (const char* number : {"1", "2", "3"}) driver.signal("paid", number);
+  CHECK(driver.run().signals_kept() == 0);
+  for (const char* number : {"4", "5"}) driver.signal("sent", number);
+  REQUIRE(driver.run().ended());
+  CHECK(driver.end().output_json().inline_() == "[[1,2,3],[4,5]]");
+}
+
 TEST_CASE("a paused run takes results and starts nothing, until it is resumed") {
   Driver driver(steps("  one: {prompt: Go.}\n  two: {prompt: \"{{ steps.one.text }}\"}\n"));
   driver.submit();

@@ -365,6 +365,15 @@ void World::end_schedule() {
     });
   };
   if (!serving_ || !applied_) return again();
+  v1::SchedulesGetRequest get;
+  get.set_workflow("simulated");
+  const auto now = serving_->engine->get_schedule(get);
+  if (!now || now->schedule().state().waiting_us_size() > 0) {
+    // What waits for the end of the run before it begins after that; nobody lets that run wait for ever.
+    answer_questions();
+    resolve_doubts();
+    return again();
+  }
   v1::SchedulesPauseRequest request;
   request.set_workflow("simulated");
   serving_->engine->pause_schedule(request, [this](const Result<v1::SchedulesPauseResponse>& paused) {
