@@ -48,43 +48,48 @@ Step broken_off(Duration delay, HttpFault fault) {
 
 bool ShopServer::is_meant(const HttpRequest& request) { return request.url.starts_with(kUrl); }
 
-const char* ShopServer::declarations() {
-  return R"yaml(tools:
-  books: {effect: read, input: {key: string}, http: {get: "http://shop.simulated/books/{{ args.key }}", timeout: 5s}}
-  look:
-    effect: read
-    input: {x: integer}
-    concurrency: {share: true}
-    http: {get: "http://shop.simulated/look?x={{ args.x }}", timeout: 5s}
-  sell:
-    input: {x: integer}
-    concurrency: {limit: 1}
-    http: {post: "http://shop.simulated/sell", json: {x: "{{ args.x }}", key: "{{ call.key }}"}, timeout: 5s}
-  checked:
-    input: {x: integer}
-    verify: {tool: books, args: {key: "{{ call.key }}"}}
-    http: {post: "http://shop.simulated/checked", json: {x: "{{ args.x }}", key: "{{ call.key }}"}, timeout: 5s}
-  charge:
-    input: {x: integer}
-    undo: {tool: refund, args: {of: "{{ call.key }}"}}
-    http: {post: "http://shop.simulated/charge", json: {x: "{{ args.x }}", key: "{{ call.key }}"}, timeout: 5s}
-  refund:
-    effect: idempotent
-    input: {of: string}
-    http: {post: "http://shop.simulated/refund", json: "{{ args }}", idempotency_key: "{{ call.key }}", timeout: 5s}
-  again:
-    on_doubt: retry
-    input: {x: integer}
-    http: {post: "http://shop.simulated/again", json: "{{ args }}", idempotency_key: "{{ call.key }}", timeout: 5s}
-  left_out:
-    on_doubt: skip
-    input: {x: integer}
-    http: {post: "http://shop.simulated/left_out", json: {x: "{{ args.x }}", key: "{{ call.key }}"}, timeout: 5s}
-  given_up:
-    on_doubt: fail
-    input: {x: integer}
-    http: {post: "http://shop.simulated/given_up", json: {x: "{{ args.x }}", key: "{{ call.key }}"}, timeout: 5s}
-)yaml";
+std::string ShopServer::declarations(std::string_view text) {
+  struct Declared {
+    std::string_view name;
+    std::string_view asked_by;  // The tool that another one's declaration names; empty: none does.
+    std::string_view yaml;
+  };
+  constexpr Declared kDeclared[] = {
+      {"books", "checked",
+       R"(effect: read, input: {key: string}, http: {get: "http://shop.simulated/books/{{ args.key }}", timeout: 5s})"},
+      {"look", "",
+       R"(effect: read, input: {x: integer}, concurrency: {share: true},
+    http: {get: "http://shop.simulated/look?x={{ args.x }}", timeout: 5s})"},
+      {"sell", "",
+       R"(input: {x: integer}, concurrency: {limit: 1},
+    http: {post: "http://shop.simulated/sell", json: {x: "{{ args.x }}", key: "{{ call.key }}"}, timeout: 5s})"},
+      {"checked", "",
+       R"(input: {x: integer}, verify: {tool: books, args: {key: "{{ call.key }}"}},
+    http: {post: "http://shop.simulated/checked", json: {x: "{{ args.x }}", key: "{{ call.key }}"}, timeout: 5s})"},
+      {"charge", "",
+       R"(input: {x: integer}, undo: {tool: refund, args: {of: "{{ call.key }}"}},
+    http: {post: "http://shop.simulated/charge", json: {x: "{{ args.x }}", key: "{{ call.key }}"}, timeout: 5s})"},
+      {"refund", "charge",
+       R"(effect: idempotent, input: {of: string},
+    http: {post: "http://shop.simulated/refund", json: "{{ args }}", idempotency_key: "{{ call.key }}", timeout: 5s})"},
+      {"again", "",
+       R"(on_doubt: retry, input: {x: integer},
+    http: {post: "http://shop.simulated/again", json: "{{ args }}", idempotency_key: "{{ call.key }}", timeout: 5s})"},
+      {"left_out", "",
+       R"(on_doubt: skip, input: {x: integer},
+    http: {post: "http://shop.simulated/left_out", json: {x: "{{ args.x }}", key: "{{ call.key }}"}, timeout: 5s})"},
+      {"given_up", "",
+       R"(on_doubt: fail, input: {x: integer},
+    http: {post: "http://shop.simulated/given_up", json: {x: "{{ args.x }}", key: "{{ call.key }}"}, timeout: 5s})"},
+  };
+  const bool all = text.find("agent: buyer") != std::string_view::npos;
+  std::string declared;
+  for (const Declared& tool : kDeclared) {
+    const std::string named = fmt::format("tool: {}\n", tool.asked_by.empty() ? tool.name : tool.asked_by);
+    if (all || text.find(named) != std::string_view::npos)
+      declared += fmt::format("  {}: {{{}}}\n", tool.name, tool.yaml);
+  }
+  return declared.empty() ? "" : "tools:\n" + declared;
 }
 
 Duration ShopServer::patience() {

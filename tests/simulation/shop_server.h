@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "attached.h"
@@ -21,8 +22,8 @@ class ShopServer final : public Network {
   std::vector<Step> request(Life life, const HttpRequest& request) override;
 
   static bool is_meant(const HttpRequest& request);
-  // The `tools:` of a workflow, in YAML.
-  static const char* declarations();
+  // In YAML, the `tools:` of a workflow whose steps are these: those that it uses.
+  static std::string declarations(std::string_view steps);
 
  private:
   std::vector<Step> look(const std::string& path);

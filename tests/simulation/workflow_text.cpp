@@ -15,24 +15,28 @@ class Writer {
   explicit Writer(Random& random) : random_(random) {}
 
   std::string write(const std::string& name, Size size) {
-    std::string text = fmt::format(
-        "weft: 1\nname: {}\ndefaults: {{turns: 4}}\nagents:\n"
-        "  reader: {{tools: [t.pure, t.read]}}\n"
-        "  actor: {{system: You act., tools: [t.idem, t.read, t.write]}}\n"
-        "  buyer: {{system: You buy., tools: [look, sell, checked, charge, again, left_out, given_up]}}\n"
-        "  plain: {{system: You answer.}}\n{}",
-        name, ShopServer::declarations());
+    std::string on;
     // Of each day's minutes those in which a world begins: some times come, and none comes again.
     if (size == Size::kUsual && random_.one_in(4)) {
       constexpr const char* kOverlaps[] = {"skip", "queue", "allow", "cancel_previous"};
       constexpr const char* kCatchUps[] = {"none", "last", "all", "2m"};
-      text += fmt::format("on: {{schedule: \"14-17 14 * * *\", overlap: {}, catch_up: {}}}\n",
-                          kOverlaps[random_.below(4)], kCatchUps[random_.below(4)]);
+      on = fmt::format("on: {{schedule: \"14-17 14 * * *\", overlap: {}, catch_up: {}}}\n", kOverlaps[random_.below(4)],
+                       kCatchUps[random_.below(4)]);
     }
-    text += "steps:\n";
+    std::string text = "steps:\n";
     scope(text, 2, {}, size == Size::kSmall ? 2 + random_.below(2) : 2 + random_.below(5), 0);
     if (random_.one_in(4)) finally(text, 0, "s0");
-    return text;
+    std::string agents;
+    const auto agent = [&](const std::string& called, const char* is) {
+      if (text.find("agent: " + called + "\n") != std::string::npos)
+        agents += fmt::format("  {}: {{{}}}\n", called, is);
+    };
+    agent("reader", "tools: [t.pure, t.read]");
+    agent("actor", "system: You act., tools: [t.idem, t.read, t.write]");
+    agent("buyer", "system: You buy., tools: [look, sell, checked, charge, again, left_out, given_up]");
+    agent("plain", "system: You answer.");
+    return fmt::format("weft: 1\nname: {}\ndefaults: {{turns: 4}}\n{}{}{}{}", name,
+                       agents.empty() ? "" : "agents:\n" + agents, ShopServer::declarations(text), on, text);
   }
 
  private:
