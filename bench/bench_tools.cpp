@@ -77,13 +77,14 @@ class Effecting final : public tools::Tool {
     std::ifstream in(path_);
     for (std::string line; std::getline(in, line);) known_.insert(line);
     out_.open(path_, std::ios::app);
+    again_.open(path_ + ".again", std::ios::app);
   }
   const tools::ToolSpec& spec() const override { return spec_; }
   bool is_instant() const override { return true; }
   ToolReply run(const tools::ToolRequest& request, const tools::Cancelled&) override {
     const Result<Json> arguments = parse_untrusted(request.arguments);
     if (!arguments) return {ToolStatus::kFailed, arguments.error().message};
-    if (known_.insert(request.key).second) out_ << request.key + "\n" << std::flush;
+    (known_.insert(request.key).second ? out_ : again_) << request.key + "\n" << std::flush;
     return {ToolStatus::kDone, to_text(step(*arguments))};
   }
 
@@ -92,6 +93,7 @@ class Effecting final : public tools::Tool {
   const std::string path_;
   std::set<std::string> known_;
   std::ofstream out_;
+  std::ofstream again_;  // Keys that came again, and did nothing.
 };
 
 }  // namespace

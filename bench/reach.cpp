@@ -9,7 +9,8 @@
 // fan-out   one run with N elements, each a tool call with a result of its own (W3).
 // recovery  N runs that wait; kill -9; how long until the next server is ready.
 // effects   1,000 runs of ten steps, each of which writes a line outside first; kill -9 after N lines; how long until
-//           the next server has written one and until all runs have ended, and how many lines stand twice (W4).
+//           the next server has written one and until all runs have ended, how many lines stand twice, and how many
+//           keys came again (W4).
 // history   N ended runs; then W1-gate at 16 in flight (W5). Compare with N = 0.
 // shares    for N seconds: what each of two values of `fair_by` has of 8 places, where one offers ten times as much.
 #include <fmt/format.h>
@@ -111,7 +112,7 @@ Result<Json> fan_out(const Arguments& arguments, const std::string& store, std::
   WEFT_TRY(Json row, measure(server, load));
   server.process.stop();
   return Json{{"first_ms", rounded(cold.latencies_ms.front(), 1)},
-              {"ms", row["p50"]},
+              {"p50", row["p50"]},
               {"cpu_s", row["cpu_s"]},
               {"rss_mb", row["rss_mb"]}};
 }
@@ -166,8 +167,13 @@ Result<Json> effects(const Arguments& arguments, const std::string& store, std::
   server.process.stop();
   const std::vector<std::string> lines = lines_of(file);
   const std::set<std::string> different(lines.begin(), lines.end());
-  return Json{{"killed_at", before},      {"ready_s", rounded(ready, 3)}, {"first_s", rounded(first, 3)},
-              {"all_s", rounded(all, 3)}, {"effects", different.size()},  {"twice", lines.size() - different.size()}};
+  return Json{{"killed_at", before},
+              {"ready_s", rounded(ready, 3)},
+              {"first_s", rounded(first, 3)},
+              {"all_s", rounded(all, 3)},
+              {"effects", different.size()},
+              {"twice", lines.size() - different.size()},
+              {"again", lines_of(file + ".again").size()}};
 }
 
 Result<Json> history(const Arguments& arguments, const std::string& store, std::size_t n) {
@@ -183,7 +189,8 @@ Result<Json> history(const Arguments& arguments, const std::string& store, std::
   WEFT_TRY(const Loaded warm, server.client->drive(chain_load(hash, 200, 16)));
   WEFT_TRY(Json row, measure(server, chain_load(hash, kRuns, 16)));
   server.process.stop();
-  return Json{{"steps_s", std::round(row["runs_s"].get<double>() * kChainSteps)},
+  return Json{{"c", 16},
+              {"steps_s", std::round(row["runs_s"].get<double>() * kChainSteps)},
               {"p50", row["p50"]},
               {"p99", row["p99"]},
               {"rss_mb", row["rss_mb"]},

@@ -175,6 +175,9 @@ Result<Json> shares(const Arguments& arguments, const std::string& store, std::s
   const double equal = (lesser_had + greater_had) / 2;
   std::int64_t longest_us = 0;  // How long a run of its own share and the usual priority took.
   for (const Ended& run : of_lesser) longest_us = std::max(longest_us, run.ended_us - run.submitted_us);
+  const auto overtaken = std::ranges::count_if(of_lesser, [&](const Ended& run) {
+    return run.submitted_us > low_run.submitted_at_us() + kPriorityStepUs && run.ended_us < low_run.ended_at_us();
+  });
   const auto in_seconds = [](std::int64_t us) { return rounded(static_cast<double>(us) / 1e6, 2); };
   return Json{{"offered_lesser", lesser.submitted()},
               {"offered_greater", greater.submitted()},
@@ -184,7 +187,8 @@ Result<Json> shares(const Arguments& arguments, const std::string& store, std::s
               {"share_lesser", rounded(lesser_had / equal, 3)},
               {"share_greater", rounded(greater_had / equal, 3)},
               {"low_s", in_seconds(low_run.ended_at_us() - low_run.submitted_at_us())},
-              {"low_bound_s", in_seconds(kPriorityStepUs + longest_us)}};
+              {"low_bound_s", in_seconds(kPriorityStepUs + longest_us)},
+              {"overtaken", overtaken}};
 }
 
 }  // namespace weft::bench

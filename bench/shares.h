@@ -10,7 +10,8 @@
 
 namespace weft::bench {
 
-// What each had of the places in `seconds` seconds, and when a run of a lower priority began among them.
+// What each had of the places in `seconds` seconds, and how long a run one priority lower took among them, beside its
+// bound: a minute more than the others, overtaken by none that came more than a minute after it.
 Result<Json> shares(const Arguments& arguments, const std::string& store, std::size_t seconds);
 
 }  // namespace weft::bench
