@@ -47,9 +47,10 @@ Status SqliteWriter::prepare() {
       {&statements_.batch, "SELECT seq_last, events FROM batches WHERE run = ? AND seq_first = ?"},
       {&statements_.epoch, "SELECT epoch FROM partitions WHERE id = ?"},
       {&statements_.find_request, "SELECT id, request_digest FROM runs WHERE request_id = ?"},
-      // The epoch is checked in the statement that writes, whatever was read before it.
+      // The epoch is checked in the statement that writes, whatever was read before it. FAIL, since the one row is
+      // there or not, and the transaction is rolled back whole: nothing is kept to undo the statement alone.
       {&statements_.insert_batch,
-       "INSERT INTO batches (run, seq_first, seq_last, epoch, events) SELECT ?1, ?2, ?3, ?4, ?5 "
+       "INSERT OR FAIL INTO batches (run, seq_first, seq_last, epoch, events) SELECT ?1, ?2, ?3, ?4, ?5 "
        "WHERE (SELECT epoch FROM partitions WHERE id = ?6) = ?4"},
       {&statements_.insert_run,
        "INSERT INTO runs (key, id, partition, workflow, workflow_hash, status, ended, submitted_at, ended_at, "

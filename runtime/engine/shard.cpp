@@ -43,6 +43,7 @@ void Shard::start() {
   loop_.post([this] {
     std::vector<std::string> ids;
     for (const auto& [id, active] : runs_) ids.push_back(id);
+    std::ranges::sort(ids);  // The same order wherever it runs.
     for (const std::string& id : ids) {
       if (Active* active = find(id)) resume(*active);
       if (Active* active = find(id)) consider_rest(*active);

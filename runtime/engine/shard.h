@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "base/http.h"
@@ -326,7 +327,7 @@ class Shard {
   HttpClient http_;
   model::Client client_;
   ContentStore contents_;
-  std::map<std::string, std::unique_ptr<Active>> runs_;  // Loop only, as all below.
+  std::unordered_map<std::string, std::unique_ptr<Active>> runs_;  // Loop only, as all below.
   std::map<std::string, Sleeping> sleeping_;
   std::map<std::string, std::weak_ptr<const model::Prefix>> prefixes_;
   std::set<std::string> frozen_;  // Runs.

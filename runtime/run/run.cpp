@@ -214,6 +214,7 @@ void stamp(v1::Event& event, std::uint64_t previous_seq, std::int64_t previous_a
   event.clear_epoch();
   event.clear_digest();
   std::string bytes = previous_digest;
+  bytes.reserve(bytes.size() + event.ByteSizeLong());
   // There is no map in an event, so that equal events are equal bytes.
   WEFT_CHECK(event.AppendToString(&bytes), "an event cannot be serialised");
   event.set_digest(std::string(view(sha256(bytes)).substr(0, 16)));
