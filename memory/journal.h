@@ -63,6 +63,13 @@ struct EventBatch {
   std::string events;  // Opaque: the events in their order.
 };
 
+// A run as of one of its events; opaque. It saves reading what came before, and no more: where it is lost or cannot be
+// read, the events say the same.
+struct Snapshot {
+  std::uint64_t seq = 0;
+  std::string bytes;
+};
+
 // Events of one run that become durable together, with the blobs they name and the run's row as of their end.
 struct Append {
   std::string run;
@@ -76,7 +83,8 @@ struct Append {
   std::vector<Blob> blobs;       // Written before them, in the same transaction; those that exist are kept.
   std::vector<Digest> shared;    // Blobs that are there already, with another run: kept for this one too.
   std::optional<RunRow> create;  // With the first events: the run's row.
-  std::optional<RunRow> update;  // The row's new status, ended, ended_at and summary.
+  std::optional<RunRow> update;  // The row's new status, ended, ended_at and summary. One that ended has no snapshot.
+  std::string snapshot;          // As of last_seq, in place of the one before; empty: none.
 
   std::uint64_t begins_at() const { return before.empty() ? first_seq : before.front().first_seq; }
 };
@@ -133,6 +141,7 @@ class Care;
 //  3. An append whose epoch is not the partition's current one fails with ABORTED and writes nothing.
 //  4. A failed transaction fails its appends one by one: those that are not at fault are tried again alone.
 //  5. Only the writer's connection runs checkpoints; closing any other connection runs none.
+//  6. Once a claim has succeeded, owns() of an earlier epoch is false.
 // Thread-safe.
 class Journal : public Reader {
  public:
@@ -147,6 +156,10 @@ class Journal : public Reader {
   virtual void put_schedule(ScheduleRow row, std::move_only_function<void(Status)> done) = 0;
   // Unfinished runs, oldest first, for recovery.
   virtual Result<std::vector<RunRow>> unfinished() const = 0;
+  // Whether nobody has claimed the store since that epoch. Cheap: asked before anything leaves the process.
+  virtual bool owns(Epoch epoch) const = 0;
+  // The last one of the run, where it has one.
+  virtual Result<std::optional<Snapshot>> snapshot(std::string_view run) const = 0;
   // Waits until everything queued before is durable and called back. Not from a callback.
   virtual void drain() = 0;
   // What keeps the store in order (memory/care.h); null where nothing has to.

@@ -24,6 +24,7 @@ struct StoredRun {
   RunRow row;
   std::size_t number = 0;  // Of its creation, from 1.
   std::vector<EventBatch> batches;
+  std::optional<Snapshot> snapshot;
 };
 
 // What a list is sorted by: newest first.
@@ -70,6 +71,16 @@ class MemoryJournal final : public Journal {
       schedules_[row.name] = std::move(row.state);
     }
     answer_in_order(lock, [done = std::move(done), put = std::move(put)]() mutable { done(std::move(put)); });
+  }
+
+  bool owns(Epoch epoch) const override {
+    const std::lock_guard lock(mutex_);
+    return epoch == epoch_;
+  }
+  Result<std::optional<Snapshot>> snapshot(std::string_view run) const override {
+    const std::lock_guard lock(mutex_);
+    const auto known = runs_.find(run);
+    return known == runs_.end() ? std::nullopt : known->second.snapshot;
   }
 
   void drain() override {
@@ -160,7 +171,9 @@ Result<Appended> MemoryJournal::apply(Append& append) {
   WEFT_CHECK(run.row.partition == append.partition, "a run belongs to one partition for ever");
   for (EventBatch& batch : append.before) run.batches.push_back(std::move(batch));
   run.batches.push_back({append.first_seq, append.last_seq, std::move(append.events)});
+  if (!append.snapshot.empty()) run.snapshot = Snapshot{append.last_seq, std::move(append.snapshot)};
   if (append.update) {
+    if (append.update->ended) run.snapshot.reset();
     run.row.status = append.update->status;
     run.row.ended = append.update->ended;
     run.row.ended_at = append.update->ended_at;

@@ -6,9 +6,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
+#include <ctime>
 #include <deque>
 #include <future>
+#include <limits>
 #include <mutex>
 #include <span>
 #include <thread>
@@ -127,10 +130,20 @@ class CallEntry final : public Entry {
 std::size_t weight_of(const std::optional<RunRow>& row) { return row ? kEntryBytes + row->summary.size() : 0; }
 
 std::size_t weight_of(const Append& append) {
-  std::size_t bytes = kEntryBytes + append.events.size() + weight_of(append.create) + weight_of(append.update);
+  std::size_t bytes = kEntryBytes + append.events.size() + append.snapshot.size() + weight_of(append.create) + weight_of(append.update);
   for (const EventBatch& batch : append.before) bytes += batch.events.size();
   for (const Blob& blob : append.blobs) bytes += blob.bytes->size();
   return bytes;
+}
+
+// For so long it is believed that the epoch is what it was when it was last looked at.
+constexpr Duration kSeenMax{1'000};
+
+// Goes on while the machine sleeps or the process is stopped.
+Duration boot_time() {
+  timespec now = {};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  return std::chrono::duration_cast<Duration>(std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
 }
 
 class SqliteJournal final : public Journal {
@@ -156,7 +169,21 @@ class SqliteJournal final : public Journal {
   }
 
   Result<Epoch> claim_all() override {
-    return wait_for<Epoch>([](SqliteWriter& writer) { return writer.claim_all(); });
+    auto claimed = wait_for<Epoch>([](SqliteWriter& writer) { return writer.claim_all(); });
+    // What an earlier owner has seen of the epochs is too old by then for anything to leave it.
+    if (claimed) std::this_thread::sleep_for(2 * kSeenMax);
+    return claimed;
+  }
+
+  // The kernel's lock keeps a second owner out while this one lives, but where its file was removed. Where the epoch
+  // cannot be read now, it is believed: nobody could have claimed a store that cannot be read.
+  bool owns(Epoch epoch) const override {
+    const Duration now = boot_time();
+    if (now - Duration(seen_us_.load(std::memory_order_relaxed)) < kSeenMax) return true;
+    const auto current = reader_->epoch();
+    if (current && *current != epoch) return false;
+    seen_us_.store(now.count(), std::memory_order_relaxed);
+    return true;
   }
 
   void append(Append append, OnDurable on_durable) override {
@@ -203,6 +230,7 @@ class SqliteJournal final : public Journal {
   Care* care() override { return &care_; }
 
   Result<std::vector<RunRow>> unfinished() const override { return reader_->unfinished(); }
+  Result<std::optional<Snapshot>> snapshot(std::string_view run) const override { return reader_->snapshot(run); }
   Result<RunRow> run(std::string_view key) const override { return reader_->run(key); }
   Result<RunPage> runs(const RunFilter& filter, std::size_t limit, std::string_view after) const override {
     return reader_->runs(filter, limit, after);
@@ -267,6 +295,7 @@ class SqliteJournal final : public Journal {
   const SystemClock clock_;
   SqliteWriter writer_;  // The thread's.
   const std::unique_ptr<SqliteReader> reader_;
+  mutable std::atomic<std::int64_t> seen_us_ = std::numeric_limits<std::int64_t>::min() / 2;  // When, of boot_time().
   CommitTimes commits_;
   SqliteCare care_;
 

@@ -373,6 +373,24 @@ Result<std::vector<ScheduleRow>> SqliteReader::schedules() const {
   }
 }
 
+Result<std::optional<Snapshot>> SqliteReader::snapshot(std::string_view run) const {
+  WEFT_TRY(const auto connection, lease());
+  WEFT_TRY(const Statement* statement,
+           (*connection)->statement("SELECT seq, bytes FROM snapshots WHERE run = (SELECT key FROM runs WHERE id = ?)"));
+  Use use(*statement);
+  WEFT_TRY(const bool found, use.text(run).step());
+  if (!found) return std::optional<Snapshot>();
+  return Snapshot{use.unsigned_at(0), use.string_at(1)};
+}
+
+Result<Epoch> SqliteReader::epoch() const {
+  WEFT_TRY(const auto connection, lease());
+  WEFT_TRY(const Statement* statement, (*connection)->statement("SELECT epoch FROM partitions WHERE id = 0"));
+  Use use(*statement);
+  WEFT_TRY(const bool claimed, use.step());
+  return claimed ? use.unsigned_at(0) : Epoch{0};
+}
+
 Result<std::unique_ptr<Reader>> open_sqlite_reader(const std::string& path) {
   WEFT_TRY(const std::string file, find_store(path));
   return SqliteReader::open(file);

@@ -46,6 +46,8 @@ class SqliteReader final : public Reader {
   Result<std::vector<WorkflowRow>> workflows(std::size_t limit, std::string_view after_name) const override;
   Result<std::vector<ScheduleRow>> schedules() const override;
   Result<std::vector<RunRow>> unfinished() const;
+  Result<std::optional<Snapshot>> snapshot(std::string_view run) const;
+  Result<Epoch> epoch() const;  // Of the last claim.
   // As Care::ended().
   Result<RunPage> ended(Time before, std::string_view workflow, std::size_t limit, std::string_view after) const;
 

@@ -75,8 +75,12 @@ constexpr const char* kFormat3 = R"sql(
 CREATE TABLE schedules (name TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
 )sql";
 
+constexpr const char* kFormat4 = R"sql(
+CREATE TABLE snapshots (run INTEGER PRIMARY KEY, seq INTEGER NOT NULL, bytes BLOB NOT NULL);
+)sql";
+
 // What makes format N of format N - 1, from 1.
-constexpr const char* kSteps[] = {kFormat1, kFormat2, kFormat3};
+constexpr const char* kSteps[] = {kFormat1, kFormat2, kFormat3, kFormat4};
 static_assert(std::size(kSteps) == kStoreFormat);
 
 }  // namespace

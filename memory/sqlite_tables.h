@@ -9,7 +9,7 @@
 namespace weft::memory {
 
 // The format that this version writes. It rises with every change of the tables.
-inline constexpr std::int64_t kStoreFormat = 3;
+inline constexpr std::int64_t kStoreFormat = 4;
 inline constexpr std::int64_t kApplicationId = 0x77656674;  // "weft"
 
 // In an empty file. All of it in one transaction.

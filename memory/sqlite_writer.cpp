@@ -69,6 +69,8 @@ Status SqliteWriter::prepare() {
        "SELECT coalesce(max(applied), 0), coalesce(max(version), 0) FROM workflows WHERE name = ?"},
       {&statements_.put_schedule, "INSERT OR REPLACE INTO schedules (name, state) VALUES (?, ?)"},
       {&statements_.remove_schedule, "DELETE FROM schedules WHERE name = ?"},
+      {&statements_.put_snapshot, "INSERT OR REPLACE INTO snapshots (run, seq, bytes) VALUES (?, ?, ?)"},
+      {&statements_.remove_snapshot, "DELETE FROM snapshots WHERE run = ?"},
       {&statements_.insert_workflow,
        "INSERT INTO workflows (hash, name, version, applied, applied_at, summary, bundle) VALUES (?, ?, ?, ?, ?, ?, "
        "?)"},
@@ -241,6 +243,13 @@ Status SqliteWriter::write_rest(const Append& append, std::int64_t key) {
     use.integer(row.status).integer(row.ended ? 1 : 0);
     row.ended_at ? use.integer(microseconds(*row.ended_at)) : use.null();
     WEFT_RETURN_IF_ERROR(use.blob(row.summary).integer(key).run());
+  }
+  if (append.update && append.update->ended) {
+    Use use(statements_.remove_snapshot);
+    WEFT_RETURN_IF_ERROR(use.integer(key).run());
+  } else if (!append.snapshot.empty()) {
+    Use use(statements_.put_snapshot);
+    WEFT_RETURN_IF_ERROR(use.integer(key).unsigned_integer(append.last_seq).blob(append.snapshot).run());
   }
   return {};
 }

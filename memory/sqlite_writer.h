@@ -52,7 +52,7 @@ class SqliteWriter {
     Statement insert_batch, insert_run, insert_label, insert_blob, insert_blob_use, update_run;
     Statement claim_epoch, claim;
     Statement workflow_by_hash, workflow_applied, workflow_last, insert_workflow;
-    Statement put_schedule, remove_schedule;
+    Statement put_schedule, remove_schedule, put_snapshot, remove_snapshot;
   };
   struct Wal {
     std::size_t pages = 0;

@@ -61,6 +61,10 @@ class HeldJournal final : public memory::Journal {
     return inner_->workflows(limit, after);
   }
   Result<memory::Epoch> claim_all() override { return inner_->claim_all(); }
+  bool owns(memory::Epoch epoch) const override { return inner_->owns(epoch); }
+  Result<std::optional<memory::Snapshot>> snapshot(std::string_view run) const override {
+    return inner_->snapshot(run);
+  }
   void append(memory::Append append, memory::OnDurable on_durable) override;
   void put_workflow(memory::WorkflowRow row, std::move_only_function<void(Result<memory::WorkflowRow>)> done) override {
     inner_->put_workflow(std::move(row), std::move(done));

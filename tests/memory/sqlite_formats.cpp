@@ -11,6 +11,7 @@
 #include "memory/care.h"
 #include "memory/inspection.h"
 #include "memory/sqlite.h"
+#include "memory/sqlite_tables.h"
 #include "tests/conformance/journal_fixture.h"
 #include "tests/memory/fault_vfs.h"
 #include "tests/memory/process.h"
@@ -22,6 +23,8 @@ namespace {
 const std::string kFormat1 = std::string(WEFT_SOURCE_DIR) + "/tests/memory/stores/format-1.db";
 // As much by the last version that wrote format 2; its run that had not ended waits for an answer.
 const std::string kFormat2 = std::string(WEFT_SOURCE_DIR) + "/tests/memory/stores/format-2.db";
+// As much by the last version that wrote format 3, with a schedule.
+const std::string kFormat3 = std::string(WEFT_SOURCE_DIR) + "/tests/memory/stores/format-3.db";
 
 std::string content(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -67,7 +70,7 @@ TEST_CASE("a store of format 1 becomes one of this format when an engine opens i
     CHECK(journal->unfinished()->size() == 1);
     CHECK(append_now(*journal, first_append("new", journal->claim_all().value())));
   }
-  CHECK(format_of(path) == 3);
+  CHECK(format_of(path) == kStoreFormat);
   CHECK(held_by(path) == "runs 4, batches 8, contents 3");
 }
 
@@ -88,21 +91,47 @@ TEST_CASE("a store of format 2 can be read as it is, and becomes one of this for
     journal->put_schedule({"daily", "state", epoch}, [&](Status status) { put.set_value(std::move(status)); });
     CHECK(put.get_future().get());
   }
-  CHECK(format_of(path) == 3);
+  CHECK(format_of(path) == kStoreFormat);
   CHECK(held_by(path) == held);
   CHECK(open_sqlite_reader(path).value()->schedules()->size() == 1);
+}
+
+TEST_CASE("a store of format 3 becomes one of this format, in which runs have snapshots") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "weft.db";
+  std::filesystem::copy_file(kFormat3, path);
+  std::filesystem::permissions(path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  const std::string held = held_by(path);
+  CHECK(held == "runs 3, batches 6, contents 2");
+  {
+    const auto journal = open_sqlite({path}).value();
+    const Epoch epoch = journal->claim_all().value();
+    const RunRow row = journal->unfinished()->front();
+    CHECK(journal->schedules()->size() == 1);
+    CHECK_FALSE(journal->snapshot(row.id).value());
+    Append next;
+    next.run = row.id;
+    next.partition = row.partition;
+    next.epoch = epoch;
+    next.first_seq = next.last_seq = row.last_seq + 1;
+    next.events = "more";
+    next.snapshot = "all of it";
+    REQUIRE(append_now(*journal, std::move(next)));
+    CHECK(journal->snapshot(row.id).value()->bytes == "all of it");
+  }
+  CHECK(format_of(path) == kStoreFormat);
 }
 
 TEST_CASE("a store of a newer format is refused with both numbers and left as it is, byte for byte") {
   const TemporaryFolder folder;
   const std::string path = folder / "weft.db";
   std::filesystem::copy_file(kFormat1, path);
-  REQUIRE(Connection::open(path, Connection::Mode::kWrite)->execute("PRAGMA user_version = 4"));
+  REQUIRE(Connection::open(path, Connection::Mode::kWrite)->execute("PRAGMA user_version = 5"));
   const std::string before = content(path) + content(path + "-wal");
   const auto refused = open_sqlite({path});
   REQUIRE_FALSE(refused);
-  CHECK(refused.error().message.find("store format 4") != std::string::npos);
-  CHECK(refused.error().message.find("formats up to 3") != std::string::npos);
+  CHECK(refused.error().message.find("store format 5") != std::string::npos);
+  CHECK(refused.error().message.find("formats up to 4") != std::string::npos);
   CHECK(Inspection::open(path).error().code == Code::kFailedPrecondition);
   CHECK(backup_sqlite(path, folder / "copy.db").error().code == Code::kFailedPrecondition);
   CHECK(content(path) + content(path + "-wal") == before);
@@ -122,7 +151,7 @@ TEST_CASE("a migration that the disk has no room for leaves the store of format 
   CHECK(format_of(path) == 1);
   CHECK(held_by(path) == kHeld);
   REQUIRE(open_sqlite({path}));
-  CHECK(format_of(path) == 3);
+  CHECK(format_of(path) == kStoreFormat);
 }
 
 TEST_CASE("a migration that is killed on its way is made whole by the next owner") {
@@ -145,11 +174,11 @@ TEST_CASE("a migration that is killed on its way is made whole by the next owner
       owner.kill();
     }
     const std::int64_t format = format_of(path);
-    REQUIRE((format == 1 || format == 3));
+    REQUIRE((format == 1 || format == kStoreFormat));
     found_old += format == 1;
     REQUIRE(open_sqlite({path}));
     REQUIRE(held_by(path) == kHeld);
-    REQUIRE(format_of(path) == 3);
+    REQUIRE(format_of(path) == kStoreFormat);
   }
   CHECK(found_old > 0);
 }

@@ -116,7 +116,7 @@ TEST_CASE("what is not a weft store is refused in one sentence and left as it is
     REQUIRE(open_sqlite({path}));
     execute(path, "PRAGMA user_version = 99");
     CHECK(refusal(path).code == Code::kFailedPrecondition);
-    CHECK(refusal(path).message.find("has store format 99, and this weft knows formats up to 3") != std::string::npos);
+    CHECK(refusal(path).message.find("has store format 99, and this weft knows formats up to 4") != std::string::npos);
     CHECK(open_sqlite_reader(path).error().code == Code::kFailedPrecondition);
   }
   SECTION("an empty path") { CHECK(refusal("").code == Code::kInvalidArgument); }

@@ -76,6 +76,10 @@ class DiskJournal final : public memory::Journal {
   ~DiskJournal() override { schedule_.purge(owner_); }
 
   Result<memory::Epoch> claim_all() override { return disk_.claim(); }
+  bool owns(memory::Epoch epoch) const override { return disk_.journal().owns(epoch); }
+  Result<std::optional<memory::Snapshot>> snapshot(std::string_view run) const override {
+    return disk_.journal().snapshot(run);
+  }
   void append(memory::Append append, memory::OnDurable on_durable) override;
   void put_workflow(memory::WorkflowRow row, std::move_only_function<void(Result<memory::WorkflowRow>)> done) override;
   void put_schedule(memory::ScheduleRow row, std::move_only_function<void(Status)> done) override;

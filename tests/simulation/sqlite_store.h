@@ -21,6 +21,14 @@ class SqliteStore final : public memory::Journal {
   PowerVfs& vfs() { return vfs_; }
 
   Result<memory::Epoch> claim_all() override;
+  // As of now, and not of a moment ago: simulated time stands still while weft works.
+  bool owns(memory::Epoch epoch) const override {
+    const auto current = reader_->epoch();
+    return !current || *current == epoch;
+  }
+  Result<std::optional<memory::Snapshot>> snapshot(std::string_view run) const override {
+    return reader_->snapshot(run);
+  }
   void append(memory::Append append, memory::OnDurable on_durable) override;
   void put_workflow(memory::WorkflowRow row, std::move_only_function<void(Result<memory::WorkflowRow>)> done) override;
   void put_schedule(memory::ScheduleRow row, std::move_only_function<void(Status)> done) override;
