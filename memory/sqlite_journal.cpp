@@ -130,7 +130,8 @@ class CallEntry final : public Entry {
 std::size_t weight_of(const std::optional<RunRow>& row) { return row ? kEntryBytes + row->summary.size() : 0; }
 
 std::size_t weight_of(const Append& append) {
-  std::size_t bytes = kEntryBytes + append.events.size() + append.snapshot.size() + weight_of(append.create) + weight_of(append.update);
+  std::size_t bytes =
+      kEntryBytes + append.events.size() + append.snapshot.size() + weight_of(append.create) + weight_of(append.update);
   for (const EventBatch& batch : append.before) bytes += batch.events.size();
   for (const Blob& blob : append.blobs) bytes += blob.bytes->size();
   return bytes;

@@ -375,8 +375,9 @@ Result<std::vector<ScheduleRow>> SqliteReader::schedules() const {
 
 Result<std::optional<Snapshot>> SqliteReader::snapshot(std::string_view run) const {
   WEFT_TRY(const auto connection, lease());
-  WEFT_TRY(const Statement* statement,
-           (*connection)->statement("SELECT seq, bytes FROM snapshots WHERE run = (SELECT key FROM runs WHERE id = ?)"));
+  WEFT_TRY(
+      const Statement* statement,
+      (*connection)->statement("SELECT seq, bytes FROM snapshots WHERE run = (SELECT key FROM runs WHERE id = ?)"));
   Use use(*statement);
   WEFT_TRY(const bool found, use.text(run).step());
   if (!found) return std::optional<Snapshot>();

@@ -51,6 +51,14 @@ class Shop {
     const std::lock_guard lock(mutex_);
     return static_cast<std::size_t>(std::ranges::count(requests_, path, &Request::path));
   }
+  // Under which requests came there, in their order.
+  std::vector<std::string> keys(const std::string& path) const {
+    std::vector<std::string> keys;
+    for (const Request& request : requests()) {
+      if (request.path == path) keys.push_back(request.key);
+    }
+    return keys;
+  }
 
  private:
   void talk(RawConnection& connection, int number) {

@@ -84,7 +84,8 @@ class Api : public Reading {
   virtual void resume_schedule(const v1::SchedulesResumeRequest& request, Done<v1::SchedulesResumeResponse> done) = 0;
   virtual void trigger_schedule(const v1::SchedulesTriggerRequest& request,
                                 Done<v1::SchedulesTriggerResponse> done) = 0;
-  // Calls on_advance at once with what is durable, then at each advance, until `watcher` is gone. NOT_FOUND but for a whole id.
+  // Calls on_advance at once with what is durable, then at each advance, until `watcher` is gone. NOT_FOUND but for a
+  // whole id.
   virtual Status watch(std::string_view run_id, std::weak_ptr<Watcher> watcher) = 0;
 };
 

@@ -28,6 +28,8 @@ struct EngineLimits {
   std::size_t tool_calls_max = 256;       // In flight on the pool of threads; more wait for their turn.
   std::size_t input_bytes_max = std::size_t{16} << 20;
   std::size_t frozen_bytes_max = std::size_t{256} << 20;  // Of runs that stand still until the store can be written.
+  // After so many bytes of events, and four times what the last one had, a run gets its next snapshot.
+  std::size_t snapshot_after_bytes = std::size_t{256} << 10;
 };
 
 // What the runs with one value of a label may have together; 0: not limited.

@@ -17,6 +17,7 @@ void Conversations::apply(const v1::Event& event, Keep keep) {
     if (event.attempt_started().kind() != v1::STEP_KIND_PROMPT) return;
     Agent& agent = agents_[event.path()] = Agent{};
     agent.attempt = event.attempt();
+    agent.begun_seq = event.seq();
     agent.unsaid.emplace_back(User{event.attempt_started().input()});
     return;
   }
@@ -86,6 +87,12 @@ const model::Conversation* Conversations::find(const std::string& path) const {
 const Conversations::Started* Conversations::started(const std::string& path) const {
   const auto found = agents_.find(path);
   return found == agents_.end() || !found->second.started ? nullptr : &*found->second.started;
+}
+
+std::map<std::string, std::uint64_t> Conversations::begun() const {
+  std::map<std::string, std::uint64_t> begun;
+  for (const auto& [path, agent] : agents_) begun.emplace(path, agent.begun_seq);
+  return begun;
 }
 
 Status Conversations::say(model::Conversation& conversation, const Message& message, run::Contents& contents) {

@@ -35,6 +35,8 @@ class Conversations {
     Time at;
   };
   const Started* started(const std::string& path) const;
+  // With which event each of the agents at work began, by path: those from there on, at that path, make it again.
+  std::map<std::string, std::uint64_t> begun() const;
 
  private:
   struct User {
@@ -48,6 +50,7 @@ class Conversations {
   using Message = std::variant<User, v1::ModelCallEnded, ToolResult>;
   struct Agent {
     std::uint32_t attempt = 0;
+    std::uint64_t begun_seq = 0;
     std::vector<Message> unsaid;  // Not yet in `conversation`.
     std::vector<std::optional<ToolResult>>
         results;  // Of the turn under way, by call; said in order once all are there.

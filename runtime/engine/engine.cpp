@@ -442,7 +442,9 @@ class LiveEngine final : public Engine {
     if (!request.model().empty()) {
       WEFT_TRY(const Route route, routes_.find(request.model()));
     }
-    WEFT_TRY(start.past, share_past(*parts_.journal, source, request, start.submission.workflow, table_));
+    WEFT_TRY(const auto source_workflow, registry_.by_hash(source.workflow_hash));
+    WEFT_TRY(start.past,
+             share_past(*parts_.journal, source, request, source_workflow, start.submission.workflow, table_));
     start.own_input = !request.input_json().empty();
     const v1::Content& shared = start.past.events.front().run_submitted().input_json();
     WEFT_TRY(const auto recorded, read_content(shared, *parts_.journal));
@@ -462,6 +464,8 @@ class LiveEngine final : public Engine {
     start.forked.set_source_run(source.id);
     start.forked.set_from(request.from());
     start.forked.set_source_seq(start.past.source_seq);
+    for (v1::KeyGeneration& generation : start.past.generations)
+      *start.forked.add_generations() = std::move(generation);
     start.forked.set_effects(request.effects() == v1::FORK_EFFECTS_UNSPECIFIED ? v1::FORK_EFFECTS_ASK
                                                                                : request.effects());
     start.forked.set_model(request.model());

@@ -124,6 +124,11 @@ Result<std::size_t> find_cut(const std::vector<v1::Event>& events, const std::ve
   return cut;
 }
 
+bool takes_back(const v1::Event& event) {
+  return event.path().ends_with(kUndo) && event.step_ended().result().status() == v1::STEP_STATUS_SUCCEEDED;
+}
+std::string undone_call(const v1::Event& event) { return event.path().substr(0, event.path().size() - kUndo.size()); }
+
 // Why the event cannot have happened under the workflow; nothing: it can.
 std::optional<std::string> misfit(const v1::Event& event, const workflows::Workflow& workflow,
                                   run::Contents& contents) {
@@ -181,31 +186,34 @@ Status check_fit(const SharedPast& past, const workflows::Workflow& workflow, ru
   return error;
 }
 
-// Calls that leave unasked leave under the key of the source's first equal call. Where that would be wrong, since the
-// source needed another one or has taken back what it did, somebody has to say what is meant.
-Status check_keys(const std::vector<v1::Event>& past, const std::vector<v1::Event>& later) {
-  std::map<std::string, std::string> first_keys;  // By path, tool and arguments.
-  const auto refuse = [](const v1::Event& event, std::string_view why) {
-    return failed_precondition(fmt::format(
-        "the call at {} {}: fork with `--effects ask`, and let it go with `weft resolve RUN PATH retry --new-key`, or "
-        "say done",
-        workflows::call_path(event.path(), event.attempt(), event.turn(), event.call()), why));
-  };
+// A key that a workflow forms itself has no next one: where nothing stands under it, and the fork's call would leave
+// under it unasked, somebody has to say what is meant.
+Status check_own_keys(const std::vector<v1::Event>& past, const std::vector<v1::Event>& later,
+                      const workflows::Workflow& workflow) {
+  std::set<std::string> own;  // Paths of calls.
   for (const auto* events : {&past, &later}) {
     for (const v1::Event& event : *events) {
-      const v1::ToolCallStarted& call = event.tool_call_started();
-      if (event.path().ends_with(kUndo) && event.has_step_ended() &&
-          event.step_ended().result().status() == v1::STEP_STATUS_SUCCEEDED)
-        return refuse(event, "took back what the source had done under a key that it has used");
-      if (!event.has_tool_call_started() || call.effect() < v1::TOOL_EFFECT_IDEMPOTENT) continue;
-      const std::string name = fmt::format("{}\n{}\n{}", workflows::without_attempts(event.path()), call.tool(),
-                                           call.arguments().SerializeAsString());
-      const auto [first, fresh] = first_keys.emplace(name, call.key());
-      if (!fresh && first->second != call.key() && events == &later)
-        return refuse(event, "left under more than one key");
+      const std::string call = workflows::call_path(event.path(), event.attempt(), event.turn(), event.call());
+      const workflows::Tool* tool = workflow.tool(event.tool_call_started().tool());
+      if (tool != nullptr && tool->policy.key && tools::changes_world(tool->policy.effect)) own.insert(call);
+      const bool refused = event.tool_call_ended().nothing_done() && events == &later && own.contains(call);
+      if (!refused && !(takes_back(event) && own.contains(undone_call(event)))) continue;
+      return failed_precondition(fmt::format(
+          "the call at {} {} under a key that the workflow forms itself: fork with `--effects ask`, and say with `weft "
+          "resolve` what is meant",
+          refused ? call : undone_call(event), refused ? "was refused" : "was taken back"));
     }
   }
   return {};
+}
+
+// Under which keys the source's equal calls leave at its end, where nothing stands under those before.
+Result<std::vector<v1::KeyGeneration>> generations_of(const std::vector<v1::Event>& past,
+                                                      const std::vector<v1::Event>& later, run::Run& source) {
+  for (const auto* events : {&past, &later}) {
+    for (const v1::Event& event : *events) WEFT_RETURN_IF_ERROR(source.apply(event));
+  }
+  return source.generations();
 }
 
 // The source's events up to the cut make a state of the fork; FAILED_PRECONDITION where they do not.
@@ -259,6 +267,7 @@ Status add_results(const std::vector<v1::Event>& later, const std::vector<Point>
 
 Result<SharedPast> share_past(const memory::Reader& reader, const memory::RunRow& source,
                               const v1::RunsForkRequest& request,
+                              const std::shared_ptr<const workflows::Workflow>& source_workflow,
                               const std::shared_ptr<const workflows::Workflow>& workflow, const run::ToolTable& tools) {
   SharedPast past;
   WEFT_TRY(past.events, read_events(reader, source.id));
@@ -270,24 +279,29 @@ Result<SharedPast> share_past(const memory::Reader& reader, const memory::RunRow
   past.source_seq = cut;
   past.lineage = past.events.front().run_submitted().identity().lineage();
 
-  if (request.effects() == v1::FORK_EFFECTS_ALLOW) WEFT_RETURN_IF_ERROR(check_keys(past.events, later));
   ContentStore contents(reader);
-  if (workflow->hash != source.workflow_hash) WEFT_RETURN_IF_ERROR(check_fit(past, *workflow, contents));
+  if (workflow->hash != source_workflow->hash) WEFT_RETURN_IF_ERROR(check_fit(past, *workflow, contents));
   run::Run run(workflow, tools, contents);
   WEFT_RETURN_IF_ERROR(fold(past, run));
   for (const v1::Event& event : later) {
-    const bool taken_back = event.path().ends_with(kUndo) && event.has_step_ended() &&
-                            event.step_ended().result().status() == v1::STEP_STATUS_SUCCEEDED;
-    const std::string path = event.path().substr(0, event.path().size() - std::min(event.path().size(), kUndo.size()));
-    const bool shared = taken_back && std::ranges::any_of(past.events, [&](const v1::Event& done) {
-                          return done.has_tool_call_ended() &&
-                                 workflows::call_path(done.path(), done.attempt(), done.turn(), done.call()) == path;
-                        });
+    const bool shared =
+        takes_back(event) && std::ranges::any_of(past.events, [&](const v1::Event& done) {
+          return done.has_tool_call_ended() &&
+                 workflows::call_path(done.path(), done.attempt(), done.turn(), done.call()) == undone_call(event);
+        });
     if (!shared) continue;
+    const std::string path = undone_call(event);
     return failed_precondition(
         fmt::format("run {} took back what {} had done, so that is not shared: fork from {} or from before", source.id,
                     path, path.substr(0, path.find_first_of(":~"))));
   }
+  const bool unasked = request.effects() == v1::FORK_EFFECTS_ALLOW;
+  if (unasked) WEFT_RETURN_IF_ERROR(check_own_keys(past.events, later, *workflow));
+  run::Run whole(source_workflow, tools, contents);
+  auto generations = generations_of(past.events, later, whole);
+  // Where somebody is asked, a source that cannot be read here any more is no reason to refuse.
+  if (generations) past.generations = *std::move(generations);
+  if (!generations && unasked) return std::move(generations).error();
   WEFT_RETURN_IF_ERROR(add_results(later, points, run, past));
   std::set<Digest> named;
   for (const v1::Event& event : past.events) {

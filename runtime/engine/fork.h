@@ -23,14 +23,17 @@ struct SharedPast {
   std::uint64_t source_seq = 0;  // The last one before the cut.
   std::string lineage;
   std::vector<Digest> blobs;  // That the events name.
+  // Of the source's equal calls, where nothing stands under a key that one of them left under.
+  std::vector<v1::KeyGeneration> generations;
 };
 
-// What `request` shares of `source`, under `workflow`. Errors: NOT_FOUND where the source has nothing at the path;
-// INVALID_ARGUMENT; RESOURCE_EXHAUSTED over kForkBytesMax; FAILED_PRECONDITION, with a detail `misfit` for each place,
-// where what is shared does not fit the workflow, or was taken back by the source.
-// Blocks on the store.
+// What `request` shares of `source`, which was a run of `source_workflow`, under `workflow`. Errors: NOT_FOUND where
+// the source has nothing at the path; INVALID_ARGUMENT; RESOURCE_EXHAUSTED over kForkBytesMax; FAILED_PRECONDITION,
+// with a detail `misfit` for each place, where what is shared does not fit the workflow, or was taken back by the
+// source. Blocks on the store.
 Result<SharedPast> share_past(const memory::Reader& reader, const memory::RunRow& source,
                               const v1::RunsForkRequest& request,
+                              const std::shared_ptr<const workflows::Workflow>& source_workflow,
                               const std::shared_ptr<const workflows::Workflow>& workflow, const run::ToolTable& tools);
 
 }  // namespace weft::engine

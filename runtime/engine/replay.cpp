@@ -146,7 +146,10 @@ class Replay {
   // Every decision that the core takes now is the one that is recorded. After a restart, what was lost is recorded
   // before the decisions that a crash cut off.
   void compare_decision(const v1::Event& event) {
-    restarting_ = restarting_ || event.epoch() != epoch_;
+    if (event.epoch() != epoch_ && event.seq() > 1) {
+      restarting_ = true;
+      run_.take_up();
+    }
     const auto decided = run_.decide();
     if (!decided) return;
     // Of a run that waits for its turn nothing is decided yet, whatever is said to it meanwhile.

@@ -15,12 +15,6 @@
 namespace weft::engine {
 namespace {
 
-// After these a run may stand still; most runs never see one, and are not looked through for it.
-bool makes_wait(const v1::Event& event) {
-  return event.attempt_started().has_waiting() || event.has_run_paused() || event.has_tool_call_in_doubt() ||
-         event.round_ended().verdict() == v1::ROUND_VERDICT_ASK;
-}
-
 // What may be said to a run while it waits for its turn leaves it there.
 bool begins(const v1::Event& event) {
   return !event.has_run_submitted() && !event.has_signal_received() && !event.has_run_paused() &&
@@ -28,6 +22,18 @@ bool begins(const v1::Event& event) {
 }
 
 }  // namespace
+
+bool makes_wait(const v1::Event& event) {
+  return event.attempt_started().has_waiting() || event.has_run_paused() || event.has_tool_call_in_doubt() ||
+         event.round_ended().verdict() == v1::ROUND_VERDICT_ASK;
+}
+
+void Shard::Active::note(const v1::Event& event) {
+  may_wait = may_wait || makes_wait(event);
+  begun = begun || begins(event);
+  if (gets_on(event)) got_on_seq = event.seq();
+  if (event.has_run_forked()) model = event.run_forked().model();
+}
 
 Shard::Shard(ShardWorld world) : world_(world), http_(loop_), client_(http_), contents_(world.journal) {}
 
@@ -55,137 +61,6 @@ void Shard::start() {
 Shard::Active* Shard::find(const std::string& run_id) {
   const auto found = runs_.find(run_id);
   return found == runs_.end() ? nullptr : found->second.get();
-}
-
-Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows::Workflow> workflow,
-                      Crashes* crashes) {
-  constexpr std::size_t kPageBytes = std::size_t{4} << 20;
-  auto active = std::make_unique<Active>();
-  active->id = row.id;
-  active->partition = row.partition;
-  active->created = true;
-  active->run = std::make_unique<run::Run>(std::move(workflow), world_.tool_table, contents_);
-  std::uint64_t epoch = 0;
-  const std::uint64_t counted_seq = crashes == nullptr ? 0 : crashes->counted_seq(row.id);
-  bool got_on = false;
-  std::map<std::string, std::int64_t> waits_since_us;  // By call.
-  std::int64_t goes_on_us = 0;                         // Since the run was last taken up or resumed.
-  while (true) {
-    WEFT_TRY(const auto batches, world_.journal.events(row.id, active->run->last_seq() + 1, kPageBytes));
-    if (batches.empty()) break;
-    for (const memory::EventBatch& batch : batches) {
-      WEFT_TRY(const std::vector<v1::Event> events, read_batch(batch.events));
-      for (const v1::Event& event : events) {
-        if (event.epoch() > epoch && event.seq() > 1) {
-          active->pauses_us.emplace_back(event.at_us(), event.at_us() - active->run->last_at_us());
-        }
-        if (event.epoch() != epoch || event.has_run_resumed()) goes_on_us = event.at_us();
-        epoch = event.epoch();
-        got_on = got_on || (event.seq() > counted_seq && gets_on(event));
-        active->may_wait = active->may_wait || makes_wait(event);
-        if (active->may_wait) {
-          const std::string call = workflows::call_path(event.path(), event.attempt(), event.turn(), event.call());
-          const bool goes_on = event.has_tool_call_ended() || event.has_tool_call_resolved() ||
-                               event.has_tool_call_verified() || event.has_answered() || event.has_signal_taken() ||
-                               event.has_run_resumed() || event.has_timer_fired();
-          if (makes_wait(event)) waits_since_us[call] = event.at_us();
-          if (auto since = goes_on ? waits_since_us.extract(call) : decltype(waits_since_us)::node_type()) {
-            active->pauses_us.emplace_back(event.at_us(), event.at_us() - since.mapped());
-          }
-        }
-        if (event.has_attempt_started()) active->attempts[event.path()] = {event.at_us(), event.at_us(), 0};
-        if (const auto past = active->attempts.find(event.path()); past != active->attempts.end()) {
-          // Between what was wanted and its intent there is nothing but the wait for its turn.
-          if (event.has_model_call_started() || event.has_tool_call_started())
-            past->second.in_queue_us += event.at_us() - std::max(past->second.last_us, goes_on_us);
-          past->second.last_us = event.at_us();
-        }
-        active->begun = active->begun || begins(event);
-        WEFT_RETURN_IF_ERROR(active->run->apply(event));
-        active->conversations.apply(event, Conversations::Keep::kAll);
-        tally(event, active->summary);
-        if (event.has_run_forked()) active->model = event.run_forked().model();
-        if (event.has_run_forked() || event.has_run_retried()) {
-          // The clocks of what goes on were set anew.
-          active->pauses_us.clear();
-          active->attempts.clear();
-        }
-      }
-    }
-  }
-  while (active->run->next()) {
-    // What an earlier life handed out; what of it is still due, outstanding() says.
-  }
-  active->durable_seq = active->run->last_seq();
-  // Of one that is to be begun again, what ended may be what goes on.
-  if (!row.ended) trim(*active);
-  if (crashes != nullptr) {
-    const auto outstanding = active->run->outstanding();
-    const bool waits_for_word =
-        active->run->paused() || !active->run->open_waits().empty() || !active->run->doubts().empty();
-    const bool waits =
-        (waits_for_word || !outstanding.empty()) && std::ranges::all_of(outstanding, [](const run::Command& command) {
-          return std::holds_alternative<run::StartTimer>(command);
-        });
-    if (auto why = crashes->count(row.id, active->run->last_seq(), !waits, got_on)) return failed_precondition(*why);
-  }
-  ++world_.active_runs;
-  Active& known = *(runs_[row.id] = std::move(active));
-  if (known.begun)
-    known.turn = world_.places.enter(world_.order.passenger(known.summary), world_.order.gates_of_run(known.summary));
-  // There may be many of them; a paused one is not in line.
-  if (crashes != nullptr && !known.run->paused() && !may_begin(known)) put_to_sleep(known);
-  return {};
-}
-
-void Shard::trim(Active& active) {
-  active.conversations.keep_only(
-      [&](const std::string& path, std::uint32_t attempt) { return active.run->works({path, attempt, 0, 0}); });
-}
-
-void Shard::resume(Active& active, std::string_view stopped) {
-  const std::int64_t last_at_us = active.run->last_at_us();
-  for (const run::Command& command : active.run->outstanding()) {
-    const auto* model_call = std::get_if<run::ModelCall>(&command);
-    const auto* tool_call = std::get_if<run::ToolCall>(&command);
-    if (model_call != nullptr && model_call->started) {
-      ModelFlight flight;
-      if (const auto* started = active.conversations.started(model_call->key.path)) {
-        // Priced as it was when it left, whatever this server's own routes are and whatever the time is now.
-        flight.request_bytes = started->call.request_bytes();
-        flight.route.simulated = started->call.simulated();
-        if (!started->call.price_row().empty())
-          flight.price = world_.routes.list_price(started->call.model(), started->at);
-      }
-      admit(active, lost_call(model_call->key, flight, "lost", fmt::format("{} before the answer came", stopped)));
-    } else if (tool_call != nullptr && tool_call->started && tools::changes_world(tool_call->effect)) {
-      v1::Event event = event_at(tool_call->key);
-      event.mutable_tool_call_in_doubt()->set_lost(true);
-      event.mutable_tool_call_in_doubt()->set_tool(tool_call->tool);
-      event.mutable_tool_call_in_doubt()->set_why(fmt::format(
-          "{} between the intent of {} and its result; whether it was done is not known", stopped, tool_call->tool));
-      admit(active, std::move(event));
-    } else if (const auto* timer = std::get_if<run::StartTimer>(&command);
-               timer != nullptr && timer->timer == v1::TIMER_KIND_TIMEOUT) {
-      // A timeout counts while weft works: the time in which none did is given back, each time that there was one.
-      run::StartTimer later = *timer;
-      const std::int64_t now_us = world_.clock.now().time_since_epoch().count();
-      later.due_us += std::max<std::int64_t>(0, now_us - last_at_us);
-      const Past& past = active.attempts[timer->key.path];
-      later.due_us += past.in_queue_us;
-      for (const auto& [at_us, paused_us] : active.pauses_us) later.due_us += at_us > past.begun_us ? paused_us : 0;
-      if (waits(active, timer->key)) {
-        active.stilled_us[timer->key] = std::max<std::int64_t>(0, later.due_us - now_us);
-      } else {
-        carry_out(active, later);
-      }
-    } else {
-      carry_out(active, command);
-    }
-  }
-  active.attempts.clear();
-  active.pauses_us.clear();
-  advance(active);
 }
 
 void Shard::submit(Submission submission) {
@@ -244,8 +119,7 @@ void Shard::admit(Active& active, v1::Event event, std::int64_t at_us) {
   active.conversations.apply(event);
   tally(event, active.summary);
   awaken(active);
-  active.may_wait = active.may_wait || makes_wait(event);
-  active.begun = active.begun || begins(event);
+  active.note(event);
   if (event.has_run_paused()) hold_queued(active);
   if (active.batch.empty()) active.batch_first = event.seq();
   append_event(event, active.batch);
@@ -318,6 +192,7 @@ void Shard::flush(Active& active) {
     (active.created ? append.update : append.create) = std::move(row);
     active.created = true;
   }
+  if (!active.run->ended()) consider_snapshot(active, append);
   hand_in(active, std::move(append));
 }
 
@@ -344,6 +219,8 @@ void Shard::durable(const std::string& run_id, std::uint64_t seq, Result<memory:
   }
   active.durable_seq = std::max(active.durable_seq, seq);
   settle(active);
+  const bool opens = !active.gate.empty() && active.gate.front().seq <= active.durable_seq;
+  if (opens && !owns(active)) return;
   while (!active.gate.empty() && active.gate.front().seq <= active.durable_seq) {
     Task leave = std::move(active.gate.front().leave);
     active.gate.pop_front();
@@ -527,6 +404,12 @@ void Shard::give_up(Active& active, const Error& error) {
   world_.parked.park(run_id, "a restart: its events could not be written (" + error.message + ")",
                      Parked::Place::kNone);
   world_.hub.rests(run_id);
+}
+
+bool Shard::owns(Active& active) {
+  if (world_.journal.owns(world_.epoch)) return true;
+  give_up(active, aborted("the store has another owner"));
+  return false;
 }
 
 void Shard::forget(const std::string& run_id) {

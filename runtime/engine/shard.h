@@ -62,6 +62,7 @@ inline constexpr Duration kLook{60'000'000};  // A wall clock that is set forwar
 inline Time time_at(std::int64_t us) { return Time(Duration(us)); }
 
 v1::Event event_at(const run::CallKey& key);
+bool makes_wait(const v1::Event& event);  // After these a run may stand still; most runs never see one.
 
 struct Submission {
   std::string run_id;
@@ -169,6 +170,12 @@ class Shard {
     std::int64_t last_us = 0;      // Its last event, or from when on the run went on.
     std::int64_t in_queue_us = 0;  // How long its calls waited for their turn.
   };
+  // Time in which an instance did not work, nor those around it; of the whole run where the path is empty.
+  struct Pause {
+    std::string path;
+    std::int64_t at_us = 0;  // Its end.
+    std::int64_t span_us = 0;
+  };
   struct Active {
     std::string id;
     std::uint32_t partition = 0;
@@ -204,13 +211,19 @@ class Shard {
     std::size_t asked = 0;                             // Questions to `verify` tools on their way.
     bool may_wait = false;  // Something of it has waited, or been in doubt, or it was paused.
     bool rests = false;     // It is among the parked, since it waits for somebody's word.
-    // Found by recover() for resume(): when attempts began, and from when on how long nothing ran.
+    // Found by recover() for resume(): when attempts began, and when they stood still.
     std::map<std::string, Past> attempts;  // By path.
-    std::vector<std::pair<std::int64_t, std::int64_t>> pauses_us;
+    std::vector<Pause> pauses;
     std::string request_digest;
+    std::uint64_t got_on_seq = 0;    // The last event that shows that it got on.
+    memory::Epoch epoch = 0;         // Of its last event; of a run that was folded.
+    std::size_t unsaved_bytes = 0;   // Of events since the last snapshot.
+    std::size_t snapshot_bytes = 0;  // Of that; 0: there is none.
     Done<v1::RunsSubmitResponse> submitted;
     // Told the run when what they asked for is durable.
     std::vector<std::pair<std::uint64_t, Done<v1::Run>>> asking;
+
+    void note(const v1::Event& event);  // What is remembered of it beside the state.
   };
 
   // A run that waits and is not held in memory: it is folded again when something arrives for it.
@@ -232,6 +245,16 @@ class Shard {
   // Tells `done` the run when all that it has become is durable. `active` may be gone afterwards.
   void tell(Active& active, Done<v1::Run> done);
 
+  // shard_recovery.cpp: from what is stored of a run to the run at work, and the snapshots that make that short.
+  struct Beside;
+  struct Folding;
+  template <class Archive>
+  friend void keep(Archive& archive, Beside& beside);
+  Result<std::unique_ptr<Active>> fold(const memory::RunRow& row,
+                                       const std::shared_ptr<const workflows::Workflow>& workflow);
+  std::string snapshot(const Active& active) const;  // Empty where none can be taken now.
+  void consider_snapshot(Active& active, memory::Append& append);
+
   // shard.cpp: the life of a run.
   void admit(Active& active, v1::Event event);
   void admit(Active& active, v1::Event event, std::int64_t at_us);
@@ -240,6 +263,8 @@ class Shard {
   void flush(Active& active);
   void durable(const std::string& run_id, std::uint64_t seq, Result<memory::Appended> appended);
   void give_up(Active& active, const Error& error);
+  // Before anything of the run leaves the process. Gives it up where the store has another owner.
+  bool owns(Active& active);
   void forget(const std::string& run_id);
   // `stopped`: what kept calls under way from being answered, in words.
   void resume(Active& active, std::string_view stopped = "weft stopped");

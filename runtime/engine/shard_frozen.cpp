@@ -17,7 +17,7 @@ constexpr Duration kProbeMax{5'000'000};
 constexpr std::size_t kAppendBytes = 1'024;
 
 std::size_t weight_of(const memory::Append& append) {
-  std::size_t bytes = kAppendBytes + append.events.size();
+  std::size_t bytes = kAppendBytes + append.events.size() + append.snapshot.size();
   for (const memory::EventBatch& batch : append.before) bytes += batch.events.size();
   if (append.create) bytes += append.create->summary.size();
   if (append.update) bytes += append.update->summary.size();

@@ -23,7 +23,7 @@ void Shard::retry(memory::RunRow row, std::shared_ptr<const workflows::Workflow>
     }
     active.reopened = true;
     active.attempts.clear();
-    active.pauses_us.clear();
+    active.pauses.clear();
     active.asking.emplace_back(active.run->last_seq() + 1, std::move(done));
     v1::Event event;
     event.mutable_run_retried()->set_reason(std::move(reason));

@@ -91,7 +91,11 @@ void Shard::begin_tool(Active& active, const run::ToolCall& command, Places::Tur
   const bool harmless = !tools::changes_world(command.effect) && active.durable_seq > 0 && !active.frozen;
   if (!harmless) return when_durable(active, command.key, std::move(leave));
   const tools::Tool* tool = world_.tools.find(command.tool);
-  if (tool == nullptr || !tool->is_instant()) return loop_.post(std::move(leave));
+  if (tool == nullptr || !tool->is_instant()) {
+    return loop_.post([this, run_id = active.id, leave = std::move(leave)]() mutable {
+      if (Active* reading = find(run_id); reading != nullptr && owns(*reading)) leave();
+    });
+  }
   ++active.at_once;
   loop_.post([this, run_id = active.id, leave = std::move(leave)]() mutable { run_at_once(run_id, std::move(leave)); });
 }
@@ -131,9 +135,14 @@ void Shard::run_tool(const std::string& run_id, const run::CallKey& key, tools::
 void Shard::run_pooled(tools::Tool& tool, std::shared_ptr<tools::Cancelled> cancelled, tools::ToolRequest request,
                        OnReply on_reply) {
   auto reply = std::make_shared<tools::ToolReply>();
-  loop_.work([&tool, reply, cancelled = std::move(cancelled),
-              request = std::move(request)] { *reply = tool.run(request, *cancelled); },
-             [reply, on_reply = std::move(on_reply)]() mutable { on_reply({std::move(*reply), 0}); });
+  // A thread may be free only after a while, so it asks again.
+  loop_.work(
+      [&tool, reply, cancelled = std::move(cancelled), request = std::move(request), &journal = world_.journal,
+       epoch = world_.epoch] {
+        *reply = journal.owns(epoch) ? tool.run(request, *cancelled)
+                                     : tools::ToolReply{tools::ToolStatus::kFailed, "the store has another owner"};
+      },
+      [reply, on_reply = std::move(on_reply)]() mutable { on_reply({std::move(*reply), 0}); });
 }
 
 HttpClient::CallId Shard::request(const workflows::Tool& tool, const tools::ToolRequest& request, const std::string& id,
@@ -217,7 +226,7 @@ void Shard::verify(Active& active, const run::VerifyCall& command) {
 
 void Shard::verify_now(const std::string& run_id, const run::VerifyCall& command) {
   Active* active = find(run_id);
-  if (active == nullptr) return;
+  if (active == nullptr || !owns(*active)) return;
   const std::int64_t asked_us = world_.clock.now().time_since_epoch().count();
   auto answered = [this, run_id, command, asked_us](tools::HttpToolReply reply) {
     Active* asking = find(run_id);

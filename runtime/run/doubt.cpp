@@ -190,7 +190,7 @@ void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const 
       call.verifying = false;
       if (resolved.resolution() == v1::RESOLUTION_RETRY) {
         if (call.asked) approved.insert(call.identity);
-        if (resolved.new_key()) history() = {history().generation + 1, 0, std::nullopt, false};
+        if (resolved.new_key()) history().use_up_key();
         if (execution.closing) {
           execution.closing = false;
           execution.failure.Clear();
@@ -223,8 +223,10 @@ void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const 
   call.nothing_done = end.nothing_done();
   if (tools::changes_world(call.effect) && call.policy != nullptr) {
     const bool done = call.outcome == v1::TOOL_OUTCOME_DONE;
-    if (call.nothing_done || (done && call.policy->repeatable)) {
-      history() = {history().generation + 1, 0, std::nullopt, false};
+    if (call.nothing_done) {
+      history().use_up_key();
+    } else if (done && call.policy->repeatable) {
+      history().take_next_key();
     } else if (done) {
       history().recorded = end.output();
     } else if (call.outcome == v1::TOOL_OUTCOME_SKIPPED) {
@@ -232,7 +234,7 @@ void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const 
     }
     if (done && call.policy->undo && !workflow->in_finally(execution.step->id)) {
       undoable.push_back({workflows::call_path(execution.path, execution.attempt, execution.turn, event.call()),
-                          call.tool, call.key, call.arguments, end.output()});
+                          call.tool, call.identity, call.key, call.arguments, end.output()});
     }
   }
   if (execution.step->kind != workflows::StepKind::kTool) return issue_tools(execution);

@@ -119,12 +119,19 @@ void Run::State::start_finally(Scope& scope, const v1::StepResult& result) {
 void Run::State::consider_all(Scope& scope) {
   for (std::uint32_t i = 0; i < scope.steps.size(); ++i) {
     consider(scope, i);
-    for (std::uint32_t index = 0; index < scope.steps[i].slots.size(); ++index) {
-      const auto& execution = scope.steps[i].slots[index].execution;
-      if (execution && index > 0) consider(scope, i, index);
-      if (execution && execution->inner) consider_all(*execution->inner);
+    const std::vector<Slot>& slots = scope.steps[i].slots;
+    for (std::uint32_t index = 0; index < slots.size(); ++index) {
+      if (index > 0 && slots[index].phase != Slot::Phase::kIdle && slots[index].phase != Slot::Phase::kDone)
+        consider(scope, i, index);
+      if (slots[index].execution && slots[index].execution->inner) consider_all(*slots[index].execution->inner);
     }
   }
+}
+
+// What may be due is decided in the order of the definition, whatever order it came in.
+void Run::State::reconsider() {
+  agenda.clear();
+  if (top && !ended) consider_all(*top);
 }
 
 Status Run::State::apply(const v1::Event& event) {
@@ -174,7 +181,8 @@ Status Run::State::apply_to_run(const v1::Event& event, std::int64_t previous_at
       return failed_precondition(fmt::format("run {} was written under semantics {}, this weft reads {}",
                                              identity.run_id(), submitted.semantics(), kSemantics));
     }
-    WEFT_TRY(input, json(submitted.input_json()));
+    input_json = submitted.input_json();
+    WEFT_TRY(input, json(input_json));
     Json labels = Json::object();
     for (const v1::Label& label : submitted.labels()) labels[label.key()] = label.value();
     Json names{{"id", identity.run_id()},
@@ -191,6 +199,7 @@ Status Run::State::apply_to_run(const v1::Event& event, std::int64_t previous_at
     }
   } else if (event.has_run_paused() || event.has_run_resumed()) {
     paused = event.has_run_paused();
+    if (!paused) reconsider();
   } else if (event.has_signal_received()) {
     if (!event.signal_received().id().empty()) signal_ids.insert(event.signal_received().id());
     signals.push_back({event.seq(), event.signal_received().name(), event.signal_received().payload_json()});
@@ -207,7 +216,7 @@ Status Run::State::apply_to_run(const v1::Event& event, std::int64_t previous_at
     fork(event.run_forked(), at_us - previous_at_us);
   } else if (event.has_cancel_requested()) {
     killing = event.cancel_requested().kill();
-    paused = false;
+    if (std::exchange(paused, false)) reconsider();
     if (!cancelling || killing) close_scope(*top);
     cancelling = true;
     if (!killing) outbox.push_back(StartTimer{{"", 0, 0, 0}, v1::TIMER_KIND_GRACE, at_us + kCancelGraceUs});
@@ -215,7 +224,7 @@ Status Run::State::apply_to_run(const v1::Event& event, std::int64_t previous_at
     if (killing) consider_all(*top);
   } else if (event.timer_fired().timer() == v1::TIMER_KIND_DEADLINE) {
     deadline_due_us = 0;
-    paused = false;
+    if (std::exchange(paused, false)) reconsider();
     top->failure.emplace();
     top->failure->set_kind(v1::ERROR_KIND_DEADLINE);
     top->failure->set_message(fmt::format("the run was not done by its deadline of {}", to_text(*workflow->deadline)));

@@ -81,8 +81,7 @@ std::optional<std::string> Run::State::refuse_retry(const Scope& scope) const {
 
 void Run::State::retry() {
   ended = cancelling = killing = grace_over = paused = false;
-  for (const std::string& call : finally_effects)
-    effects[call] = {effects[call].generation + 1, 0, std::nullopt, false};
+  for (const std::string& call : finally_effects) effects[call].use_up_key();
   finally_effects.clear();
   reopen(*top);
   limited = std::ranges::any_of(top->steps, [](const StepState& step) { return step.result.limited(); });
@@ -195,9 +194,19 @@ void Run::State::fork(const v1::RunForked& forked, std::int64_t later_us) {
   fork_effects = forked.effects();
   paused = false;
   undoable.clear();  // What the source did is the source's to take back.
+  for (const v1::KeyGeneration& source : forked.generations()) take_generation(source);
   if (deadline_due_us > 0) deadline_due_us += later_us;
   put_off(*top, later_us);
   consider_all(*top);
+}
+
+// What is recorded stands, and is not called again.
+void Run::State::take_generation(const v1::KeyGeneration& source) {
+  EffectHistory& history = effects[source.identity()];
+  if (source.generation() <= history.generation) return;
+  history.generation = source.generation();
+  if (!history.recorded) history.first_sent_us = 0;
+  history.used_up = true;
 }
 
 void Run::State::put_off(Scope& scope, std::int64_t later_us) {

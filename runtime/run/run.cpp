@@ -23,6 +23,13 @@ Run::~Run() = default;
 Status Run::apply(const v1::Event& event) { return state_->apply(event); }
 std::optional<v1::Event> Run::decide() { return state_->decide(); }
 
+void Run::take_up() {
+  state_->reconsider();
+  (void)state_->decide();  // Puts aside what is not due yet.
+}
+
+void Run::take_up_again() { state_->agenda.clear(); }
+
 std::optional<Command> Run::next() {
   if (state_->outbox.empty()) return std::nullopt;
   Command command = std::move(state_->outbox.front());
@@ -183,6 +190,16 @@ Status Run::may_retry() const {
   if (!state_->ended) return failed_precondition(fmt::format("run {} has not ended", id));
   if (auto why = state_->refuse_retry()) return failed_precondition(fmt::format("run {}: {}", id, *why));
   return {};
+}
+
+std::vector<v1::KeyGeneration> Run::generations() const {
+  std::vector<v1::KeyGeneration> all;
+  for (const auto& [identity, history] : state_->effects) {
+    if (!history.used_up) continue;
+    all.emplace_back().set_identity(identity);
+    all.back().set_generation(history.generation);
+  }
+  return all;
 }
 
 std::vector<OpenWait> Run::open_waits() const {

@@ -85,6 +85,19 @@ class Run {
   // Every command without a result, for recovery: what next() has handed out in an earlier life.
   std::vector<Command> outstanding() const;
 
+  // After folding a run that an earlier life left. What may be due is then decided in the order of the definition: so
+  // it makes no difference from where it was folded, and a replay knows the order.
+  void take_up();
+  // After folding a run that this life had put aside with nothing due.
+  void take_up_again();
+
+  // The state as bytes, for this build and this workflow; empty where decisions or commands are due (or the run has
+  // ended): then it cannot be taken.
+  std::string snapshot() const;
+  // In place of all events up to the snapshot's. DATA_LOSS where it is not of this build or this workflow, or damaged;
+  // the run is then of no use.
+  Status restore(std::string_view snapshot);
+
   std::vector<Doubt> doubts() const;
   std::vector<OpenWait> open_waits() const;
   bool has_signal(const std::string& id) const;  // Whether a signal with the sender's id has come.
@@ -100,6 +113,8 @@ class Run {
   bool expects(const v1::Event& event) const;
   // Whether this attempt is at work.
   bool works(const CallKey& attempt) const;
+  // Of equal calls under one of whose keys nothing stands: under which one the next of them leaves.
+  std::vector<v1::KeyGeneration> generations() const;
   // FAILED_PRECONDITION, and why, where a run that has ended cannot be begun again where it failed.
   Status may_retry() const;
 

@@ -62,7 +62,11 @@ struct EffectHistory {
   std::uint32_t generation = 0;    // Of their key.
   std::int64_t first_sent_us = 0;  // With the key of this generation; 0: not yet.
   std::optional<v1::Content> recorded;
-  bool let_go = false;  // In doubt, and it was gone on without knowing, or its step failed with it.
+  bool let_go = false;   // In doubt, and it was gone on without knowing, or its step failed with it.
+  bool used_up = false;  // Under one of its keys nothing stands: refused, taken back, or given up for another.
+
+  void take_next_key() { *this = {generation + 1, 0, std::nullopt, false, used_up}; }
+  void use_up_key() { *this = {generation + 1, 0, std::nullopt, false, true}; }
 };
 using Effects = std::map<std::string, EffectHistory>;  // By identity.
 
@@ -178,6 +182,7 @@ struct Scope : std::enable_shared_from_this<Scope> {  // Agenda items hold it we
 struct Undoable {
   std::string path;  // Of the call.
   std::string tool;
+  std::string identity;
   std::string key;
   v1::Content arguments;
   v1::Content output;
@@ -217,6 +222,9 @@ struct Place {
   Execution* execution = nullptr;  // Where an attempt is at work.
 };
 
+// What an undo is a step of; it retries, and no workflow defines it.
+const workflows::Step& undo_step();
+
 struct Run::State {
   State(std::shared_ptr<const workflows::Workflow> workflow_in, const ToolTable& tools_in, Contents& contents_in)
       : workflow(std::move(workflow_in)), tools(tools_in), contents(contents_in) {}
@@ -229,6 +237,7 @@ struct Run::State {
   std::uint64_t seq = 0;
   std::int64_t at_us = 0;
   std::string digest;
+  v1::Content input_json;
   std::shared_ptr<const Json> input;
   std::shared_ptr<const Json> run_names;  // `run.*` in expressions.
   std::shared_ptr<Scope> top;
@@ -278,6 +287,7 @@ struct Run::State {
   void close_scope(Scope& scope);
   void start_finally(Scope& scope, const v1::StepResult& result);
   void consider_all(Scope& scope);  // With the scopes inside.
+  void reconsider();
   void close_step(Scope& scope, std::uint32_t position);
   void close_execution(Execution& execution);
   bool settled(const Execution& execution) const;
@@ -366,6 +376,7 @@ struct Run::State {
   void restart_clocks(Execution& execution);
   void fork(const v1::RunForked& forked, std::int64_t later_us);
   void put_off(Scope& scope, std::int64_t later_us);
+  void take_generation(const v1::KeyGeneration& source);
   // Whether a call with effect has to be allowed before it leaves.
   bool is_held_back(const ToolCallState& call) const;
 

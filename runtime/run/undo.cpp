@@ -9,6 +9,8 @@ namespace {
 
 constexpr std::uint32_t kAttemptsMax = 3;
 
+}  // namespace
+
 const workflows::Step& undo_step() {
   static const workflows::Step kStep = [] {
     workflows::Step step;
@@ -18,8 +20,6 @@ const workflows::Step& undo_step() {
   }();
   return kStep;
 }
-
-}  // namespace
 
 bool Run::State::is_undo(std::string_view path) const {
   constexpr std::string_view kBehind = "/undo";
@@ -72,8 +72,10 @@ void Run::State::apply_to_undo(const v1::Event& event) {
     case v1::Event::kStepEnded:
       if (undo && undo->execution) outbox.push_back(Drop{undo->execution->key()});
       undos_failed += event.step_ended().result().status() == v1::STEP_STATUS_FAILED;
-      if (event.step_ended().result().status() == v1::STEP_STATUS_SUCCEEDED && undone.empty())
-        undone = undoable.back().path;
+      if (event.step_ended().result().status() == v1::STEP_STATUS_SUCCEEDED) {
+        if (undone.empty()) undone = undoable.back().path;
+        effects[undoable.back().identity].use_up_key();
+      }
       undo.reset();
       undoable.pop_back();
       return;

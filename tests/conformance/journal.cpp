@@ -148,6 +148,42 @@ TEMPLATE_TEST_CASE("a claim makes earlier owners' appends ABORTED, and they writ
   CHECK(store.append(next_append("a", later, 2, 2)) == "");
 }
 
+TEMPLATE_TEST_CASE("once another has claimed the store, nobody owns it who claimed it before", "[journal]", SqliteStore,
+                   MemoryStore) {
+  Owned<TestType> store;
+  CHECK(store.journal.owns(store.epoch));
+  const Epoch later = store.journal.claim_all().value();
+  CHECK_FALSE(store.journal.owns(store.epoch));
+  CHECK(store.journal.owns(later));
+}
+
+TEMPLATE_TEST_CASE("a run has its last snapshot until it ends", "[journal]", SqliteStore, MemoryStore) {
+  Owned<TestType> store;
+  const auto snapshot = [&](const std::string& run) { return store.journal.snapshot(run).value(); };
+  CHECK_FALSE(snapshot("a"));
+  CHECK(store.append(first_append("a", store.epoch)) == "");
+  CHECK(store.append(first_append("b", store.epoch)) == "");
+  CHECK_FALSE(snapshot("a"));
+  Append with = next_append("a", store.epoch, 2, 4);
+  with.snapshot = "as of 4";
+  CHECK(store.append(with) == "");
+  REQUIRE(snapshot("a"));
+  CHECK(snapshot("a")->seq == 4);
+  CHECK(snapshot("a")->bytes == "as of 4");
+  CHECK_FALSE(snapshot("b"));
+  CHECK(store.append(next_append("a", store.epoch, 5, 5)) == "");
+  CHECK(snapshot("a")->seq == 4);
+  Append again = next_append("a", store.epoch, 6, 6);
+  again.snapshot = "as of 6";
+  CHECK(store.append(again) == "");
+  CHECK(snapshot("a")->bytes == "as of 6");
+  Append last = next_append("a", store.epoch, 7, 7);
+  last.update = RunRow{};
+  last.update->ended = true;
+  CHECK(store.append(std::move(last)) == "");
+  CHECK_FALSE(snapshot("a"));
+}
+
 TEMPLATE_TEST_CASE("a run's row is what it was created with, then what the last update said", "[journal]", SqliteStore,
                    MemoryStore) {
   Owned<TestType> store;

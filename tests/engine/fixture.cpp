@@ -144,6 +144,7 @@ void World::start() {
   options.schedules = schedules;
   auto held = std::make_unique<HeldJournal>(store_);
   held_ = held.get();
+  held_->change_snapshots(change_snapshot);
   EngineParts parts{std::move(held), std::make_unique<tools::Toolbox>(),
                     clock ? static_cast<Clock*>(clock.get()) : &system_, &entropy_};
   for (const auto& tool : tools) parts.tools->add(std::make_unique<Borrowed>(tool));

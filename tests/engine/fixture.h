@@ -46,10 +46,20 @@ class HeldJournal final : public memory::Journal {
   Result<std::vector<memory::EventBatch>> events(std::string_view run, std::uint64_t from,
                                                  std::size_t bytes) const override {
     const std::lock_guard lock(mutex_);
+    const auto [first, fresh] = read_from_.emplace(run, from);
+    if (!fresh) first->second = std::min(first->second, from);
     if (run == damaged_) return std::vector<memory::EventBatch>{{from, from, "damaged"}};
     return inner_->events(run, from, bytes);
   }
   void damage(const std::string& run);  // What it recorded can no longer be read.
+  // The lowest event of the run that was asked for so far; 0: none was.
+  std::uint64_t read_from(const std::string& run) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = read_from_.find(run);
+    return found == read_from_.end() ? 0 : found->second;
+  }
+  // From now on snapshots are read so.
+  void change_snapshots(std::function<void(memory::Snapshot&)> change) { change_snapshot_ = std::move(change); }
   Result<std::shared_ptr<const std::string>> blob(const Digest& digest) const override { return inner_->blob(digest); }
   Result<memory::WorkflowRow> workflow_by_hash(std::string_view hash) const override {
     return inner_->workflow_by_hash(hash);
@@ -63,7 +73,9 @@ class HeldJournal final : public memory::Journal {
   Result<memory::Epoch> claim_all() override { return inner_->claim_all(); }
   bool owns(memory::Epoch epoch) const override { return inner_->owns(epoch); }
   Result<std::optional<memory::Snapshot>> snapshot(std::string_view run) const override {
-    return inner_->snapshot(run);
+    auto found = inner_->snapshot(run);
+    if (found && *found && change_snapshot_) change_snapshot_(**found);
+    return found;
   }
   void append(memory::Append append, memory::OnDurable on_durable) override;
   void put_workflow(memory::WorkflowRow row, std::move_only_function<void(Result<memory::WorkflowRow>)> done) override {
@@ -88,6 +100,8 @@ class HeldJournal final : public memory::Journal {
   bool held_ = false;  // Guarded by mutex_, as below.
   std::size_t appends_ = 0;
   std::string damaged_;
+  mutable std::map<std::string, std::uint64_t, std::less<>> read_from_;
+  std::function<void(memory::Snapshot&)> change_snapshot_;  // Set while no engine runs.
   std::optional<Error> failing_;
   std::optional<Error> failing_schedules_;
   Written written_ = Written::kNo;
@@ -137,7 +151,10 @@ class World {
   // Before start(): tools to offer, and the script of the model.
   std::vector<std::shared_ptr<tools::Tool>> tools;
   void script(const std::string& yaml);
-  EngineLimits limits;
+  // How snapshots are read by the engine that starts next.
+  std::function<void(memory::Snapshot&)> change_snapshot;
+  // A snapshot with nearly every append, so that each test that starts an engine again begins with one.
+  EngineLimits limits{.snapshot_after_bytes = 1};
   Config config;                                                      // What else is configured.
   enum class Way : std::uint8_t { kUrl, kProvider } way = Way::kUrl;  // kProvider: models are named as office/NAME.
   std::shared_ptr<FakeClock> clock;                                   // Null: the system's.

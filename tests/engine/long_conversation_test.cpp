@@ -36,6 +36,7 @@ TEST_CASE("a conversation of 500 turns takes at most 1.5 times its transcript an
   const memory::test::TemporaryFolder folder;
   const std::string path = folder / "weft.db";
   World world;
+  world.limits = {};
   world.on(memory::open_sqlite({path}).value());
   const std::string answer(700, 'a');
   world.tools.push_back(std::make_shared<RecordingTool>("t.look", tools::Effect::kRead, [&](const tools::ToolRequest&) {

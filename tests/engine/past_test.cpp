@@ -309,7 +309,7 @@ TEST_CASE("results of calls that were under way at a fork's path are its own too
   }
 }
 
-TEST_CASE("a fork that asks nothing is refused where the key of an equal call would be a wrong one") {
+TEST_CASE("a fork's call leaves under the key under which the source's equal call was done") {
   std::atomic<int> charges = 0;
   Shop shop([&](const Shop::Request& request) {
     return Shop::Answer{request.path == "/charge" && ++charges == 1 ? 400 : 200, R"({"ok": true})"};
@@ -318,19 +318,71 @@ TEST_CASE("a fork that asks nothing is refused where the key of an equal call wo
   world.start();
   std::string flow = shop_flow(shop);
   flow.replace(flow.find("needs: [think]"), 14, "needs: [think], retry: {attempts: 2, backoff: 1ms..1ms}");
+  SECTION("where the first was refused") {
+    world.apply(flow);
+    const std::string source = world.submit("order");
+    REQUIRE(world.wait(source).status() == v1::RUN_STATUS_SUCCEEDED);
+    v1::RunsForkRequest request = fork_of(source, "pay");
+    request.set_effects(v1::FORK_EFFECTS_ALLOW);
+    const std::string first = fork(world, request);
+    CHECK(world.wait(first).status() == v1::RUN_STATUS_SUCCEEDED);
+    // Also in the fork of a fork, and where somebody lets the call go.
+    request.set_run_id(first);
+    request.set_effects(v1::FORK_EFFECTS_ASK);
+    const std::string second = fork(world, request);
+    CHECK(world.rest(second).status() == v1::RUN_STATUS_IN_DOUBT);
+    REQUIRE(world.resolve(second, "pay", v1::RESOLUTION_RETRY));
+    REQUIRE(eventually([&] { return shop.count("/charge") == 4; }));
+    const std::vector<std::string> keys = shop.keys("/charge");
+    CHECK(keys[0] != keys[1]);
+    CHECK(keys[2] == keys[1]);
+    CHECK(keys[3] == keys[1]);
+    CHECK(replay(world, first).differences_found() == 0);
+  }
+  SECTION("but where the workflow forms it itself, somebody has to say what is meant") {
+    flow.replace(flow.find("{{ call.key }}"), 14, "order {{ args.id }}");
+    world.apply(flow);
+    const std::string source = world.submit("order");
+    REQUIRE(world.wait(source).status() == v1::RUN_STATUS_SUCCEEDED);
+    v1::RunsForkRequest request = fork_of(source, "pay");
+    request.set_effects(v1::FORK_EFFECTS_ALLOW);
+    const auto refused = call(world.engine(), &Api::fork, request);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == Code::kFailedPrecondition);
+    CHECK(refused.error().message.find("was refused under a key that the workflow forms itself") != std::string::npos);
+    request.set_from("write");  // Behind it nothing of the kind is in the way.
+    CHECK(world.wait(fork(world, request)).status() == v1::RUN_STATUS_SUCCEEDED);
+  }
+}
+
+TEST_CASE("what the source did and took back leaves anew in a fork, under a key that was never used") {
+  std::atomic<bool> down = true;
+  Shop shop([&](const Shop::Request& request) {
+    return Shop::Answer{down && request.path == "/ship" ? 400 : 200, R"({"ok": true})"};
+  });
+  World world;
+  world.start();
+  std::string flow = shop_flow(shop);
+  flow.insert(flow.find("  ship:\n"), R"(  give_back:
+    effect: idempotent
+    input: {id: string}
+    http: {post: "SHOP/give-back", json: "{{ args }}", idempotency_key: "{{ call.key }}"}
+)");
+  flow.replace(flow.find("SHOP/"), 4, shop.url());
+  flow.insert(flow.find("    input: {id: string}"), "    undo: {tool: give_back}\n");
   world.apply(flow);
   const std::string source = world.submit("order");
-  REQUIRE(world.wait(source).status() == v1::RUN_STATUS_SUCCEEDED);
-  REQUIRE(shop.count("/charge") == 2);
+  REQUIRE(world.wait(source).status() == v1::RUN_STATUS_FAILED);
+  REQUIRE(shop.count("/give-back") == 1);
+  down = false;
   v1::RunsForkRequest request = fork_of(source, "pay");
   request.set_effects(v1::FORK_EFFECTS_ALLOW);
-  const auto refused = call(world.engine(), &Api::fork, request);
-  REQUIRE_FALSE(refused);
-  CHECK(refused.error().code == Code::kFailedPrecondition);
-  CHECK(refused.error().message.find("the call at pay~2 left under more than one key") == 0);
-  // Behind it nothing of the kind is in the way.
-  request.set_from("write");
-  CHECK(world.wait(fork(world, request)).status() == v1::RUN_STATUS_SUCCEEDED);
+  const std::string id = fork(world, request);
+  CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
+  const std::vector<std::string> keys = shop.keys("/charge");
+  REQUIRE(keys.size() == 2);
+  CHECK(keys[0] != keys[1]);
+  CHECK(replay(world, id).differences_found() == 0);
 }
 
 TEST_CASE("a fork begins where a step really began, also behind a retry, and nowhere where it was only cut off") {

@@ -281,6 +281,7 @@ TEST_CASE("10,000 waiting runs take no thread, and little memory") {
   constexpr int kRuns = 10'000;
 #endif
   World world;
+  world.limits = {};
   world.start();
   world.apply("weft: 1\nname: wait\nsteps:\n  sure: {ask: Sure?, timeout: 30d, on_timeout: no}\n");
   const long threads = figure("Threads:");

@@ -146,6 +146,10 @@ void Driver::admit(v1::Event event) {
   stamp(event, run_->last_seq(), run_->last_at_us(), run_->digest(), now_us_, 1);
   const Status applied = run_->apply(event);
   if (!applied) FAIL(applied.error().message << "\n" << event.DebugString());
+  if (restored_) {
+    const Status as_well = restored_->apply(event);
+    if (!as_well) FAIL("restored from a snapshot: " << as_well.error().message << "\n" << event.DebugString());
+  }
   events_.push_back(event);
   if (on_event) on_event(event);
 }
@@ -201,6 +205,29 @@ void Driver::settle() {
     }
     while (auto decision = run_->decide()) admit(*std::move(decision));
   }
+  look_beside();
+}
+
+void Driver::look_beside() {
+  constexpr std::uint32_t kEvery = 7;
+  if (run_->paused() || ++settled_ % kEvery != 0) return;
+  const std::string snapshot = run_->snapshot();
+  REQUIRE(snapshot.empty() == run_->ended());
+  if (restored_) {
+    const auto decision = restored_->decide();
+    if (decision) FAIL("restored from a snapshot, it decides: " << decision->DebugString());
+    while (restored_->next()) {
+      // The run itself has carried it out.
+    }
+    REQUIRE(restored_->digest() == run_->digest());
+    REQUIRE(restored_->snapshot() == snapshot);
+    if (settled_ % (2 * kEvery) != 0) return;
+  }
+  if (snapshot.empty()) return;
+  restored_ = std::make_unique<Run>(workflow_, tool_table(), *contents_);
+  const Status whole = restored_->restore(snapshot);
+  if (!whole) FAIL(whole.error().message);
+  REQUIRE(restored_->snapshot() == snapshot);
 }
 
 void Driver::submit(const std::string& input_json) {

@@ -1,5 +1,7 @@
 // Drives a run without an engine: a clock that is a number, models and tools that are functions, and an order of
 // answers that a seed picks. What the journal would hold is a vector.
+//
+// Beside every run goes one that was restored from a snapshot of it, now and then from a new one: they must not differ.
 #pragma once
 
 #include <deque>
@@ -84,11 +86,14 @@ class Driver {
  private:
   void admit(v1::Event event);
   void settle();
+  void look_beside();
   void carry_out(const Command& command);
 
   std::shared_ptr<const workflows::Workflow> workflow_;
   std::shared_ptr<MemoryContents> contents_ = std::make_shared<MemoryContents>();
   std::unique_ptr<Run> run_;
+  std::unique_ptr<Run> restored_;  // Null: there was no snapshot yet.
+  std::uint32_t settled_ = 0;      // How often.
   std::vector<v1::Event> events_;
   std::vector<Command> in_flight_;
   std::int64_t now_us_ = 1'000'000;

@@ -142,7 +142,7 @@ void Books::check_usage(const v1::Event& event, const std::string& request_id, c
 }
 
 void Books::model_asked(Life life, const std::string& request_sha256) {
-  counts_.stale += life < owner_ ? 1 : 0;
+  if (life < owner_) broken(Promise::kFence, fmt::format("a model is asked by life {}, which was overtaken", life));
   if (--may_ask_[{request_sha256, life}] < 0)
     broken(Promise::kIntent, fmt::format("a model is asked in life {} and no intent is durable for it", life));
 }
@@ -154,7 +154,8 @@ void Books::model_counted(const std::string& request_sha256, const std::string& 
 
 void Books::tool_called(Life life, const tools::ToolRequest& request, tools::Effect effect) {
   if (!tools::changes_world(effect)) return;
-  counts_.stale += life < owner_ ? 1 : 0;
+  if (life < owner_)
+    broken(Promise::kFence, fmt::format("{} is called by life {}, which was overtaken", request.tool, life));
   if (--may_act_[{request.key, life}] < 0)
     broken(Promise::kIntent,
            fmt::format("{} is called in life {} and no intent is durable for it", request.tool, life));
@@ -162,8 +163,7 @@ void Books::tool_called(Life life, const tools::ToolRequest& request, tools::Eff
 
 void Books::tool_acted(Life life, const tools::ToolRequest& request) {
   Act& act = acts_[request.key];
-  // What an overtaken server still sends may act after its successor was told that nothing is done. Leases will wait
-  // that out; the kernel's lock lets no second server of one SQLite store live.
+  // What a server has sent may act after it was overtaken, and after its successor was told that nothing is done.
   ++act.done;
   ++counts_.effects;
   if (life != owner_) return;

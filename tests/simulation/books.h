@@ -60,7 +60,6 @@ class Books {
 
   struct Counts {
     std::uint64_t events = 0, model_calls = 0, lost_calls = 0, effects = 0, doubts = 0, acknowledged = 0;
-    std::uint64_t stale = 0;  // What an overtaken server still sent, its intent being durable.
     std::uint64_t verified = 0, undone = 0;
   };
   const Counts& counts() const { return counts_; }

@@ -30,6 +30,12 @@ class Disk {
   Result<memory::Epoch> claim();
   // Applies it now, and checks what became of it.
   Result<memory::Appended> write(const memory::Append& append, Books& books);
+  Result<std::optional<memory::Snapshot>> snapshot(std::string_view run) {
+    auto found = store_->snapshot(run);
+    restored_ += found && *found ? 1 : 0;
+    return found;
+  }
+  std::uint64_t restored() const { return restored_; }  // Runs that were taken up from a snapshot.
   bool has_sqlite() const { return sqlite_ != nullptr; }
   // Of an SQLite store: after a few more operations nothing reaches it.
   void fail_soon();
@@ -47,6 +53,7 @@ class Disk {
   std::unique_ptr<memory::Journal> store_;
   SqliteStore* sqlite_ = nullptr;  // `store_`, where it is one.
   memory::Epoch epoch_ = 0;
+  std::uint64_t restored_ = 0;
   std::map<std::string, std::uint64_t> last_seq_;
 };
 
@@ -77,9 +84,7 @@ class DiskJournal final : public memory::Journal {
 
   Result<memory::Epoch> claim_all() override { return disk_.claim(); }
   bool owns(memory::Epoch epoch) const override { return disk_.journal().owns(epoch); }
-  Result<std::optional<memory::Snapshot>> snapshot(std::string_view run) const override {
-    return disk_.journal().snapshot(run);
-  }
+  Result<std::optional<memory::Snapshot>> snapshot(std::string_view run) const override { return disk_.snapshot(run); }
   void append(memory::Append append, memory::OnDurable on_durable) override;
   void put_workflow(memory::WorkflowRow row, std::move_only_function<void(Result<memory::WorkflowRow>)> done) override;
   void put_schedule(memory::ScheduleRow row, std::move_only_function<void(Status)> done) override;

@@ -51,16 +51,6 @@ bool is_decision(const v1::Event& event) {
   }
 }
 
-namespace {
-
-// What a restarted server records before it decides anything: lost calls, doubts, and the calls that it makes again.
-bool may_open_recovery(const v1::Event& event) {
-  return event.has_model_call_started() || event.has_tool_call_started() || event.has_tool_call_in_doubt() ||
-         event.has_call_refused() || event.model_call_failed().failure() == "lost";
-}
-
-}  // namespace
-
 RunRecord::RunRecord(std::shared_ptr<const workflows::Workflow> workflow, const run::ToolTable& tools,
                      const memory::Reader& store)
     : workflow_(std::move(workflow)),
@@ -80,17 +70,13 @@ void RunRecord::take(const v1::Event& event) {
   cancel_requested_ = cancel_requested_ || event.has_cancel_requested();
   check_chain(event);
   if (!events_.empty() && event.epoch() > events_.back().epoch()) fold_again();
-  if (recovering_ && !may_open_recovery(event)) {
-    recovering_ = false;
-    (void)shadow_->decide();
-  }
   if (is_decision(event)) check_decision(event);
   check_calls(event);
   if (const Status applied = shadow_->apply(event); !applied) broken(Promise::kFold, applied.error().message);
   take_commands();
   events_.push_back(event);
   // What is not decidable now is put aside, as in the run that lives; the answer itself is asked for again when due.
-  if (!recovering_) (void)shadow_->decide();
+  (void)shadow_->decide();
 }
 
 void RunRecord::check_chain(const v1::Event& event) {
@@ -209,7 +195,7 @@ void RunRecord::fold_again() {
       timers_due_us_.try_emplace({place, static_cast<int>(timer->timer)}, timer->due_us);
     }
   }
-  recovering_ = true;
+  shadow_->take_up();
 }
 
 void RunRecord::take_commands() {

@@ -25,7 +25,7 @@ std::string_view promise_name(Promise promise) {
     case Promise::kDoubt: return "every doubt is visible";
     case Promise::kUndone: return "what failed is taken back, the last first";
     case Promise::kLedger: return "the ledger is what the provider counted";
-    case Promise::kFence: return "a stale owner writes nothing";
+    case Promise::kFence: return "a stale owner writes and sends nothing";
     case Promise::kCommitted: return "a committed append is a success";
     case Promise::kFold: return "live state equals the fold";
     case Promise::kTimer: return "a timer fires once, in time";

@@ -16,7 +16,7 @@ enum class Promise : std::uint8_t {
   kDoubt,         // What may have changed the world is recorded as done, or as in doubt.
   kUndone,        // What a failed or cancelled run did is taken back, the last first, and nothing else is.
   kLedger,        // The books hold what the provider counted; lost calls are marked as estimates.
-  kFence,         // A stale owner writes nothing.
+  kFence,         // A stale owner writes and sends nothing.
   kCommitted,     // A committed append is a success, also where it looked failed.
   kFold,          // Every decision follows from the events before it; numbers, times and digests are a chain.
   kTimer,         // A timer fires once, and not before its time.

@@ -115,6 +115,9 @@ World::World(std::uint64_t seed, WorldOptions options)
   attached() = {&schedule_, streets_.get(), 0};
   yaml_ = workflow_text("simulated", is_calm() ? Size::kSmall : Size::kUsual, schedule_.random);
   say(yaml_);
+  // Snapshots all the time, now and then, or as in life: never of runs as short as these.
+  constexpr std::size_t kSnapshotAfterBytes[] = {1, 3'000, std::size_t{256} << 10};
+  limits_.snapshot_after_bytes = kSnapshotAfterBytes[seed % std::size(kSnapshotAfterBytes)];
   workflow_ = checked(yaml_);
   books_.know(workflow_);
   plan_faults();
@@ -530,6 +533,7 @@ WorldCounts World::run() {
   counts_.runs = books_.runs().size();
   counts_.fingerprint = schedule_.fingerprint();
   counts_.books = books_.counts();
+  counts_.restored = disk_.restored();
   return counts_;
 }
 

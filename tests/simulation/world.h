@@ -34,7 +34,8 @@ struct WorldOptions {
 };
 
 struct WorldCounts {
-  std::uint64_t happened = 0, commits = 0, crashes = 0, overtaken = 0, left = 0, runs = 0, fingerprint = 0;
+  std::uint64_t happened = 0, commits = 0, crashes = 0, overtaken = 0, left = 0, restored = 0, runs = 0,
+                fingerprint = 0;
   Books::Counts books;
 };
 

@@ -178,7 +178,7 @@ TEST_CASE("files have names that say something, and one subject's size") {
 }
 
 TEST_CASE("the pure core can be read in one sitting") {
-  constexpr std::size_t kCoreLinesMax = 3'500;
+  constexpr std::size_t kCoreLinesMax = 3'800;
   std::size_t lines = 0;
   for (const Source& source : sources()) {
     if (room_of(source.path) == "runtime/run") lines += source.lines.size();
