@@ -121,7 +121,7 @@ TEST_CASE("a running server's store is copied and pruned through it, on its sock
     REQUIRE(admin->Stats(&context, {}, &stats).ok());
   }
   CHECK(stats.store() == (folder / ".weft/weft.db"));
-  CHECK(stats.store_format() == 3);
+  CHECK(stats.store_format() == 4);
   CHECK(stats.runs() == 0);
   CHECK(stats.refuses().empty());
   v1::AdminDrainResponse drained;
