@@ -48,8 +48,13 @@ std::string packed(const shelf::Book& book) {
 }
 
 shelf::Book full() {
-  shelf::Book book{shelf::Colour::kBlue,   true, {{"a", -1}, {"", INT64_MAX}}, {{"x", 7}, {"y", UINT32_MAX}},
-                   {"one", "two"}, "T",  nullptr};
+  shelf::Book book{shelf::Colour::kBlue,
+                   true,
+                   {{"a", -1}, {"", INT64_MAX}},
+                   {{"x", 7}, {"y", UINT32_MAX}},
+                   {"one", "two"},
+                   "T",
+                   nullptr};
   book.marked = std::make_unique<shelf::Leaf>("m", INT64_MIN);
   return book;
 }
