@@ -237,9 +237,12 @@ Status add_results(const std::vector<v1::Event>& later, const std::vector<Point>
   const auto key_of = [](const v1::Event& event) {
     return run::CallKey{event.path(), event.attempt(), event.turn(), event.call()};
   };
-  std::set<run::CallKey> answered;
+  // A sending of a turn and a call of it may have the same number.
+  std::set<run::CallKey> models;
+  std::set<run::CallKey> tools;
   for (const v1::Event& event : later) {
-    if (event.has_model_call_ended() || event.has_tool_call_ended()) answered.insert(key_of(event));
+    if (event.has_model_call_ended()) models.insert(key_of(event));
+    if (event.has_tool_call_ended()) tools.insert(key_of(event));
   }
   std::set<run::CallKey> wanted;
   for (const run::Command& command : run.outstanding()) {
@@ -251,6 +254,7 @@ Status add_results(const std::vector<v1::Event>& later, const std::vector<Point>
   for (const v1::Event& event : later) {
     const bool begins = event.has_model_call_started() || event.has_tool_call_started();
     const bool ends = event.has_model_call_ended() || event.has_tool_call_ended();
+    const auto& answered = event.has_model_call_started() || event.has_model_call_ended() ? models : tools;
     if ((!begins && !ends) || !wanted.contains(key_of(event)) || !answered.contains(key_of(event))) continue;
     const bool anew = std::ranges::any_of(points, [&](const Point& point) { return is_made_anew(point, event); });
     if (anew || !run.expects(event)) continue;

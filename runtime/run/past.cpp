@@ -166,7 +166,7 @@ void Run::State::reopen(const At& at) {
     reopen(*execution.inner);
     return;
   }
-  if (std::ranges::any_of(execution.calls, [](const ToolCallState& call) { return !call.ended; })) {
+  if (!execution.calls.empty()) {
     for (ToolCallState& call : execution.calls) {
       if (!call.ended) call.started = call.commanded = call.in_doubt = call.asked = false;
     }
@@ -193,6 +193,7 @@ void Run::State::restart_clocks(Execution& execution) {
 void Run::State::fork(const v1::RunForked& forked, std::int64_t later_us) {
   fork_effects = forked.effects();
   paused = false;
+  approved.clear();  // For the source, where it is a fork.
   undoable.clear();  // What the source did is the source's to take back.
   for (const v1::KeyGeneration& source : forked.generations()) take_generation(source);
   if (deadline_due_us > 0) deadline_due_us += later_us;
@@ -225,6 +226,8 @@ void Run::State::put_off(Scope& scope, std::int64_t later_us) {
       for (ToolCallState& call : execution.calls) {
         const bool left = call.started && tools::changes_world(call.effect);
         if (!call.ended && !left) call.started = call.commanded = false;
+        // What the source had asked, this fork asks, allows or refuses itself.
+        if (call.asked && call.resolution == v1::RESOLUTION_UNSPECIFIED) call.asked = call.in_doubt = false;
       }
       if (execution.phase == Phase::kTools) issue_tools(execution);
       if (execution.inner) put_off(*execution.inner, later_us);

@@ -189,6 +189,57 @@ TEST_CASE("what a fork may do to the world is said when it is made") {
   CHECK(shop.count("/charge") == 2);
 }
 
+TEST_CASE("what was asked or allowed in a fork is not so in a fork of it") {
+  std::atomic<int> charged = 0;
+  Shop shop([&](const Shop::Request& request) {
+    const bool refused = request.path == "/charge" && ++charged == 2;
+    return Shop::Answer{refused ? 422 : 200, R"({"ok": true})"};
+  });
+  World world;
+  world.start();
+  std::string flow = shop_flow(shop);
+  flow.replace(flow.find("args: {id: a}"), 13, "args: {id: a}, retry: {attempts: 2, backoff: 1ms..1ms}");
+  world.apply(flow);
+  const std::string source = world.submit("order");
+  REQUIRE(world.wait(source).status() == v1::RUN_STATUS_SUCCEEDED);
+  const std::string asks = fork(world, fork_of(source, "pay"));
+  REQUIRE(world.rest(asks).status() == v1::RUN_STATUS_IN_DOUBT);
+  REQUIRE(world.resolve(asks, "pay", v1::RESOLUTION_RETRY));
+  REQUIRE(eventually([&] { return charged == 3; }));  // Refused once, and once more under what was allowed.
+  CHECK(world.rest(asks).status() == v1::RUN_STATUS_IN_DOUBT);
+
+  const std::string again = fork(world, fork_of(asks, "pay~2"));
+  const v1::Run waits = world.rest(again);
+  CHECK(waits.status() == v1::RUN_STATUS_IN_DOUBT);
+  CHECK(waits.waits_for().find("allows charge") != std::string::npos);
+  CHECK(charged == 3);
+}
+
+TEST_CASE("what a fork waits to be allowed, a fork of it allows or refuses as it was told itself") {
+  std::atomic<int> written = 0;
+  World world;
+  world.tools.push_back(std::make_shared<RecordingTool>("t.write", tools::Effect::kWrite, [&](const auto&) {
+    ++written;
+    return tools::ToolReply{tools::ToolStatus::kDone, "1"};
+  }));
+  world.start();
+  world.apply(
+      "weft: 1\nname: beside\nsteps:\n  think: {prompt: Think., needs: []}\n"
+      "  act: {tool: t.write, args: {x: 1}, needs: []}\n  write: {prompt: \"{{ steps.think.text }}\"}\n");
+  const std::string source = world.submit("beside");
+  REQUIRE(world.wait(source).status() == v1::RUN_STATUS_SUCCEEDED);
+  const std::string asks = fork(world, fork_of(source, "act"));
+  REQUIRE(eventually(
+      [&] { return world.get(asks).steps_ended() == 2 && world.get(asks).status() == v1::RUN_STATUS_IN_DOUBT; }));
+  v1::RunsForkRequest other = fork_of(asks, "write");
+  other.set_effects(v1::FORK_EFFECTS_REFUSE);
+  CHECK(world.wait(fork(world, other)).failure().message().find("t.write: not run") != std::string::npos);
+  CHECK(written == 1);
+  other.set_effects(v1::FORK_EFFECTS_ALLOW);
+  CHECK(world.wait(fork(world, other)).status() == v1::RUN_STATUS_SUCCEEDED);
+  CHECK(written == 2);
+}
+
 TEST_CASE("a fork with another model, input or definition takes them from its path on") {
   Shop shop([](const Shop::Request&) { return Shop::Answer{200, R"({"ok": true})"}; });
   World world;

@@ -120,6 +120,29 @@ steps:
   CHECK(driver.count(v1::Event::kModelCallStarted) == 3);
 }
 
+TEST_CASE("a retry asks no turn again whose calls were all answered before the agent was cut off") {
+  Driver driver(workflow(R"(
+weft: 1
+name: talk
+steps:
+  ask: {prompt: Go., tools: [t.write], needs: []}
+)"));
+  driver.model = [](const ModelCall& call) {
+    return call.key.turn == 1 ? calls({{"t.write", "{\"x\":1}"}}) : answer("done");
+  };
+  driver.submit();
+  while (driver.count(v1::Event::kModelCallEnded) < 1) REQUIRE(driver.step());
+  driver.cancel();
+  driver.finish();
+  REQUIRE(driver.end().status() == v1::RUN_STATUS_CANCELLED);
+  driver.retry();
+  goes_on_after_a_restart(driver, driver.model, driver.tool);
+  driver.finish();
+  CHECK(driver.end().status() == v1::RUN_STATUS_SUCCEEDED);
+  CHECK(driver.count(v1::Event::kToolCallStarted) == 1);
+  CHECK(driver.count(v1::Event::kModelCallStarted) == 2);
+}
+
 TEST_CASE("a retry of a fan-out makes only the elements that have no result") {
   Driver driver(workflow(R"(
 weft: 1

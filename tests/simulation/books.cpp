@@ -20,14 +20,6 @@ bool equal(const v1::Usage& booked, const model::Usage& counted) {
          booked.output() == counted.output.value_or(0) && !booked.estimated();
 }
 
-// Names of steps are unique in simulated workflows.
-bool is_in_finally(const workflows::Workflow& workflow, std::string_view path) {
-  std::string_view name;
-  while (!path.empty()) name = workflows::take_segment(path).name;
-  return std::ranges::any_of(
-      workflow.steps, [&](const workflows::Step& step) { return step.name == name && workflow.in_finally(step.id); });
-}
-
 }  // namespace
 
 void Books::know(std::shared_ptr<const workflows::Workflow> workflow) {
@@ -47,6 +39,12 @@ void Books::written(const memory::Append& append) {
     run = std::make_unique<RunRecord>(workflow->second, tools_, store_);
   }
   run->clock_is_steady = steady_;
+  const v1::RunIdentity& identity = events->front().run_submitted().identity();
+  // The source may be a fork itself.
+  std::size_t shared = events->size();
+  while (shared > 0 && !(*events)[shared - 1].has_run_forked()) --shared;
+  if (identity.lineage() != identity.run_id() && shared == 0)
+    broken(Promise::kPast, fmt::format("run {} is a fork, and is written in parts", append.run));
   for (const v1::Event& event : *events) {
     if (event.epoch() != append.epoch)
       broken(Promise::kFence,
@@ -54,8 +52,13 @@ void Books::written(const memory::Append& append) {
     if (say_)
       say_(fmt::format("  written {} {} {{{}}}", append.run.substr(22), event.seq(),
                        event.ShortDebugString().substr(0, 300)));
-    read(*run, event);
     ++counts_.events;
+    if (event.seq() < shared) {
+      run->take(event, RunRecord::Origin::kShared);
+      continue;
+    }
+    if (event.has_run_forked()) check_shared(*run, event.run_forked());
+    read(*run, event);
   }
   if (run->ended()) check_row(*run);
   if (calm_since_ && steady_) run->check_patience(*calm_since_);
@@ -91,11 +94,15 @@ void Books::read(RunRecord& run, const v1::Event& event) {
       const v1::ToolCallStarted& started = event.tool_call_started();
       if (started.effect() != v1::TOOL_EFFECT_WRITE && started.effect() != v1::TOOL_EFFECT_IDEMPOTENT) return;
       ++may_act_[{started.key(), event.epoch()}];
-      Act& act = acts_[started.key()];
-      act.instance = fmt::format("{} {} {} {}", run.id(), workflows::without_attempts(event.path()), started.tool(),
-                                 started.arguments().inline_());
-      act.settled = false;
-      act.failed = false;
+      Holder& holder = acts_[started.key()].holders[run.id()];
+      holder.instance = fmt::format("{} {} {} {}", run.id(), workflows::without_attempts(event.path()), started.tool(),
+                                    started.arguments().inline_());
+      // After a retry `finally` runs once more, all of it.
+      const bool once_more = run.retries() > 0 && is_in_finally(run.run().workflow(), event.path());
+      if (once_more) holder.instance += fmt::format(" retry {}", run.retries());
+      holder.settled = false;
+      holder.failed = false;
+      holder.intents.push_back(++intents_);
       return;
     }
     case v1::Event::kToolCallEnded:
@@ -107,15 +114,16 @@ void Books::read(RunRecord& run, const v1::Event& event) {
           continue;
         const auto act = acts_.find(begun->tool_call_started().key());
         if (act == acts_.end()) break;
+        Holder& holder = act->second.holders[run.id()];
         const v1::ToolCallEnded& ended = event.tool_call_ended();
         const bool done = ended.outcome() == v1::TOOL_OUTCOME_DONE;
         if (event.has_tool_call_ended() && done && act->second.done == 0)
-          broken(Promise::kDoubt, fmt::format("\"{}\" is recorded as done, and was not", act->second.instance));
+          broken(Promise::kDoubt, fmt::format("\"{}\" is recorded as done, and was not", holder.instance));
         // What goes on without knowing was shown as in doubt.
         const bool unknown = ended.outcome() == v1::TOOL_OUTCOME_SKIPPED && !ended.nothing_done();
         if (event.has_tool_call_ended() && unknown) break;
-        act->second.settled = done || event.has_tool_call_in_doubt();
-        act->second.failed = !act->second.settled;
+        holder.settled = done || event.has_tool_call_in_doubt();
+        holder.failed = !holder.settled;
         break;
       }
       if (event.has_tool_call_in_doubt()) ++counts_.doubts;
@@ -125,6 +133,8 @@ void Books::read(RunRecord& run, const v1::Event& event) {
       counts_.verified += event.tool_call_verified().verdict() != v1::VERDICT_UNKNOWN ? 1 : 0;
       return;
     case v1::Event::kRunEnded: return check_undone(run);
+    case v1::Event::kRunRetried: ++counts_.retried; return;
+    case v1::Event::kRunForked: ++counts_.forked; return;
     default: return;
   }
 }
@@ -167,9 +177,22 @@ void Books::tool_acted(Life life, const tools::ToolRequest& request) {
   ++act.done;
   ++counts_.effects;
   if (life != owner_) return;
-  act.of_owner = true;
-  if (++instance_acts_[act.instance] > 1)
-    broken(Promise::kOnce, fmt::format("\"{}\" is done a second time", act.instance));
+  Holder& holder = act.actor();
+  holder.of_owner = true;
+  if (++instance_acts_[holder.instance] > 1)
+    broken(Promise::kOnce, fmt::format("\"{}\" is done a second time", holder.instance));
+}
+
+Books::Holder& Books::Act::actor() {
+  Holder* last = nullptr;
+  for (auto& [run, holder] : holders) {
+    if (last == nullptr ||
+        (!holder.intents.empty() && (last->intents.empty() || last->intents.back() < holder.intents.back())))
+      last = &holder;
+  }
+  if (last == nullptr) return holders[""];
+  if (!last->intents.empty()) last->intents.pop_back();
+  return *last;
 }
 
 void Books::submit_acknowledged(const std::string& request_id, const std::string& run_id) {
@@ -188,12 +211,15 @@ void Books::cancel_acknowledged(const std::string& run_id) {
     broken(Promise::kAcknowledged, fmt::format("the cancel of run {} is acknowledged, and is not durable", run_id));
 }
 
-void Books::answer_acknowledged(const std::string& run_id, const std::string& path) {
+void Books::answer_acknowledged(const std::string& run_id, const run::CallKey& question, const std::string& value) {
   const auto run = runs_.find(run_id);
-  const auto is_it = [&](const v1::Event& event) { return event.has_answered() && event.path() == path; };
+  const auto is_it = [&](const v1::Event& event) {
+    return event.has_answered() && event.path() == question.path && event.attempt() == question.attempt &&
+           event.answered().value_json().inline_() == "\"" + value + "\"";
+  };
   if (run == runs_.end() || std::ranges::none_of(run->second->events(), is_it))
-    broken(Promise::kAcknowledged,
-           fmt::format("an answer at {} of run {} is acknowledged, and is not durable", path, run_id));
+    broken(Promise::kAcknowledged, fmt::format("the answer {} at {} of run {} is acknowledged, and is not durable",
+                                               value, question.path, run_id));
 }
 
 void Books::signal_acknowledged(const std::string& run_id, const std::string& signal_id) {
@@ -204,9 +230,54 @@ void Books::signal_acknowledged(const std::string& run_id, const std::string& si
            fmt::format("the signal {} of run {} is acknowledged, and is not there once", signal_id, run_id));
 }
 
+void Books::retry_acknowledged(const std::string& run_id, std::uint64_t known_seq) {
+  const auto run = runs_.find(run_id);
+  const auto is_it = [&](const v1::Event& event) { return event.has_run_retried() && event.seq() > known_seq; };
+  if (run == runs_.end() || std::ranges::none_of(run->second->events(), is_it))
+    broken(Promise::kAcknowledged, fmt::format("the retry of run {} is acknowledged, and is not durable", run_id));
+}
+
+// What comes before its RunForked is the source's up to the cut, and after it results of calls that were under way
+// then: all that were known when the fork was asked for.
+void Books::check_shared(const RunRecord& fork, const v1::RunForked& forked) const {
+  const auto source = runs_.find(forked.source_run());
+  if (source == runs_.end()) broken(Promise::kPast, fmt::format("run {} is a fork of nothing", fork.id()));
+  const std::vector<v1::Event>& theirs = source->second->events();
+  const std::vector<v1::Event>& shared = fork.events();
+  const auto fail = [&](const v1::Event& event) {
+    broken(Promise::kPast, fmt::format("event {} at \"{}\" of the fork {} is not what happened in run {}", event.seq(),
+                                       event.path(), fork.id(), forked.source_run()));
+  };
+  if (shared.size() < forked.source_seq() || theirs.size() < forked.source_seq()) fail(shared.back());
+  for (std::size_t i = 1; i < shared.size(); ++i) {
+    const std::string mine = bare(shared[i]).SerializeAsString();
+    const auto same = [&](const v1::Event& event) { return bare(event).SerializeAsString() == mine; };
+    const bool after = i >= forked.source_seq();
+    if (!after ? !same(theirs[i])
+               : std::ranges::none_of(theirs.begin() + static_cast<std::ptrdiff_t>(forked.source_seq()), theirs.end(),
+                                      same))
+      fail(shared[i]);
+  }
+  const auto known = forks_.find(fork.request_id());
+  for (const v1::Event& turn : fork.open_turns()) {
+    const bool anew = workflows::names_path(forked.from().substr(0, forked.from().rfind(':')), turn.path(),
+                                            std::max(turn.attempt(), 1U));
+    const auto answers = [&](const v1::Event& event) {
+      return event.has_model_call_ended() && known != forks_.end() && event.seq() <= known->second &&
+             event.path() == turn.path() && event.attempt() == turn.attempt() && event.turn() == turn.turn() &&
+             event.call() == turn.call();
+    };
+    if (!anew && std::ranges::any_of(theirs, answers))
+      broken(Promise::kPast, fmt::format("the fork {} shares the question at {} turn {}, and not its answer", fork.id(),
+                                         turn.path(), turn.turn()));
+  }
+}
+
 void Books::check_schedule(const workflows::Schedule& schedule, Time from, Time until) const {
   std::set<std::int64_t> started;
-  for (const auto& [id, run] : runs_) started.insert(run->events().front().run_submitted().scheduled_for_us());
+  for (const auto& [id, run] : runs_) {
+    if (!run->is_fork()) started.insert(run->events().front().run_submitted().scheduled_for_us());
+  }
   const Zone zone = *Zone::load(schedule.zone);
   for (auto time = schedule.cron.next(from, zone); time && *time <= until; time = schedule.cron.next(*time, zone)) {
     if (!started.contains(time->time_since_epoch().count()))
@@ -250,6 +321,8 @@ void Books::check_undone(const RunRecord& run) const {
   for (const v1::Event& event : run.events()) {
     const std::string call = workflows::call_path(event.path(), event.attempt(), event.turn(), event.call());
     killed = killed || event.cancel_requested().kill();
+    if (event.has_run_forked()) charged.clear();  // The source's to take back.
+    if (event.has_run_retried()) taken = 0;       // What could not be taken back stands.
     // What the run came to before its `finally`, which may fail it, counts.
     if (event.has_finally_started() && event.path().empty()) {
       const v1::StepStatus came_to = event.finally_started().result().status();
@@ -286,6 +359,12 @@ void Books::check_row(const RunRecord& run) {
   std::uint64_t calls = 0;
   std::int64_t pico_usd = 0;
   for (const v1::Event& event : run.events()) {
+    if (event.has_run_forked()) {
+      // What the source paid is the source's.
+      sum.Clear();
+      calls = 0;
+      pico_usd = 0;
+    }
     calls += event.has_model_call_started() ? 1 : 0;
     const v1::Usage* usage = event.model_call_ended().has_usage()    ? &event.model_call_ended().usage()
                              : event.model_call_failed().has_usage() ? &event.model_call_failed().usage()
@@ -314,14 +393,20 @@ void Books::close() {
     if (owed > 0) broken(Promise::kLedger, fmt::format("the provider counted {} calls more than are booked", owed));
   }
   for (const auto& [key, act] : acts_) {
-    if (act.of_owner && !act.settled)
-      broken(Promise::kDoubt,
-             fmt::format("\"{}\" was done, and is recorded {}", act.instance, act.failed ? "as failed" : "nowhere"));
+    // Of a key that several runs have, which of them acted is not always to be told.
+    const auto settled = [](const auto& entry) { return entry.second.settled; };
+    const bool by_another = act.holders.size() > 1 && std::ranges::any_of(act.holders, settled);
+    for (const auto& [run, holder] : act.holders) {
+      if (!holder.of_owner || holder.settled || by_another) continue;
+      broken(Promise::kDoubt, fmt::format("\"{}\" was done, and is recorded {}", holder.instance,
+                                          holder.failed ? "as failed" : "nowhere"));
+    }
   }
   std::map<std::string, std::string> by_request;
   std::map<std::int64_t, std::string> by_time;
   for (const auto& [id, run] : runs_) {
-    if (const std::int64_t time_us = run->events().front().run_submitted().scheduled_for_us(); time_us != 0) {
+    const std::int64_t time_us = run->events().front().run_submitted().scheduled_for_us();
+    if (time_us != 0 && !run->is_fork()) {
       const auto [other, first] = by_time.emplace(time_us, id);
       if (!first)
         broken(Promise::kSchedule, fmt::format("the time {} started the runs {} and {}",

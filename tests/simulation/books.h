@@ -45,8 +45,11 @@ class Books {
   // The clients.
   void submit_acknowledged(const std::string& request_id, const std::string& run_id);
   void cancel_acknowledged(const std::string& run_id);
-  void answer_acknowledged(const std::string& run_id, const std::string& path);
+  void answer_acknowledged(const std::string& run_id, const run::CallKey& question, const std::string& value);
   void signal_acknowledged(const std::string& run_id, const std::string& signal_id);
+  // Of a run of which `known_seq` events were durable when it was asked for.
+  void retry_acknowledged(const std::string& run_id, std::uint64_t known_seq);
+  void fork_asked(const std::string& request_id, std::uint64_t known_seq) { forks_.emplace(request_id, known_seq); }
 
   // Ids of runs that are on the disk and have not ended.
   std::vector<std::string> unfinished() const;
@@ -60,7 +63,7 @@ class Books {
 
   struct Counts {
     std::uint64_t events = 0, model_calls = 0, lost_calls = 0, effects = 0, doubts = 0, acknowledged = 0;
-    std::uint64_t verified = 0, undone = 0;
+    std::uint64_t verified = 0, undone = 0, retried = 0, forked = 0;
   };
   const Counts& counts() const { return counts_; }
 
@@ -69,6 +72,7 @@ class Books {
   void check_usage(const v1::Event& event, const std::string& request_id, const v1::Usage& usage);
   void check_row(const RunRecord& run);
   void check_undone(const RunRecord& run) const;
+  void check_shared(const RunRecord& fork, const v1::RunForked& forked) const;
 
   const run::ToolTable& tools_;
   const memory::Reader& store_;
@@ -90,17 +94,26 @@ class Books {
   };
   std::map<std::string, Counted> counted_;  // By the provider's request id.
 
+  // What one run did, or meant to do, under a key.
+  struct Holder {
+    bool of_owner = false;               // Done by the server that owned the store at that moment.
+    std::string instance;                // Run, step without attempts, tool, arguments.
+    bool settled = false;                // Recorded as done, or in doubt.
+    bool failed = false;                 // Recorded as not done.
+    std::vector<std::uint64_t> intents;  // That have not acted yet, by their order among all.
+  };
   struct Act {
-    bool of_owner = false;  // Done by the server that owned the store at that moment.
-    std::string instance;   // Run, step without attempts, tool, arguments.
-    bool settled = false;   // Recorded as done, or in doubt.
-    bool failed = false;    // Recorded as not done.
     std::uint64_t done = 0;
+    std::map<std::string, Holder> holders;  // By run: a run and its forks have the same keys.
+    // Whose intent it is that acts: the last one that has not.
+    Holder& actor();
   };
   std::map<std::string, Act> acts_;                     // By idempotency key.
   std::map<std::string, std::uint64_t> instance_acts_;  // By instance.
-  std::set<std::string> undone_;                        // Keys of calls.
-  std::map<std::string, std::string> acknowledged_;     // Runs by request id.
+  std::uint64_t intents_ = 0;
+  std::set<std::string> undone_;                     // Keys of calls.
+  std::map<std::string, std::uint64_t> forks_;       // What was durable of the source, by request id.
+  std::map<std::string, std::string> acknowledged_;  // Runs by request id.
   std::set<std::string> cancelled_;
 };
 

@@ -143,9 +143,12 @@ void DiskJournal::commit(std::vector<Entry> batch) {
 }
 
 Result<memory::Appended> DiskJournal::outcome(const memory::Append& append, bool twice) {
-  // What follows a failed append fails with it, until that one is handed in again.
+  // What follows a failed append fails with it, until that one is handed in again; or until its run is taken up anew,
+  // where it was written all the same.
   if (const auto failed = failed_.find(append.run); failed != failed_.end()) {
-    if (append.first_seq > failed->second.first_seq) return failed->second.error;
+    const auto row = disk_.store().run(append.run);
+    const bool follows = row && row->ended && row->last_seq + 1 == append.first_seq;
+    if (append.first_seq > failed->second.first_seq && !follows) return failed->second.error;
     failed_.erase(failed);
   }
   if (schedule_.random.percent(faults_.refused)) {

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/bytes.h"
 #include "verdict.h"
+#include "workflows/path.h"
 #include "workflows/workflow.h"
 
 namespace weft::simulation {
@@ -51,6 +54,43 @@ bool is_decision(const v1::Event& event) {
   }
 }
 
+bool is_in_finally(const workflows::Workflow& workflow, std::string_view path) {
+  std::string_view name;
+  while (!path.empty()) name = workflows::take_segment(path).name;
+  return std::ranges::any_of(
+      workflow.steps, [&](const workflows::Step& step) { return step.name == name && workflow.in_finally(step.id); });
+}
+
+v1::Event bare(const v1::Event& event) {
+  v1::Event bare = event;
+  bare.clear_seq();
+  bare.clear_at_us();
+  bare.clear_epoch();
+  bare.clear_digest();
+  // Emptied, and still there.
+  if (bare.has_run_submitted()) bare.mutable_run_submitted()->mutable_identity()->Clear();
+  return bare;
+}
+
+namespace {
+
+// Where the step or the element of an instance ends: without round, and without element.
+std::string without_round(const std::string& path) {
+  const std::size_t round = path.rfind('#');
+  return round == std::string::npos || path.find('/', round) != std::string::npos ? path : path.substr(0, round);
+}
+std::string without_element(const std::string& path) {
+  return path.ends_with(']') ? path.substr(0, path.rfind('[')) : path;
+}
+
+// What a fork records before it decides anything: doubts, and the calls that it makes again.
+bool may_open_fork(const v1::Event& event) {
+  return event.has_model_call_started() || event.has_tool_call_started() || event.has_tool_call_in_doubt() ||
+         event.has_call_refused() || event.model_call_failed().failure() == "lost";
+}
+
+}  // namespace
+
 RunRecord::RunRecord(std::shared_ptr<const workflows::Workflow> workflow, const run::ToolTable& tools,
                      const memory::Reader& store)
     : workflow_(std::move(workflow)),
@@ -62,7 +102,7 @@ std::string RunRecord::at(const v1::Event& event) const {
   return fmt::format("run {} event {} at \"{}\"", id_, event.seq(), event.path());
 }
 
-void RunRecord::take(const v1::Event& event) {
+void RunRecord::take(const v1::Event& event, Origin origin) {
   if (event.has_run_submitted()) {
     id_ = event.run_submitted().identity().run_id();
     request_id_ = event.run_submitted().identity().request_id();
@@ -70,13 +110,24 @@ void RunRecord::take(const v1::Event& event) {
   cancel_requested_ = cancel_requested_ || event.has_cancel_requested();
   check_chain(event);
   if (!events_.empty() && event.epoch() > events_.back().epoch()) fold_again();
-  if (is_decision(event)) check_decision(event);
+  if (opening_ && !may_open_fork(event)) {
+    opening_ = false;
+    (void)shadow_->decide();
+  }
+  if (origin == Origin::kOwn && is_decision(event)) check_decision(event);
   check_calls(event);
+  check_said(event);
+  check_past(event);
   if (const Status applied = shadow_->apply(event); !applied) broken(Promise::kFold, applied.error().message);
   take_commands();
   events_.push_back(event);
+  if (origin == Origin::kShared) return;
+  if (event.has_run_forked()) {
+    keep_timers();
+    opening_ = true;
+  }
   // What is not decidable now is put aside, as in the run that lives; the answer itself is asked for again when due.
-  (void)shadow_->decide();
+  if (!opening_) (void)shadow_->decide();
 }
 
 void RunRecord::check_chain(const v1::Event& event) {
@@ -85,28 +136,16 @@ void RunRecord::check_chain(const v1::Event& event) {
   if (!first && event.at_us() < events_.back().at_us())
     broken(Promise::kFold, at(event) + " is before its predecessor");
   if (!first && event.epoch() < events_.back().epoch()) broken(Promise::kFence, at(event) + " is of a stale owner");
-  v1::Event bare = event;
-  bare.clear_seq();
-  bare.clear_at_us();
-  bare.clear_epoch();
-  bare.clear_digest();
-  // Emptied, and still there.
-  if (bare.has_run_submitted()) bare.mutable_run_submitted()->mutable_identity()->Clear();
-  const std::string chained = (first ? "" : events_.back().digest()) + bare.SerializeAsString();
+  const std::string chained = (first ? "" : events_.back().digest()) + bare(event).SerializeAsString();
   if (event.digest() != view(sha256(chained)).substr(0, 16)) broken(Promise::kFold, at(event) + " breaks the digest");
 }
 
 void RunRecord::check_decision(const v1::Event& event) {
   const std::optional<v1::Event> due = shadow_->decide();
   if (!due) broken(Promise::kFold, at(event) + " records a decision that does not follow from what is recorded");
-  v1::Event bare = event;
-  bare.clear_seq();
-  bare.clear_at_us();
-  bare.clear_epoch();
-  bare.clear_digest();
-  if (due->SerializeAsString() != bare.SerializeAsString()) {
+  if (due->SerializeAsString() != bare(event).SerializeAsString()) {
     broken(Promise::kFold, fmt::format("{} is {{{}}}; from what is recorded follows {{{}}}", at(event),
-                                       bare.ShortDebugString(), due->ShortDebugString()));
+                                       bare(event).ShortDebugString(), due->ShortDebugString()));
   }
 }
 
@@ -122,6 +161,7 @@ void RunRecord::check_calls(const v1::Event& event) {
       if (!asked.request.empty() && asked.request != request)
         broken(Promise::kRecorded, at(event) + " asks again with other bytes");
       asked.request = request;
+      asked.sending = event.call();
       asked.open = true;
       return;
     }
@@ -189,13 +229,97 @@ void RunRecord::fold_again() {
     if (const Status applied = shadow_->apply(event); !applied) broken(Promise::kFold, applied.error().message);
   }
   take_commands();
+  keep_timers();
+  opening_ = false;
+  shadow_->take_up();
+}
+
+// What is outstanding is issued anew by whoever takes up a run that it has read.
+void RunRecord::keep_timers() {
   for (const run::Command& command : shadow_->outstanding()) {
     if (const auto* timer = std::get_if<run::StartTimer>(&command)) {
       const CallPlace place{timer->key.path, timer->key.attempt, timer->key.turn, timer->key.call};
       timers_due_us_.try_emplace({place, static_cast<int>(timer->timer)}, timer->due_us);
     }
   }
-  shadow_->take_up();
+}
+
+std::vector<v1::Event> RunRecord::open_turns() const {
+  std::vector<v1::Event> open;
+  for (const auto& [place, asked] : turns_) {
+    if (!asked.open || asked.answered) continue;
+    v1::Event& turn = open.emplace_back();
+    turn.set_path(std::get<0>(place));
+    turn.set_attempt(std::get<1>(place));
+    turn.set_turn(std::get<2>(place));
+    turn.set_call(asked.sending);
+  }
+  return open;
+}
+
+// Each answer moves one question, each signal one step.
+void RunRecord::check_said(const v1::Event& event) {
+  if (event.has_answered() && !answered_.insert({event.path(), event.attempt()}).second)
+    broken(Promise::kSaid, at(event) + " answers a question that was answered");
+  if (event.has_signal_received()) {
+    const std::string& id = event.signal_received().id();
+    if (!id.empty() && !signal_ids_.insert(id).second)
+      broken(Promise::kSaid, fmt::format("{} is the signal {} a second time", at(event), id));
+    signals_[event.seq()] = event.signal_received().name();
+  }
+  if (event.has_signal_taken() && signals_.erase(event.signal_taken().seq()) == 0)
+    broken(Promise::kSaid, at(event) + " takes a signal that has not come, or was taken");
+}
+
+// What a retry keeps, and what a fork asks for.
+void RunRecord::check_past(const v1::Event& event) {
+  const CallPlace call{event.path(), event.attempt(), event.turn(), event.call()};
+  const std::string instance = workflows::without_attempts(event.path());
+  switch (event.kind_case()) {
+    case v1::Event::kRunRetried: ++retries_; return;
+    case v1::Event::kRunForked:
+      fork_effects_ = event.run_forked().effects();
+      allowed_.clear();
+      for (auto& [place, turn] : turns_) turn.open = false;  // The source's.
+      return;
+    case v1::Event::kStepEnded:
+      if (event.step_ended().result().status() == v1::STEP_STATUS_SUCCEEDED) succeeded_.insert(event.path());
+      return;
+    case v1::Event::kElementEnded:
+      if (event.element_ended().result().status() == v1::STEP_STATUS_SUCCEEDED)
+        succeeded_.insert(without_round(event.path()));
+      return;
+    case v1::Event::kRoundEnded:
+      if (event.round_ended().verdict() == v1::ROUND_VERDICT_AGAIN) succeeded_.insert(event.path());
+      return;
+    case v1::Event::kAttemptStarted: {
+      const std::string slot = without_round(event.path());
+      const bool done =
+          succeeded_.contains(event.path()) || succeeded_.contains(slot) || succeeded_.contains(without_element(slot));
+      if (retries_ > 0 && done && !is_in_finally(*workflow_, event.path()))
+        broken(Promise::kRecorded, at(event) + " begins again what had succeeded");
+      return;
+    }
+    case v1::Event::kToolCallInDoubt:
+      if (event.tool_call_in_doubt().asked()) asked_[call] = event.tool_call_in_doubt().tool();
+      return;
+    case v1::Event::kToolCallResolved:
+      if (const auto asked = asked_.find(call); asked != asked_.end() &&
+                                                event.tool_call_resolved().by() == v1::RESOLVED_BY_OPERATOR &&
+                                                event.tool_call_resolved().resolution() == v1::RESOLUTION_RETRY)
+        allowed_.insert(instance + " " + asked->second);
+      return;
+    case v1::Event::kToolCallStarted: {
+      const v1::ToolCallStarted& started = event.tool_call_started();
+      if (started.effect() != v1::TOOL_EFFECT_WRITE && started.effect() != v1::TOOL_EFFECT_IDEMPOTENT) return;
+      const bool asks = fork_effects_ == v1::FORK_EFFECTS_ASK && !allowed_.contains(instance + " " + started.tool());
+      if (asks || fork_effects_ == v1::FORK_EFFECTS_REFUSE)
+        broken(Promise::kPast,
+               fmt::format("{} calls {}, which nobody has allowed this fork", at(event), started.tool()));
+      return;
+    }
+    default: return;
+  }
 }
 
 void RunRecord::take_commands() {

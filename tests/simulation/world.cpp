@@ -339,7 +339,9 @@ void World::cancel(std::size_t number) {
 }
 
 bool World::content() const {
-  return applied_ && books_.unfinished().empty() && (!workflow_->schedule || schedule_ended_) &&
+  return applied_ && looks_left_ == 0 && books_.unfinished().empty() &&
+         std::ranges::all_of(forks_, [](const Fork& one) { return one.over; }) &&
+         (!workflow_->schedule || schedule_ended_) &&
          std::ranges::none_of(submissions_, [](const Submission& one) { return one.run_id.empty(); });
 }
 
@@ -362,8 +364,9 @@ void World::stop_faults() {
 }
 
 void World::end_schedule() {
+  constexpr Duration kAgain = kSecond * 30;
   const auto again = [this] {
-    schedule_.after(owner_, kSecond * 2, [this] {
+    schedule_.after(owner_, kAgain, [this] {
       if (!schedule_ended_) end_schedule();
     });
   };
@@ -373,8 +376,13 @@ void World::end_schedule() {
   const auto now = serving_->engine->get_schedule(get);
   if (!now || now->schedule().state().waiting_us_size() > 0) {
     // What waits for the end of the run before it begins after that; nobody lets that run wait for ever.
-    answer_questions();
-    resolve_doubts();
+    if (was_at_rest_) operate();
+    was_at_rest_ = !books_.unfinished().empty() && std::ranges::all_of(books_.unfinished(), [this](const auto& id) {
+      v1::RunsGetRequest request;
+      request.set_run_id(id);
+      const auto run = serving_->engine->get_run(request);
+      return run && engine::is_at_rest(run->run().status());
+    });
     return again();
   }
   v1::SchedulesPauseRequest request;
@@ -416,76 +424,6 @@ void World::check_standing() {
   }
 }
 
-std::size_t World::answer_questions() {
-  engine::Engine* engine = reachable();
-  std::size_t said = 0;
-  if (engine == nullptr) return said;
-  for (const std::string& id : books_.unfinished()) {
-    for (const run::OpenWait& wait : books_.runs().at(id)->run().open_waits()) {
-      if (!wait.asks && wait.waiting.signal().empty()) continue;
-      ++said;
-      if (faults_ && schedule_.random.one_in(3)) continue;
-      if (!wait.asks) {
-        v1::RunsSignalRequest request;
-        request.set_run_id(id);
-        request.set_name(wait.waiting.signal());
-        request.set_payload_json("{\"n\":1}");
-        // One of a few, so that some come again.
-        request.set_signal_id(fmt::format("signal-{}", schedule_.random.below(5)));
-        if (!faults_)
-          request.set_signal_id(fmt::format("calm-{}-{}", wait.key.path, schedule_.random.below(1'000'000)));
-        engine->signal(request, [this, id, name = request.signal_id()](const Result<v1::RunsSignalResponse>& sent) {
-          if (sent) books_.signal_acknowledged(id, name);
-        });
-        continue;
-      }
-      v1::RunsAnswerRequest request;
-      request.set_run_id(id);
-      request.set_path(workflows::call_path(wait.key.path, wait.key.attempt, 0, 0));
-      const auto& choices = wait.waiting.choices();
-      // In calm weather nobody lets rounds go on: the world is to end.
-      const int first = !faults_ && choices[0] == run::kOneMoreLot ? 1 : 0;
-      const auto chosen = schedule_.random.below(static_cast<std::uint32_t>(choices.size() - first));
-      request.set_value_json("\"" + choices[first + static_cast<int>(chosen)] + "\"");
-      say(fmt::format("somebody answers {} in run {}: {}", request.path(), id, request.value_json()));
-      engine->answer(request, [this, id, path = wait.key.path](const Result<v1::RunsAnswerResponse>& answered) {
-        if (answered) books_.answer_acknowledged(id, path);
-      });
-    }
-  }
-  return said;
-}
-
-std::size_t World::resolve_doubts() {
-  engine::Engine* engine = reachable();
-  std::size_t settled = 0;
-  if (engine == nullptr) return settled;
-  for (const std::string& id : books_.unfinished()) {
-    v1::RunsGetRequest get;
-    get.set_run_id(id);
-    const auto run = engine->get_run(get);
-    if (!run) continue;
-    for (const v1::Doubt& doubt : run->run().doubts()) {
-      const bool done = books_.was_done(id, doubt.path());
-      v1::RunsResolveRequest request;
-      request.set_run_id(id);
-      request.set_path(doubt.path());
-      request.set_reason("looked it up");
-      // Who cancels wants nothing done any more; elsewhere, what was not done is done now.
-      const bool again = !done && schedule_.random.one_in(2);
-      request.set_resolution(done ? v1::RESOLUTION_DONE : again ? v1::RESOLUTION_RETRY : v1::RESOLUTION_SKIP);
-      if (faults_ && schedule_.random.one_in(4)) request.set_resolution(v1::RESOLUTION_UNKNOWN);
-      say(fmt::format("the operator says of {} in run {}: {}", doubt.path(), id,
-                      v1::Resolution_Name(request.resolution())));
-      ++settled;
-      engine->resolve(request, [this](Result<v1::RunsResolveResponse> response) {
-        if (!response) say("  refused: " + response.error().message);
-      });
-    }
-  }
-  return settled;
-}
-
 void World::operate() {
   if (resolve_doubts() + answer_questions() > 0) return;
   say("the operator restarts the server");
@@ -500,6 +438,9 @@ WorldCounts World::run() {
     schedule_.after(owner_, schedule_.between(5'000'000, 120'000'000), [this] { resolve_doubts(); });
     schedule_.after(owner_, schedule_.between(5'000'000, 120'000'000), [this] { answer_questions(); });
   }
+  looks_left_ = schedule_.random.below(is_calm() ? 2 : 4);
+  for (std::uint32_t look = 0; look < looks_left_; ++look)
+    schedule_.after(owner_, kSecond * (2 + schedule_.random.below(is_calm() ? 20 : 120)), [this] { look_back(4); });
   if (is_calm() && !options_.cut) {
     stop_faults();
   } else {
@@ -508,7 +449,7 @@ WorldCounts World::run() {
   }
   settle();
   // A doubt may follow from the settling of another one, and a restart from that.
-  constexpr int kVisitsMax = 40;
+  constexpr int kVisitsMax = 150;
   for (int visit = 0; visit < kVisitsMax && !content(); ++visit) {
     check_standing();
     operate();

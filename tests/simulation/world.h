@@ -60,6 +60,10 @@ class World {
     bool cancels = false;
     std::shared_ptr<engine::Watcher> watcher;
   };
+  struct Fork {
+    v1::RunsForkRequest request;
+    bool over = false;  // Acknowledged, or refused for good.
+  };
   class Onlooker;
 
   void plan_faults();
@@ -78,11 +82,18 @@ class World {
   void apply();
   void submit(std::size_t number);
   void cancel(std::size_t number);
+  // Retries a run that ended, or forks one.
+  void look_back(std::uint32_t patience);
+  void retry(const std::string& run_id);
+  void plan_fork(const RunRecord& source);
+  void fork(std::size_t number);
   bool is_calm() const { return options_.weather == WorldOptions::Weather::kCalm; }
   bool content() const;  // Everything is acknowledged and every run has ended.
 
   // Says something to each run that waits for somebody; to how many places.
   std::size_t answer_questions();
+  void answer(const std::string& run_id, const run::OpenWait& question);
+  void send_signal(const std::string& run_id, const run::OpenWait& wait);
   // The schedule of the workflow starts nothing more.
   void end_schedule();
   void stop_faults();
@@ -120,7 +131,11 @@ class World {
   bool applied_ = false;
   Time applied_at_{};
   bool schedule_ended_ = false;
+  bool was_at_rest_ = false;  // Every run that had not ended, when the schedule was last looked at.
   std::vector<Submission> submissions_;
+  std::uint32_t looks_left_ = 0;
+  std::map<std::string, std::uint32_t> retried_;  // By run.
+  std::vector<Fork> forks_;
   std::optional<Server> serving_;
   std::vector<Server> overtaken_;
   bool faults_ = true;
