@@ -39,6 +39,8 @@ void add(const WorldCounts& one) {
   sum.books.doubts += one.books.doubts;
   sum.books.verified += one.books.verified;
   sum.books.undone += one.books.undone;
+  sum.books.retried += one.books.retried;
+  sum.books.forked += one.books.forked;
   sum.restored += one.restored;
   sum.books.acknowledged += one.books.acknowledged;
 }
@@ -90,19 +92,19 @@ int main(int argc, char** argv) {
   fmt::print(
       "{} seeds: {} runs, {} events, {} commits; {} crashes, {} servers overtaken, {} told to end, {} runs "
       "taken up from a snapshot; {} model calls, {} of them lost; {} effects, {} in doubt, {} verified, {} taken back; "
-      "{} acknowledged; {} "
-      "things happened\n",
+      "{} retried, {} forked; {} acknowledged; {} things happened\n",
       seeds, sum.runs, sum.books.events, sum.commits, sum.crashes, sum.overtaken, sum.left, sum.restored,
       sum.books.model_calls, sum.books.lost_calls, sum.books.effects, sum.books.doubts, sum.books.verified,
-      sum.books.undone, sum.books.acknowledged, sum.happened);
+      sum.books.undone, sum.books.retried, sum.books.forked, sum.books.acknowledged, sum.happened);
   // A simulation in which nothing goes wrong shows nothing.
   const bool harsh = sum.crashes > 0 && sum.restored > 0 && sum.overtaken > 0 && sum.left > 0 &&
-                     sum.books.lost_calls > 0 && sum.books.doubts > 0 && sum.books.verified > 0 && sum.books.undone > 0;
+                     sum.books.lost_calls > 0 && sum.books.doubts > 0 && sum.books.verified > 0 &&
+                     sum.books.undone > 0 && sum.books.retried > 0 && sum.books.forked > 0;
   if (seeds >= 500 && !harsh) {
     fmt::print(stderr,
                "these seeds had no crash, no run taken up from a snapshot, no stale server, none that left in order, "
-               "no lost call, no doubt, none that was "
-               "verified, or nothing that was taken back\n");
+               "no lost call, no doubt, none that was verified, nothing that was taken back, or no run that was "
+               "retried or forked\n");
     return 1;
   }
   return 0;
