@@ -79,6 +79,7 @@ void Shard::fork(ForkStart start) {
     while (active.run->next()) {
       // The source handed it out; what the fork wants of it, outstanding() says.
     }
+    active.run->take_up();
     resume(active, "the source was forked");
   });
 }

@@ -198,7 +198,7 @@ void Run::State::fork(const v1::RunForked& forked, std::int64_t later_us) {
   for (const v1::KeyGeneration& source : forked.generations()) take_generation(source);
   if (deadline_due_us > 0) deadline_due_us += later_us;
   put_off(*top, later_us);
-  consider_all(*top);
+  reconsider();
 }
 
 // What is recorded stands, and is not called again.

@@ -83,12 +83,6 @@ std::string without_element(const std::string& path) {
   return path.ends_with(']') ? path.substr(0, path.rfind('[')) : path;
 }
 
-// What a fork records before it decides anything: doubts, and the calls that it makes again.
-bool may_open_fork(const v1::Event& event) {
-  return event.has_model_call_started() || event.has_tool_call_started() || event.has_tool_call_in_doubt() ||
-         event.has_call_refused() || event.model_call_failed().failure() == "lost";
-}
-
 }  // namespace
 
 RunRecord::RunRecord(std::shared_ptr<const workflows::Workflow> workflow, const run::ToolTable& tools,
@@ -110,10 +104,6 @@ void RunRecord::take(const v1::Event& event, Origin origin) {
   cancel_requested_ = cancel_requested_ || event.has_cancel_requested();
   check_chain(event);
   if (!events_.empty() && event.epoch() > events_.back().epoch()) fold_again();
-  if (opening_ && !may_open_fork(event)) {
-    opening_ = false;
-    (void)shadow_->decide();
-  }
   if (origin == Origin::kOwn && is_decision(event)) check_decision(event);
   check_calls(event);
   check_said(event);
@@ -122,12 +112,9 @@ void RunRecord::take(const v1::Event& event, Origin origin) {
   take_commands();
   events_.push_back(event);
   if (origin == Origin::kShared) return;
-  if (event.has_run_forked()) {
-    keep_timers();
-    opening_ = true;
-  }
+  if (event.has_run_forked()) keep_timers();
   // What is not decidable now is put aside, as in the run that lives; the answer itself is asked for again when due.
-  if (!opening_) (void)shadow_->decide();
+  (void)shadow_->decide();
 }
 
 void RunRecord::check_chain(const v1::Event& event) {
@@ -230,7 +217,6 @@ void RunRecord::fold_again() {
   }
   take_commands();
   keep_timers();
-  opening_ = false;
   shadow_->take_up();
 }
 

@@ -85,7 +85,6 @@ class RunRecord {
   std::string request_id_;
   bool cancel_requested_ = false;
   std::size_t patient_until_ = 0;  // Events that check_patience() has seen.
-  bool opening_ = false;           // Between a fork and its first decision.
   std::map<Place, ModelTurn> turns_;
   std::map<CallPlace, Call> effects_;  // Calls that may change the world.
   std::map<TimerPlace, std::int64_t> timers_due_us_;

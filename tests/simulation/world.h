@@ -131,6 +131,7 @@ class World {
   bool applied_ = false;
   Time applied_at_{};
   bool schedule_ended_ = false;
+  std::uint32_t visits_ = 0;
   bool was_at_rest_ = false;  // Every run that had not ended, when the schedule was last looked at.
   std::vector<Submission> submissions_;
   std::uint32_t looks_left_ = 0;
