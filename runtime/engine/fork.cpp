@@ -113,13 +113,20 @@ Result<std::size_t> find_cut(const std::vector<v1::Event>& events, const std::ve
       continue;
     }
     std::vector<std::string> paths;
+    std::uint32_t turns = 0;
+    bool cut_short = false;
     for (const v1::Event& event : events) {
+      if (workflows::names_path(point.path, event.path(), std::max(event.attempt(), 1U)))
+        turns = std::max(turns, event.turn());
       const bool shown = event.path().empty() || event.path().ends_with(kUndo) ||
                          std::ranges::find(paths, event.path()) != paths.end();
       if (!shown && paths.size() < kPathsShown) paths.push_back(event.path());
+      cut_short = cut_short || (!shown && paths.size() == kPathsShown && paths.back() != event.path());
     }
-    return not_found(fmt::format("run {} did nothing at \"{}\"; it has been at {}", run, printable(point.text),
-                                 paths.empty() ? "no step yet" : fmt::format("{}", fmt::join(paths, ", "))));
+    std::string been = paths.empty() ? "no step yet" : fmt::format("{}", fmt::join(paths, ", "));
+    if (cut_short) been += fmt::format(" and others (weft trace {})", run);
+    if (turns > 0) been = fmt::format("{} and had {} turns there", point.path, turns);
+    return not_found(fmt::format("run {} did nothing at \"{}\"; it has been at {}", run, printable(point.text), been));
   }
   return cut;
 }

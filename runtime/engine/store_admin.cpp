@@ -98,7 +98,8 @@ class StoreAdmin final : public Admin {
     auto parked = world_.parked.counts();
     response.set_runs_at_work(world_.places.runs_at_work());
     response.set_runs_queued(world_.places.runs_waiting());
-    response.set_runs_waiting(parked[v1::RUN_STATUS_WAITING]);
+    // Those that a time alone moves are shown as running.
+    response.set_runs_waiting(parked[v1::RUN_STATUS_WAITING] + parked[v1::RUN_STATUS_RUNNING]);
     response.set_runs_in_doubt(parked[v1::RUN_STATUS_IN_DOUBT]);
     response.set_runs_paused(parked[v1::RUN_STATUS_PAUSED]);
     const Places::Figures figures = world_.places.figures(kShownMax);

@@ -222,11 +222,17 @@ TEST_CASE("stats says who waits for what, and a drained engine begins nothing mo
   CHECK(run_program(folder.path(), {"stats"}).exit == 5);
   CHECK(run_program(folder.path(), {"drain"}).exit == 5);
   folder.write("hello.yaml", kHello);
+  folder.write("naps.yaml", "weft: 1\nname: naps\nsteps:\n  nap: {wait: 1h}\n");
   folder.write("hangs.yaml", kHangs);
   folder.write("weft.yaml", "limits: {runs_at_work_max: 1, runs_queued_max: 2, drain: 100ms}\n");
   Program sim(folder.path(), {"sim", "hangs.yaml"});
   Program serve(folder.path(), kServe, {{"WEFT_SIM_URL", word(sim.wait_for_out("\n"), "url=")}});
   serve.wait_for_out("\n");
+  // It takes no place while it waits for nothing but a time.
+  REQUIRE(run_program(folder.path(), {"submit", "naps.yaml"}).exit == 0);
+  const auto waiting = [&] { return json_from(folder, {"stats"})["runs"]["waiting"].get<int>(); };
+  for (int looks = 0; waiting() == 0 && looks < 500; ++looks) {
+  }
   const auto submit = [&](const std::string& priority) {
     return run_program(folder.path(), {"submit", "hello.yaml", "-i", "name=Ada", "--priority", priority});
   };
@@ -242,7 +248,7 @@ TEST_CASE("stats says who waits for what, and a drained engine begins nothing mo
   CHECK(listed["runs"][0]["waits_for"].get<std::string>().starts_with("its turn: 1 runs at work"));
 
   const Json stats = json_from(folder, {"stats"});
-  CHECK(stats["runs"]["all"] == 3);
+  CHECK(stats["runs"]["all"] == 4);
   CHECK(stats["runs"]["at_work"] == 1);
   CHECK(stats["runs"]["queued"] == 2);
   CHECK(stats["calls"]["model"] == 1);
@@ -255,14 +261,16 @@ TEST_CASE("stats says who waits for what, and a drained engine begins nothing mo
   CHECK(stats["queued_by_share"] == Json::parse(R"([{"share": "hello", "runs": 2}])"));
   CHECK(stats["refuses"].is_null());
   const Outcome text = run_program(folder.path(), {"stats"});
-  CHECK(text.out.find("runs     3 in all, 3 unfinished: 1 at work, 2 queued, 0 waiting") != std::string::npos);
+  CHECK(text.out.find("runs     4 in all, 4 unfinished: 1 at work, 2 queued, 1 waiting") != std::string::npos);
   CHECK(text.out.find("line     2 waiting, 1 runs at work of 1") != std::string::npos);
 
   CHECK(run_program(folder.path(), {"drain"}).out == "takes no more runs; 1 run still at work\n");
   const Outcome waited = run_program(folder.path(), {"drain", "--wait", "100ms", "-o", "json"});
   CHECK(waited.exit == 1);
   CHECK(json_of(waited.out)["runs_left"] == 1);
-  CHECK(run_program(folder.path(), {"drain", "--wait", "11m"}).exit == 2);
+  const Outcome too_long = run_program(folder.path(), {"drain", "--wait", "11m"});
+  CHECK(too_long.exit == 2);
+  CHECK(too_long.err.find("--wait 11m: a drain is waited for at most 10m") != std::string::npos);
   CHECK(json_from(folder, {"stats"})["refuses"].get<std::string>().find("is stopping") != std::string::npos);
   CHECK(json_from(folder, {"runs", "--status", "queued"})["runs"][0]["waits_for"].get<std::string>().starts_with(
       "the next start"));

@@ -320,6 +320,8 @@ TEST_CASE(
   const auto nowhere = call(world.engine(), &Api::fork, fork_of(source, "wrok"));
   CHECK(nowhere.error().code == Code::kNotFound);
   CHECK(nowhere.error().message.find("it has been at work") != std::string::npos);
+  const auto late = call(world.engine(), &Api::fork, fork_of(source, "work:9"));
+  CHECK(late.error().message.find("it has been at work and had 3 turns there") != std::string::npos);
   CHECK(call(world.engine(), &Api::fork, fork_of(source, "work:x")).error().code == Code::kInvalidArgument);
   CHECK(call(world.engine(), &Api::fork, fork_of(source, "")).error().code == Code::kInvalidArgument);
 }
