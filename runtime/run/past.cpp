@@ -44,8 +44,8 @@ std::optional<std::string> Run::State::refuse_retry() const {
   }
   if (!undone.empty()) {
     return fmt::format(
-        "{} was done and has been taken back, so what stands is not what is recorded; fork it from there, or from "
-        "before",
+        "{} was done and has been, or may have been, taken back, so what stands is not what is recorded; fork it from "
+        "there, or from before",
         undone);
   }
   return refuse_retry(*top);

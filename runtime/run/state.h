@@ -262,7 +262,7 @@ struct Run::State {
   std::vector<Undoable> undoable;                  // In the order in which they were done.
   std::optional<Undo> undo;                        // Of the last of them.
   std::uint32_t undos_failed = 0;
-  std::string undone;  // The first call that was taken back; empty: none.
+  std::string undone;  // The first call that was taken back, or may have been; empty: none.
   v1::RunStatus end_status = v1::RUN_STATUS_UNSPECIFIED;
   v1::ForkEffects fork_effects = v1::FORK_EFFECTS_ALLOW;
   std::set<std::string> approved;  // Identities of calls that somebody let a fork make.

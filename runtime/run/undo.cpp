@@ -69,16 +69,19 @@ void Run::State::apply_to_undo(const v1::Event& event) {
       undo->retry_due_us = event.attempt_failed().retry_at_us();
       outbox.push_back(StartTimer{{event.path(), undo->attempt, 0, 0}, v1::TIMER_KIND_RETRY, undo->retry_due_us});
       return;
-    case v1::Event::kStepEnded:
+    case v1::Event::kStepEnded: {
       if (undo && undo->execution) outbox.push_back(Drop{undo->execution->key()});
-      undos_failed += event.step_ended().result().status() == v1::STEP_STATUS_FAILED;
-      if (event.step_ended().result().status() == v1::STEP_STATUS_SUCCEEDED) {
-        if (undone.empty()) undone = undoable.back().path;
-        effects[undoable.back().identity].use_up_key();
-      }
+      const v1::StepResult& result = event.step_ended().result();
+      undos_failed += result.status() == v1::STEP_STATUS_FAILED;
+      if (result.status() == v1::STEP_STATUS_SUCCEEDED) effects[undoable.back().identity].use_up_key();
+      // Skipped, or given up in doubt: it may have been taken back.
+      const bool stands =
+          result.status() == v1::STEP_STATUS_FAILED && result.failure().kind() != v1::ERROR_KIND_IN_DOUBT;
+      if (!stands && undone.empty()) undone = undoable.back().path;
       undo.reset();
       undoable.pop_back();
       return;
+    }
     case v1::Event::kTimerFired:
       if (event.timer_fired().timer() == v1::TIMER_KIND_RETRY) {
         undo->retry_due_us = 0;

@@ -272,21 +272,27 @@ steps:
     driver.finish();
     CHECK(refused(driver).find("whether stop was done at act is not known") != std::string::npos);
   }
-  SECTION("an effect that was undone") {
+  SECTION("an effect that was undone, or of which that is not known") {
+    const bool is_known = GENERATE(true, false);
     Driver driver(workflow(R"(
 weft: 1
 name: undone
 tools:
-  cancel_it: {effect: idempotent, input: {id: string}, http: {delete: "http://shop.example/{{ args.id }}"}}
+  cancel_it: {effect: write, input: {id: string}, http: {delete: "http://shop.example/{{ args.id }}"}}
   book: {effect: write, undo: cancel_it, input: {id: string}, http: {post: "http://shop.example/b"}}
 steps:
   act: {tool: book, args: {id: a}, needs: []}
   bad: {tool: t.read, args: {x: 1}, needs: [act], retry: {attempts: 1}}
 )"));
-    driver.tool = [](const ToolCall& call) { return call.tool == "t.read" ? tool_failed("no") : tool_done("1"); };
+    driver.tool = [&](const ToolCall& call) {
+      if (call.tool == "cancel_it" && !is_known) return tool_in_doubt("the answer was lost");
+      return call.tool == "t.read" ? tool_failed("no") : tool_done("1");
+    };
     driver.submit();
     driver.finish();
-    CHECK(refused(driver).find("act was done and has been taken back") != std::string::npos);
+    if (!is_known) driver.resolve(v1::RESOLUTION_SKIP);
+    driver.finish();
+    CHECK(refused(driver).find("act was done and has been, or may have been, taken back") != std::string::npos);
   }
   SECTION("an agent that changed the world and then ran out of turns") {
     Driver driver(workflow(R"(
