@@ -11,6 +11,15 @@ void Shard::retry(memory::RunRow row, std::shared_ptr<const workflows::Workflow>
                   Done<v1::Run> done) {
   loop_.post([this, row = std::move(row), workflow = std::move(workflow), reason = std::move(reason),
               done = std::move(done)]() mutable {
+    if (const Active* ending = find(row.id); ending != nullptr && ending->run->ended()) {
+      // Who asks has seen its end in the store before this shard was told that it is there.
+      constexpr Duration kTold{1'000};
+      loop_.after(kTold, [this, row = std::move(row), workflow = std::move(workflow), reason = std::move(reason),
+                          done = std::move(done)]() mutable {
+        retry(std::move(row), std::move(workflow), std::move(reason), std::move(done));
+      });
+      return;
+    }
     --world_.active_runs;  // recover() counts it.
     if (find(row.id) != nullptr || sleeping_.contains(row.id))
       return done(failed_precondition(fmt::format("run {} has not ended", row.id)));

@@ -50,7 +50,7 @@ void keep(Archive& archive, Shard::Beside& beside) {
 
 std::string Shard::snapshot(const Active& active) const {
   std::string state = active.run->snapshot();
-  if (state.empty() || state.size() > kSnapshotBytesMax) return "";
+  if (state.empty()) return "";
   Beside beside{active.summary,  active.model, world_.epoch, active.got_on_seq,
                 active.may_wait, active.begun, {},           active.conversations.begun()};
   for (const run::Command& command : active.run->outstanding()) {
@@ -78,6 +78,7 @@ void Shard::consider_snapshot(Active& active, memory::Append& append) {
   if (append.snapshot.empty()) return;
   active.snapshot_bytes = append.snapshot.size();
   active.unsaved_bytes = 0;
+  if (append.snapshot.size() > kSnapshotBytesMax) append.snapshot.clear();  // Forming it again is as dear: not soon.
 }
 
 // One run's way from what is stored of it to what it is.
