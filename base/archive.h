@@ -35,6 +35,18 @@ concept Keyed = requires(Value& value) {
   value.begin();
 };
 
+template <class Value>
+concept Couple = requires(Value& value) {
+  value.first;
+  value.second;
+};
+// An optional value, or a pointer that owns one.
+template <class Value>
+concept Holder = requires(Value& value) {
+  static_cast<bool>(value);
+  *value;
+};
+
 class Packer {
  public:
   static constexpr bool kReads = false;
@@ -62,16 +74,10 @@ class Packer {
     } else if constexpr (Sequence<Value> || Keyed<Value>) {
       put_size(value.size());
       for (const auto& element : value) put(element);
-    } else if constexpr (requires {
-                           value.first;
-                           value.second;
-                         }) {
+    } else if constexpr (Couple<Value>) {
       put(value.first);
       put(value.second);
-    } else if constexpr (requires {
-                           static_cast<bool>(value);
-                           *value;
-                         }) {  // Optional values and pointers that own.
+    } else if constexpr (Holder<Value>) {
       put(static_cast<bool>(value));
       if (value) put(*value);
     } else {
@@ -142,16 +148,10 @@ class Unpacker {
           get_into(value);
         }
       }
-    } else if constexpr (requires {
-                           value.first;
-                           value.second;
-                         }) {
+    } else if constexpr (Couple<Value>) {
       get(value.first);
       get(value.second);
-    } else if constexpr (requires {
-                           static_cast<bool>(value);
-                           *value;
-                         }) {
+    } else if constexpr (Holder<Value>) {
       bool is_there = false;
       get(is_there);
       if (!is_there || failed_) return;

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "runtime/cli/exit_code.h"
 #include "runtime/cli/options.h"
+#include "runtime/engine/admin.h"
 #include "runtime/engine/line.h"
 #include "workflows/diagnostic.h"
 
@@ -328,8 +329,7 @@ class Grammar {
     };
     if (auto fault = read(timeout_, wait_.timeout)) return fault;
     if (auto fault = read(drain_wait_, drain_.wait)) return fault;
-    constexpr Duration kDrainWaitMax{600'000'000};  // The server's.
-    if (drain_.wait && *drain_.wait > kDrainWaitMax)
+    if (drain_.wait && *drain_.wait > engine::kDrainPatienceMax)
       return fmt::format("--wait {}: a drain is waited for at most 10m; ask again after that", drain_wait_);
     if (auto fault = read(older_than_, db_.older_than)) return fault;
     return read(since_, runs_.since);

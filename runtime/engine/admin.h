@@ -1,10 +1,13 @@
 // What an operator can ask of a running engine; the same requests and answers as over gRPC.
 #pragma once
 
+#include "base/time.h"
 #include "runtime/engine/api.h"
 #include "weft/v1/admin.pb.h"
 
 namespace weft::engine {
+
+inline constexpr Duration kDrainPatienceMax{600'000'000};  // Of one call of drain().
 
 // Thread-safe. Done callbacks come once, on one of the engine's threads.
 class Admin {

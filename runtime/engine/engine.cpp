@@ -11,13 +11,13 @@
 
 #include "base/bytes.h"
 #include "base/json.h"
+#include "runtime/engine/held_in.h"
 #include "runtime/engine/late.h"
 #include "runtime/engine/reading.h"
 #include "runtime/engine/replay.h"
 #include "runtime/engine/requests.h"
 #include "runtime/engine/shard.h"
 #include "runtime/engine/store_admin.h"
-#include "runtime/engine/with_run.h"
 #include "tools/files.h"
 #include "workflows/path.h"
 

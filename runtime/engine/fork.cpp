@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -114,17 +113,17 @@ Result<std::size_t> find_cut(const std::vector<v1::Event>& events, const std::ve
     }
     std::vector<std::string> paths;
     std::uint32_t turns = 0;
-    bool cut_short = false;
     for (const v1::Event& event : events) {
       if (workflows::names_path(point.path, event.path(), std::max(event.attempt(), 1U)))
         turns = std::max(turns, event.turn());
       const bool shown = event.path().empty() || event.path().ends_with(kUndo) ||
                          std::ranges::find(paths, event.path()) != paths.end();
-      if (!shown && paths.size() < kPathsShown) paths.push_back(event.path());
-      cut_short = cut_short || (!shown && paths.size() == kPathsShown && paths.back() != event.path());
+      if (!shown && paths.size() <= kPathsShown) paths.push_back(event.path());
     }
+    const bool more = paths.size() > kPathsShown;
+    if (more) paths.pop_back();
     std::string been = paths.empty() ? "no step yet" : fmt::format("{}", fmt::join(paths, ", "));
-    if (cut_short) been += fmt::format(" and others (weft trace {})", run);
+    if (more) been += fmt::format(" and others (weft trace {})", run);
     if (turns > 0) been = fmt::format("{} and had {} turns there", point.path, turns);
     return not_found(fmt::format("run {} did nothing at \"{}\"; it has been at {}", run, printable(point.text), been));
   }

@@ -8,7 +8,6 @@
 #include "base/check.h"
 #include "runtime/engine/prefixes.h"
 #include "runtime/engine/shard.h"
-#include "workflows/path.h"
 
 namespace weft::engine {
 namespace {
@@ -31,23 +30,6 @@ std::uint64_t tokens_of(const model::Usage& usage) {
 
 // A token is about four bytes of English or code; an estimate, and marked as one wherever it is shown.
 std::uint64_t tokens_of(std::uint64_t bytes) { return (bytes + 3) / 4; }
-
-// Whether the step at the path waits for a time of the wall clock's.
-bool waits_until(const workflows::Workflow& workflow, std::string_view path) {
-  const workflows::Scope* scope = &workflow.scopes[0];
-  while (true) {
-    const std::string_view name = workflows::take_segment(path).name;
-    const auto found =
-        std::ranges::find_if(scope->steps, [&](workflows::StepId id) { return workflow.step(id).name == name; });
-    if (found == scope->steps.end()) return false;
-    const workflows::Step& step = workflow.step(*found);
-    const auto* wait = std::get_if<workflows::WaitBody>(&step.body);
-    if (path.empty()) return wait != nullptr && wait->until;
-    const auto* group = std::get_if<workflows::GroupBody>(&step.body);
-    if (group == nullptr) return false;
-    scope = &workflow.scopes[group->scope];
-  }
-}
 
 }  // namespace
 
@@ -344,8 +326,7 @@ Duration Shard::left(const Active& active, const run::StartTimer& timer) const {
 }
 
 Duration Shard::due_at(const Active& active, const run::StartTimer& timer) const {
-  const bool of_the_clock = timer.timer == v1::TIMER_KIND_WAIT && waits_until(active.run->workflow(), timer.key.path);
-  return of_the_clock ? Duration::max() : world_.clock.monotonic() + left(active, timer);
+  return timer.of_the_clock ? Duration::max() : world_.clock.monotonic() + left(active, timer);
 }
 
 void Shard::fire(const std::string& run_id, const run::StartTimer& due) {

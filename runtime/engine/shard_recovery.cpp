@@ -145,10 +145,10 @@ struct Shard::Folding {
   }
 
   Status fold(const v1::Event& event) {
-    if (event.epoch() > beside.epoch && event.seq() > 1)
+    if (event.epoch() > active.epoch && event.seq() > 1)
       active.pauses.push_back({"", event.at_us(), event.at_us() - active.run->last_at_us()});
-    if (event.epoch() != beside.epoch || event.has_run_resumed()) goes_on_us = event.at_us();
-    active.epoch = beside.epoch = event.epoch();
+    if (event.epoch() != active.epoch || event.has_run_resumed()) goes_on_us = event.at_us();
+    active.epoch = event.epoch();
     active.note(event);
     if (active.may_wait) {
       const std::string call = call_of(event);
@@ -230,8 +230,11 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
   while (active->run->next()) {
     // It was handed out before; what of it is still due, outstanding() says.
   }
-  if (active->epoch != world_.epoch) active->run->take_up();
-  if (active->epoch == world_.epoch && active->begun && !active->run->paused()) active->run->take_up_again();
+  if (active->epoch != world_.epoch) {
+    active->run->take_up();
+  } else if (active->begun && !active->run->paused()) {
+    active->run->take_up_again();
+  }
   active->durable_seq = active->run->last_seq();
   // Of one that is to be begun again, what ended may be what goes on.
   if (!row.ended) trim(*active);

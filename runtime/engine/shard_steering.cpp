@@ -6,8 +6,8 @@
 
 #include "base/bytes.h"
 #include "base/json.h"
+#include "runtime/engine/held_in.h"
 #include "runtime/engine/shard.h"
-#include "runtime/engine/with_run.h"
 #include "workflows/path.h"
 
 namespace weft::engine {

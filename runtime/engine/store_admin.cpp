@@ -15,7 +15,7 @@ constexpr Duration kRetentionPeriod = std::chrono::hours(1);
 // Between two runs that are removed: the disk is the runs' own.
 constexpr Duration kRetentionPause{5'000};
 constexpr Duration kDrainPiece{100'000};
-constexpr std::int64_t kDrainMsMax = 600'000;
+constexpr std::int64_t kDrainMsMax = kDrainPatienceMax.count() / 1'000;
 
 class StoreAdmin final : public Admin {
  public:

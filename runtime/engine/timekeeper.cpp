@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "runtime/engine/held_in.h"
 #include "runtime/engine/schedule_view.h"
 
 namespace weft::engine {
@@ -26,17 +27,6 @@ bool is_transient(const Error& error) {
     case Code::kDataLoss: return true;
     default: return false;
   }
-}
-
-// Fills `response` with the schedule and answers.
-template <class Response>
-Done<v1::Schedule> with_schedule(Done<Response> done) {
-  return [done = std::move(done)](Result<v1::Schedule> schedule) mutable {
-    if (!schedule) return done(std::move(schedule).error());
-    Response response;
-    *response.mutable_schedule() = *std::move(schedule);
-    done(std::move(response));
-  };
 }
 
 }  // namespace

@@ -52,6 +52,7 @@ struct StartTimer {
   CallKey key;
   v1::TimerKind timer = v1::TIMER_KIND_UNSPECIFIED;
   std::int64_t due_us = 0;
+  bool of_the_clock = false;  // A time that a workflow names: it has come when the wall clock says so.
 };
 
 // What is in flight under this instance and attempt is no longer waited for: timers and reads are dropped; a model call

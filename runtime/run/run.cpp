@@ -62,7 +62,8 @@ void outstanding_in(Run::State& state, const Execution& execution, std::vector<C
     commands.push_back(StartTimer{key, v1::TIMER_KIND_REPEAT_CALL, execution.repeat_due_us});
   }
   if (execution.phase == Phase::kWaiting && execution.waiting.due_us() > 0) {
-    commands.push_back(StartTimer{execution.key(), v1::TIMER_KIND_WAIT, execution.waiting.due_us()});
+    commands.push_back(
+        StartTimer{execution.key(), v1::TIMER_KIND_WAIT, execution.waiting.due_us(), waits_until(*execution.step)});
   }
   if (execution.phase == Phase::kWaiting && execution.waiting.expires_at_us() > 0) {
     commands.push_back(StartTimer{execution.key(), v1::TIMER_KIND_EXPIRY, execution.waiting.expires_at_us()});

@@ -222,6 +222,12 @@ struct Place {
   Execution* execution = nullptr;  // Where an attempt is at work.
 };
 
+// Whether the step waits for a time of the wall clock's, and not for a span.
+inline bool waits_until(const workflows::Step& step) {
+  const auto* wait = std::get_if<workflows::WaitBody>(&step.body);
+  return wait != nullptr && wait->until.has_value();
+}
+
 // What an undo is a step of; it retries, and no workflow defines it.
 const workflows::Step& undo_step();
 

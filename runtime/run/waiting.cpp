@@ -63,7 +63,8 @@ Result<v1::Waiting> Run::State::begin_waiting(const At& at, v1::Content& questio
 void Run::State::start_waiting(Execution& execution, const v1::Waiting& waiting) {
   execution.phase = Phase::kWaiting;
   execution.waiting = waiting;
-  if (waiting.due_us() > 0) outbox.push_back(StartTimer{execution.key(), v1::TIMER_KIND_WAIT, waiting.due_us()});
+  if (waiting.due_us() > 0)
+    outbox.push_back(StartTimer{execution.key(), v1::TIMER_KIND_WAIT, waiting.due_us(), waits_until(*execution.step)});
   if (waiting.expires_at_us() > 0)
     outbox.push_back(StartTimer{execution.key(), v1::TIMER_KIND_EXPIRY, waiting.expires_at_us()});
 }

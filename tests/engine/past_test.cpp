@@ -79,13 +79,18 @@ returns: "{{ steps.write.text }}"
   return text;
 }
 
+// Does all that is asked, but for one thing while it is `down`.
+Shop::Serve refuses(const std::string& path, const std::atomic<bool>& down) {
+  return [path, &down](const Shop::Request& request) {
+    return Shop::Answer{down && request.path == path ? 400 : 200, R"({"ok": true})"};
+  };
+}
+
 }  // namespace
 
 TEST_CASE("a failed run goes on after the retry, also when the engine stops right behind it") {
   std::atomic<bool> down = true;
-  Shop shop([&](const Shop::Request& request) {
-    return Shop::Answer{down && request.path == "/ship" ? 400 : 200, R"({"ok": true})"};
-  });
+  Shop shop(refuses("/ship", down));
   World world;
   world.start();
   world.apply(shop_flow(shop));
@@ -410,9 +415,7 @@ TEST_CASE("a fork's call leaves under the key under which the source's equal cal
 
 TEST_CASE("what the source did and took back leaves anew in a fork, under a key that was never used") {
   std::atomic<bool> down = true;
-  Shop shop([&](const Shop::Request& request) {
-    return Shop::Answer{down && request.path == "/ship" ? 400 : 200, R"({"ok": true})"};
-  });
+  Shop shop(refuses("/ship", down));
   World world;
   world.start();
   std::string flow = shop_flow(shop);
@@ -440,9 +443,7 @@ TEST_CASE("what the source did and took back leaves anew in a fork, under a key 
 
 TEST_CASE("a fork begins where a step really began, also behind a retry, and nowhere where it was only cut off") {
   std::atomic<bool> down = true;
-  Shop shop([&](const Shop::Request& request) {
-    return Shop::Answer{down && request.path == "/charge" ? 400 : 200, R"({"ok": true})"};
-  });
+  Shop shop(refuses("/charge", down));
   World world;
   world.start();
   world.apply(shop_flow(shop));

@@ -165,28 +165,24 @@ TEST_CASE("what is said twice is acknowledged when the first of it is durable, a
   std::atomic<int> sent = 0;
   std::atomic<int> answered = 0;
   std::atomic<int> existing = 0;
+  const auto counts = [&existing](std::atomic<int>& acknowledged) {
+    return [&existing, &acknowledged](const auto& said) {
+      existing += said && said->existing() ? 1 : 0;
+      acknowledged += said ? 1 : 0;
+    };
+  };
 
   world.journal().hold();
   v1::RunsSignalRequest signal;
   signal.set_run_id(id);
   signal.set_name("other");
   signal.set_signal_id("m-1");
-  for (int i = 0; i < 2; ++i) {
-    world.engine().signal(signal, [&](const Result<v1::RunsSignalResponse>& said) {
-      existing += said && said->existing() ? 1 : 0;
-      sent += said ? 1 : 0;
-    });
-  }
+  for (int i = 0; i < 2; ++i) world.engine().signal(signal, counts(sent));
   v1::RunsAnswerRequest answer;
   answer.set_run_id(id);
   answer.set_path("sure");
   answer.set_value_json("\"yes\"");
-  for (int i = 0; i < 2; ++i) {
-    world.engine().answer(answer, [&](const Result<v1::RunsAnswerResponse>& said) {
-      existing += said && said->existing() ? 1 : 0;
-      answered += said ? 1 : 0;
-    });
-  }
+  for (int i = 0; i < 2; ++i) world.engine().answer(answer, counts(answered));
   passed();
   CHECK(sent == 0);
   CHECK(answered == 0);

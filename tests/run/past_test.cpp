@@ -28,6 +28,13 @@ void goes_on_after_a_restart(const Driver& driver, Driver::Model model, Driver::
   CHECK(again->end().status() == v1::RUN_STATUS_SUCCEEDED);
 }
 
+constexpr const char* kTalk = R"(
+weft: 1
+name: talk
+steps:
+  ask: {prompt: Go., tools: [t.write], needs: []}
+)";
+
 }  // namespace
 
 TEST_CASE("a retry begins again what failed and what was cut off, and keeps what is done") {
@@ -95,12 +102,7 @@ steps:
 }
 
 TEST_CASE("a retry goes on in the conversation of an agent whose model could not be reached") {
-  Driver driver(workflow(R"(
-weft: 1
-name: talk
-steps:
-  ask: {prompt: Go., tools: [t.write], needs: []}
-)"));
+  Driver driver(workflow(kTalk));
   bool down = true;
   driver.model = [&](const ModelCall& call) {
     if (call.key.turn == 1) return calls({{"t.write", "{\"x\":1}"}});
@@ -121,12 +123,7 @@ steps:
 }
 
 TEST_CASE("a retry asks no turn again whose calls were all answered before the agent was cut off") {
-  Driver driver(workflow(R"(
-weft: 1
-name: talk
-steps:
-  ask: {prompt: Go., tools: [t.write], needs: []}
-)"));
+  Driver driver(workflow(kTalk));
   driver.model = [](const ModelCall& call) {
     return call.key.turn == 1 ? calls({{"t.write", "{\"x\":1}"}}) : answer("done");
   };
