@@ -92,7 +92,12 @@ class HeldJournal final : public memory::Journal {
   }
   Result<std::vector<memory::ScheduleRow>> schedules() const override { return inner_->schedules(); }
   Result<std::vector<memory::RunRow>> unfinished() const override { return inner_->unfinished(); }
-  void drain() override { inner_->drain(); }
+  // What an engine that stops does when its shards run no more.
+  void on_drain(std::function<void()> done) { on_drain_ = std::move(done); }
+  void drain() override {
+    if (on_drain_) on_drain_();
+    inner_->drain();
+  }
 
  private:
   std::shared_ptr<memory::Journal> inner_;
@@ -102,6 +107,7 @@ class HeldJournal final : public memory::Journal {
   std::string damaged_;
   mutable std::map<std::string, std::uint64_t, std::less<>> read_from_;
   std::function<void(memory::Snapshot&)> change_snapshot_;  // Set while no engine runs.
+  std::function<void()> on_drain_;                          // Set before the engine stops.
   std::optional<Error> failing_;
   std::optional<Error> failing_schedules_;
   Written written_ = Written::kNo;

@@ -98,9 +98,9 @@ TEST_CASE("an agent that is at work goes on in its conversation, which is read f
   const std::string id = shop.submit("long");
   looked.get_future().wait();
   REQUIRE(eventually([&] { return shop.journal().snapshot(id).value().has_value(); }));
-  std::thread stopping([&] { shop.stop(); });
-  go.set_value();
-  stopping.join();
+  // The look ends when nobody is left to hear of it.
+  shop.journal().on_drain([&] { go.set_value(); });
+  shop.stop();
   shop.start();
   CHECK(shop.journal().read_from(id) > 1);
   CHECK(shop.finish(id).status() == v1::RUN_STATUS_SUCCEEDED);

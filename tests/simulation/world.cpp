@@ -15,8 +15,8 @@ constexpr std::uint64_t kHappeningsMax = 400'000;  // Of one world: more is a ci
 constexpr std::uint64_t kSqliteEvery = 8;          // Of so many seeds one has the SQLite store.
 constexpr Duration kSecond{1'000'000};
 constexpr Duration kTimesMax = kSecond * 300;  // All times of a workflow's schedule have come by then.
-constexpr Duration kCalmMax =
-    kSecond * 2'700;  // Agents' timeouts, one after another, and not an hour by which a clock jumped.
+// More than the longest wait of a workflow, and less than what a clock jumps by.
+constexpr Duration kStillMax = kSecond * 900;
 
 const engine::Config& config() {
   static const engine::Config kConfig = [] {
@@ -348,7 +348,7 @@ bool World::content() const {
 void World::stop_faults() {
   say("the faults stop");
   faults_ = false;
-  calm_since_ = schedule_.now();
+  still_since_ = schedule_.now();
   disk_faults_ = {};
   model_faults_ = {};
   tool_faults_ = {};
@@ -356,7 +356,8 @@ void World::stop_faults() {
   books_.faults_stopped(clock_->now());
   overtaken_.clear();
   if (!serving_) start();
-  for (int visit = 1; visit <= 20; ++visit)
+  constexpr int kVisits = 14;  // A minute apart: the last comes before a world counts as still.
+  for (int visit = 1; visit <= kVisits; ++visit)
     schedule_.after(owner_, kSecond * 60 * visit, [this] { answer_questions(); });
   if (!workflow_->schedule) return;
   // When all of its times have come.
@@ -395,6 +396,7 @@ void World::end_schedule() {
 
 // Until nothing is left to happen, or nothing is left to be wished.
 void World::settle() {
+  std::uint64_t written = books_.counts().events;
   while (!(content() && !faults_) && schedule_.run_next()) {
     if (std::exchange(power_failed_, false) || disk_.failed()) crash();
     if (std::exchange(overtake_now_, false)) be_overtaken();
@@ -404,8 +406,9 @@ void World::settle() {
         if (faults_) crash();
       });
     }
-    if (!faults_ && schedule_.now() > calm_since_ + kCalmMax)
-      broken(Promise::kEnds, "there is work to do for most of an hour, though nothing is wrong");
+    if (std::exchange(written, books_.counts().events) != books_.counts().events) still_since_ = schedule_.now();
+    if (!faults_ && schedule_.now() > still_since_ + kStillMax)
+      broken(Promise::kEnds, "nothing has happened to any run for a quarter of an hour, though nothing is wrong");
     if (schedule_.happened() > kHappeningsMax) broken(Promise::kEnds, "the world goes round in a circle");
   }
 }
@@ -455,7 +458,7 @@ WorldCounts World::run() {
   for (int visit = 0; visit < kVisitsMax && !content(); ++visit) {
     check_standing();
     operate();
-    calm_since_ = schedule_.now();
+    still_since_ = schedule_.now();
     settle();
   }
   if (!content()) {

@@ -140,7 +140,7 @@ class World {
   std::optional<Server> serving_;
   std::vector<Server> overtaken_;
   bool faults_ = true;
-  Duration calm_since_{0};
+  Duration still_since_{0};  // The last event was written then, or the world has been calm since then.
   bool power_failed_ = false;
   std::uint64_t commits_ = 0;
   std::vector<std::uint64_t> cut_at_;       // Commits after which the power fails.
