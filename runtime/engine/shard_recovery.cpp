@@ -268,6 +268,7 @@ void Shard::resume(Active& active, std::string_view stopped) {
   for (const run::Command& command : active.run->outstanding()) {
     const auto* model_call = std::get_if<run::ModelCall>(&command);
     const auto* tool_call = std::get_if<run::ToolCall>(&command);
+    const auto* timer = std::get_if<run::StartTimer>(&command);
     if (model_call != nullptr && model_call->started) {
       ModelFlight flight;
       if (const auto* started = active.conversations.started(model_call->key.path)) {
@@ -285,8 +286,7 @@ void Shard::resume(Active& active, std::string_view stopped) {
       event.mutable_tool_call_in_doubt()->set_why(fmt::format(
           "{} between the intent of {} and its result; whether it was done is not known", stopped, tool_call->tool));
       admit(active, std::move(event));
-    } else if (const auto* timer = std::get_if<run::StartTimer>(&command);
-               timer != nullptr && timer->timer == v1::TIMER_KIND_TIMEOUT) {
+    } else if (timer != nullptr && timer->timer == v1::TIMER_KIND_TIMEOUT) {
       // A timeout counts while weft works: the time in which none did is given back, each time that there was one.
       run::StartTimer later = *timer;
       const std::int64_t now_us = world_.clock.now().time_since_epoch().count();
@@ -301,6 +301,8 @@ void Shard::resume(Active& active, std::string_view stopped) {
       } else {
         carry_out(active, later);
       }
+    } else if (active.run->paused() && timer == nullptr) {
+      active.held.push_back(command);
     } else {
       carry_out(active, command);
     }

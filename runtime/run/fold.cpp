@@ -119,6 +119,7 @@ void Run::State::start_finally(Scope& scope, const v1::StepResult& result) {
 void Run::State::consider_all(Scope& scope) {
   for (std::uint32_t i = 0; i < scope.steps.size(); ++i) {
     consider(scope, i);
+    scope.steps[i].next_slot = 0;  // One that has begun may be to begin anew.
     const std::vector<Slot>& slots = scope.steps[i].slots;
     for (std::uint32_t index = 0; index < slots.size(); ++index) {
       if (index > 0 && slots[index].phase != Slot::Phase::kIdle && slots[index].phase != Slot::Phase::kDone)

@@ -263,6 +263,37 @@ TEST_CASE("a paused run says so, takes what comes, and goes on when it is resume
   CHECK(world.provider().requests() == 2);
 }
 
+TEST_CASE("what an agent wants while its run is paused waits for the resume, in a later engine too") {
+  World world;
+  std::atomic<int> looks = 0;
+  world.tools.push_back(std::make_shared<RecordingTool>("t.look", tools::Effect::kWrite, [&](const auto&) {
+    ++looks;
+    return tools::ToolReply{tools::ToolStatus::kDone, "1"};
+  }));
+  world.script(
+      "sim: 1\ncache: {delay: 0s}\nrules:\n"
+      "  - {when: {turn: 1}, reply: {text: slow, first_token: 100ms, calls: [{tool: t.look, args: {x: 1}}]}}\n"
+      "  - {reply: {text: done}}\n");
+  world.start();
+  world.apply("weft: 1\nname: one\nsteps:\n  a: {prompt: A, tools: [t.look], needs: []}\n");
+  const std::string id = world.submit("one");
+  REQUIRE(eventually([&] { return world.provider().requests() == 1; }));
+  v1::RunsPauseRequest pause;
+  pause.set_run_id(id);
+  REQUIRE(call(world.engine(), &Api::pause, pause));
+  CHECK(world.rest(id).model_calls() == 1);
+  world.stop();
+  world.start();
+  CHECK(world.rest(id).status() == v1::RUN_STATUS_PAUSED);
+  CHECK(looks == 0);
+  v1::RunsResumeRequest resume;
+  resume.set_run_id(id);
+  REQUIRE(call(world.engine(), &Api::resume, resume));
+  CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
+  CHECK(looks == 1);
+  CHECK(world.provider().requests() == 2);
+}
+
 TEST_CASE("10,000 waiting runs take no thread, and little memory") {
   const auto figure = [](const std::string& name) {
     std::ifstream status("/proc/self/status");

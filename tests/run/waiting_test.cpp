@@ -166,6 +166,23 @@ TEST_CASE("a paused run takes results and starts nothing, until it is resumed") 
   CHECK(again->count(v1::Event::kModelCallEnded) == 2);
 }
 
+TEST_CASE("an element whose backoff ends while the run is paused begins again when it is resumed") {
+  Driver driver(steps("  all: {for_each: \"[1, 2]\", prompt: \"{{ item }}\", timeout: 5s, retry: {attempts: 2}}\n"));
+  driver.submit();
+  driver.fire(v1::TIMER_KIND_TIMEOUT);
+  driver.fire(v1::TIMER_KIND_TIMEOUT);
+  REQUIRE(driver.count(v1::Event::kAttemptFailed) == 2);
+  driver.pause();
+  driver.fire(v1::TIMER_KIND_RETRY);
+  driver.fire(v1::TIMER_KIND_RETRY);
+  CHECK(driver.count(v1::Event::kAttemptStarted) == 2);
+  auto again = driver.restarted();
+  for (Driver* one : {&driver, again.get()}) {
+    one->resume();
+    CHECK(one->count(v1::Event::kAttemptStarted) == 4);
+  }
+}
+
 TEST_CASE("a deadline is wall time: of a step that waits, and of the run") {
   Driver step(steps("  sure: {ask: Really?, deadline: 1h}\n"));
   step.submit();

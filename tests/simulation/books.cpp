@@ -230,6 +230,21 @@ void Books::signal_acknowledged(const std::string& run_id, const std::string& si
            fmt::format("the signal {} of run {} is acknowledged, and is not there once", signal_id, run_id));
 }
 
+void Books::pause_acknowledged(const std::string& run_id) const {
+  const auto run = runs_.find(run_id);
+  const auto is_it = [](const v1::Event& event) { return event.has_run_paused(); };
+  if (run == runs_.end() ||
+      !(run->second->cancel_requested() || run->second->ended() || std::ranges::any_of(run->second->events(), is_it)))
+    broken(Promise::kAcknowledged, fmt::format("the pause of run {} is acknowledged, and is not durable", run_id));
+}
+
+void Books::resume_acknowledged(const std::string& run_id, std::uint64_t known_seq) const {
+  const auto run = runs_.find(run_id);
+  const auto is_it = [&](const v1::Event& event) { return event.has_run_resumed() && event.seq() > known_seq; };
+  if (run == runs_.end() || (run->second->paused() && std::ranges::none_of(run->second->events(), is_it)))
+    broken(Promise::kAcknowledged, fmt::format("run {} is said to go on, and is paused", run_id));
+}
+
 void Books::retry_acknowledged(const std::string& run_id, std::uint64_t known_seq) {
   const auto run = runs_.find(run_id);
   const auto is_it = [&](const v1::Event& event) { return event.has_run_retried() && event.seq() > known_seq; };

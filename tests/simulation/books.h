@@ -48,6 +48,8 @@ class Books {
   void answer_acknowledged(const std::string& run_id, const run::CallKey& question, const std::string& value);
   void signal_acknowledged(const std::string& run_id, const std::string& signal_id);
   // Of a run of which `known_seq` events were durable when it was asked for.
+  void pause_acknowledged(const std::string& run_id) const;
+  void resume_acknowledged(const std::string& run_id, std::uint64_t known_seq) const;
   void retry_acknowledged(const std::string& run_id, std::uint64_t known_seq);
   void fork_asked(const std::string& request_id, std::uint64_t known_seq) { forks_.emplace(request_id, known_seq); }
 

@@ -108,6 +108,7 @@ void RunRecord::take(const v1::Event& event, Origin origin) {
   check_calls(event);
   check_said(event);
   check_past(event);
+  check_held(event);
   if (const Status applied = shadow_->apply(event); !applied) broken(Promise::kFold, applied.error().message);
   take_commands();
   events_.push_back(event);
@@ -304,6 +305,29 @@ void RunRecord::check_past(const v1::Event& event) {
                fmt::format("{} calls {}, which nobody has allowed this fork", at(event), started.tool()));
       return;
     }
+    default: return;
+  }
+}
+
+// What was under way when somebody paused the run goes on; nothing else does.
+void RunRecord::check_held(const v1::Event& event) {
+  switch (event.kind_case()) {
+    case v1::Event::kRunPaused: paused_ = true; return;
+    case v1::Event::kRunRetried:
+    case v1::Event::kRunForked: paused_ = killed_ = false; return;
+    case v1::Event::kCancelRequested: killed_ = event.cancel_requested().kill(); [[fallthrough]];
+    case v1::Event::kRunResumed: paused_ = false; return;
+    case v1::Event::kTimerFired:
+      if (event.timer_fired().timer() == v1::TIMER_KIND_DEADLINE) paused_ = false;
+      return;
+    case v1::Event::kAttemptStarted:
+    case v1::Event::kFanOutStarted:
+    case v1::Event::kFinallyStarted:
+    case v1::Event::kModelCallStarted:
+    case v1::Event::kToolCallStarted:
+      if (paused_ || killed_)
+        broken(Promise::kHeld, fmt::format("{} begins, and the run is {}", at(event), paused_ ? "paused" : "killed"));
+      return;
     default: return;
   }
 }

@@ -47,6 +47,7 @@ class RunRecord {
   std::uint64_t last_seq() const { return events_.size(); }
   const std::vector<v1::Event>& events() const { return events_; }
   bool cancel_requested() const { return cancel_requested_; }
+  bool paused() const { return paused_; }
   std::uint32_t retries() const { return retries_; }
   bool is_fork() const { return shadow_->identity().lineage() != id_; }
   // The model calls that have begun and have no answer, by path, attempt, turn and sending.
@@ -71,6 +72,7 @@ class RunRecord {
   void check_calls(const v1::Event& event);
   void check_said(const v1::Event& event);
   void check_past(const v1::Event& event);
+  void check_held(const v1::Event& event);
   void fold_again();
   void keep_timers();
   void take_commands();
@@ -84,6 +86,8 @@ class RunRecord {
   std::string id_;
   std::string request_id_;
   bool cancel_requested_ = false;
+  bool paused_ = false;
+  bool killed_ = false;
   std::size_t patient_until_ = 0;  // Events that check_patience() has seen.
   std::map<Place, ModelTurn> turns_;
   std::map<CallPlace, Call> effects_;  // Calls that may change the world.

@@ -28,6 +28,7 @@ std::string_view promise_name(Promise promise) {
     case Promise::kFence: return "a stale owner writes and sends nothing";
     case Promise::kCommitted: return "a committed append is a success";
     case Promise::kFold: return "live state equals the fold";
+    case Promise::kHeld: return "what is held begins nothing";
     case Promise::kSaid: return "what is said is taken once";
     case Promise::kPast: return "a fork shares what was recorded";
     case Promise::kTimer: return "a timer fires once, in time";

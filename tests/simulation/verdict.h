@@ -19,6 +19,7 @@ enum class Promise : std::uint8_t {
   kFence,         // A stale owner writes and sends nothing.
   kCommitted,     // A committed append is a success, also where it looked failed.
   kFold,          // Every decision follows from the events before it; numbers, times and digests are a chain.
+  kHeld,          // While a run is paused, and once it is killed, nothing of it begins.
   kSaid,          // An answer moves one question, a signal one step, and each is taken once.
   kPast,          // A fork shares what was recorded, pays for none of it, and changes nothing unasked.
   kTimer,         // A timer fires once, and not before its time.

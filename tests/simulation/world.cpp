@@ -148,6 +148,7 @@ void World::plan_faults() {
   for (std::size_t i = 0; i < submissions_.size(); ++i) {
     submissions_[i].request_id = fmt::format("request-{}", i);
     submissions_[i].cancels = random.one_in(is_calm() ? 8 : 5);
+    submissions_[i].kills = submissions_[i].cancels && random.one_in(4);
   }
   // Queues that are nearly always full, in some worlds.
   if (random.one_in(3)) limits_.model_calls_max = 1 + random.below(2);
@@ -333,6 +334,7 @@ void World::cancel(std::size_t number) {
   say(fmt::format("run {} is to be cancelled", run_id));
   v1::RunsCancelRequest request;
   request.set_run_id(run_id);
+  request.set_kill(submissions_[number].kills);
   engine->cancel(request, [this, run_id](Result<v1::RunsCancelResponse> response) {
     if (response) books_.cancel_acknowledged(run_id);
   });
@@ -443,6 +445,8 @@ WorldCounts World::run() {
     schedule_.after(owner_, schedule_.between(5'000'000, 120'000'000), [this] { resolve_doubts(); });
     schedule_.after(owner_, schedule_.between(5'000'000, 120'000'000), [this] { answer_questions(); });
   }
+  for (std::uint32_t pauses = schedule_.random.below(is_calm() ? 2 : 4); pauses > 0; --pauses)
+    schedule_.after(owner_, schedule_.between(0, is_calm() ? 10'000'000 : 100'000'000), [this] { pause_one(); });
   looks_left_ = schedule_.random.below(is_calm() ? 2 : 4);
   for (std::uint32_t look = 0; look < looks_left_; ++look)
     schedule_.after(owner_, kSecond * (2 + schedule_.random.below(is_calm() ? 20 : 120)), [this] { look_back(4); });

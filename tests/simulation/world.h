@@ -58,6 +58,7 @@ class World {
     std::string request_id;
     std::string run_id;  // Once acknowledged.
     bool cancels = false;
+    bool kills = false;  // With its cancel.
     std::shared_ptr<engine::Watcher> watcher;
   };
   struct Fork {
@@ -82,6 +83,9 @@ class World {
   void apply();
   void submit(std::size_t number);
   void cancel(std::size_t number);
+  // Somebody pauses a run, and has it go on after a while.
+  void pause_one();
+  void resume(const std::string& run_id);
   // Retries a run that ended, or forks one.
   void look_back(std::uint32_t patience);
   void retry(const std::string& run_id);

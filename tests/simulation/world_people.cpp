@@ -1,4 +1,5 @@
-// Who talks to the runs of a world: answers, signals, what is looked up where a call is in doubt, retries and forks.
+// Who talks to the runs of a world: pauses, answers, signals, what is looked up where a call is in doubt, retries and
+// forks.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,6 +14,37 @@ namespace {
 constexpr Duration kSecond{1'000'000};
 
 }  // namespace
+
+void World::pause_one() {
+  engine::Engine* engine = reachable();
+  const std::vector<std::string> unfinished = books_.unfinished();
+  if (engine == nullptr || unfinished.empty()) return;
+  const std::string& run_id = unfinished[schedule_.random.below(static_cast<std::uint32_t>(unfinished.size()))];
+  say(fmt::format("run {} is to be paused", run_id));
+  v1::RunsPauseRequest request;
+  request.set_run_id(run_id);
+  engine->pause(request, [this, run_id](const Result<v1::RunsPauseResponse>& paused) {
+    if (paused) books_.pause_acknowledged(run_id);
+  });
+  schedule_.after(owner_, schedule_.between(0, 60'000'000), [this, run_id] { resume(run_id); });
+}
+
+// Until the run goes on: who has lost sight of it asks again.
+void World::resume(const std::string& run_id) {
+  const RunRecord& run = *books_.runs().at(run_id);
+  if (run.ended()) return;
+  schedule_.after(owner_, schedule_.between(500'000, 8'000'000), [this, run_id, &run] {
+    if (run.paused()) resume(run_id);
+  });
+  engine::Engine* engine = reachable();
+  if (engine == nullptr) return;
+  say(fmt::format("run {} is to go on", run_id));
+  v1::RunsResumeRequest request;
+  request.set_run_id(run_id);
+  engine->resume(request, [this, run_id, known_seq = run.last_seq()](const Result<v1::RunsResumeResponse>& resumed) {
+    if (resumed) books_.resume_acknowledged(run_id, known_seq);
+  });
+}
 
 void World::look_back(std::uint32_t patience) {
   constexpr std::uint32_t kRetriesMax = 2;  // Of one run.
