@@ -134,7 +134,9 @@ bool Run::State::fits_call(const v1::Event& event, const Execution& execution) c
   if (call.ended) return false;
   switch (event.kind_case()) {
     case Kind::kToolCallStarted: return !call.in_doubt && !call.open_effect() && !execution.closing;
-    case Kind::kToolCallEnded: return !execution.closing || call.open_effect();  // A late answer settles a doubt.
+    case Kind::kToolCallEnded:
+      // A late answer settles a doubt, and what a fork asks may be answered when nobody waits for it any more.
+      return !execution.closing || call.open_effect() || (call.in_doubt && call.asked);
     case Kind::kToolCallInDoubt: {
       const bool asks = event.tool_call_in_doubt().asked() && is_held_back(call) && !call.commanded;
       return (call.open_effect() || asks) && !call.in_doubt;

@@ -165,6 +165,21 @@ TEST_CASE("an append that was written though it looked failed is a success when 
   CHECK(world.provider().requests() == 2);
 }
 
+TEST_CASE("who was overtaken answers nobody, also where nothing was to be written") {
+  World world;
+  const std::shared_ptr<memory::Journal> store(memory::make_memory_journal());
+  world.on(store);
+  world.start();
+  world.apply("weft: 1\nname: wait\nsteps:\n  sure: {ask: Sure?}\n");
+  const std::string id = world.submit("wait");
+  world.rest(id);
+  v1::RunsResumeRequest request;
+  request.set_run_id(id);
+  REQUIRE(call(world.engine(), &Api::resume, request));  // It was not paused, and is as it should be.
+  REQUIRE(store->claim_all());
+  CHECK(call(world.engine(), &Api::resume, request).error().code == Code::kAborted);
+}
+
 TEST_CASE("a stale owner's tail is dropped for good: the run is not tried again") {
   World world;
   const std::string id = in_its_first_call(world);

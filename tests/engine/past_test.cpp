@@ -245,6 +245,39 @@ TEST_CASE("what a fork waits to be allowed, a fork of it allows or refuses as it
   CHECK(written == 2);
 }
 
+TEST_CASE("what a fork asks may be answered when the step around it is over and only waits for another call") {
+  std::promise<void> go;
+  auto gone = go.get_future().share();
+  std::atomic<bool> as_in_source = true;
+  std::atomic<int> written = 0;
+  World world;
+  world.tools.push_back(std::make_shared<RecordingTool>("t.write", tools::Effect::kWrite, [&](const auto& request) {
+    ++written;
+    if (as_in_source) return tools::ToolReply{tools::ToolStatus::kDone, "1"};
+    if (request.arguments == R"({"x":2})") return tools::ToolReply{tools::ToolStatus::kFailed, "no"};
+    gone.wait();
+    return tools::ToolReply{tools::ToolStatus::kDone, "1"};
+  }));
+  world.start();
+  world.apply(
+      "weft: 1\nname: many\nsteps:\n  all: {for_each: {in: \"[1, 2, 3]\", key: item}, tool: t.write, args: {x: \"{{ "
+      "item }}\"}, needs: "
+      "[]}\n");
+  const std::string source = world.submit("many");
+  REQUIRE(world.wait(source).status() == v1::RUN_STATUS_SUCCEEDED);
+  as_in_source = false;
+  const std::string id = fork(world, fork_of(source, "all"));
+  REQUIRE(eventually([&] { return world.get(id).doubts_size() == 3; }));
+  REQUIRE(world.resolve(id, "all[3]", v1::RESOLUTION_RETRY));
+  REQUIRE(eventually([&] { return written == 4; }));
+  REQUIRE(world.resolve(id, "all[2]", v1::RESOLUTION_RETRY));
+  REQUIRE(eventually([&] { return written == 5 && world.get(id).doubts_size() == 1; }));
+  CHECK(world.resolve(id, "all[1]", v1::RESOLUTION_SKIP));
+  go.set_value();
+  CHECK(world.wait(id).status() == v1::RUN_STATUS_FAILED);
+  CHECK(written == 5);
+}
+
 TEST_CASE("a fork with another model, input or definition takes them from its path on") {
   Shop shop([](const Shop::Request&) { return Shop::Answer{200, R"({"ok": true})"}; });
   World world;

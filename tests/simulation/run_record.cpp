@@ -266,8 +266,17 @@ void RunRecord::check_past(const v1::Event& event) {
     case v1::Event::kRunRetried: ++retries_; return;
     case v1::Event::kRunForked:
       fork_effects_ = event.run_forked().effects();
+      fork_model_ = event.run_forked().model();
       allowed_.clear();
-      for (auto& [place, turn] : turns_) turn.open = false;  // The source's.
+      for (auto& [place, turn] : turns_) {
+        turn.open = false;  // The source's.
+        if (!turn.answered) turn.request.clear();
+      }
+      return;
+    case v1::Event::kModelCallStarted:
+      if (!fork_model_.empty() && event.model_call_started().model() != fork_model_)
+        broken(Promise::kPast, fmt::format("{} asks {}, and the fork is answered by {}", at(event),
+                                           event.model_call_started().model(), fork_model_));
       return;
     case v1::Event::kStepEnded:
       if (event.step_ended().result().status() == v1::STEP_STATUS_SUCCEEDED) succeeded_.insert(event.path());

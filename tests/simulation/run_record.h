@@ -95,6 +95,7 @@ class RunRecord {
   std::uint32_t retries_ = 0;
   std::set<std::string> succeeded_;                              // Paths of steps, elements and rounds.
   v1::ForkEffects fork_effects_ = v1::FORK_EFFECTS_UNSPECIFIED;  // Of a fork.
+  std::string fork_model_;                                       // That answers it; empty: the workflow's.
   std::map<CallPlace, std::string> asked_;                       // Calls of a fork that wait to be allowed.
   std::set<std::string> allowed_;                                // Such calls, by instance and tool.
   std::map<std::uint64_t, std::string> signals_;                 // That no step has taken: names by number.

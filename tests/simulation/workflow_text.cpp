@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <sstream>
+#include <string_view>
 #include <vector>
 
 #include "shop_server.h"
@@ -161,6 +163,22 @@ class Writer {
 
 std::string workflow_text(const std::string& name, Size size, Random& random) {
   return Writer(random).write(name, size);
+}
+
+std::string revised(const std::string& text, const std::string& name) {
+  std::string revised;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("name: ")) line = "name: " + name;
+    if (line.starts_with("on: ")) continue;
+    // What was asked and done is asked and done in other words.
+    constexpr std::string_view kPrompt = "prompt: \"";
+    if (const std::size_t at = line.find(kPrompt); at != std::string::npos)
+      line.insert(at + kPrompt.size(), "Once more, ");
+    if (const std::size_t at = line.find("args: {x: 0}"); at != std::string::npos) line.replace(at, 12, "args: {x: 2}");
+    revised += line + "\n";
+  }
+  return revised;
 }
 
 }  // namespace weft::simulation

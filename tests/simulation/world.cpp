@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 
 #include "verdict.h"
 #include "workflows/loader.h"
@@ -28,20 +29,21 @@ const engine::Config& config() {
   return kConfig;
 }
 
-// The workflow of this text. The last one is kept: one text often makes many worlds in a row.
+// The workflow of this text. The last two are kept: one text often makes many worlds in a row.
 std::shared_ptr<const workflows::Workflow> checked(const std::string& yaml) {
-  static std::string last;
-  static std::shared_ptr<const workflows::Workflow> workflow;
-  if (yaml == last) return workflow;
+  static std::deque<std::pair<std::string, std::shared_ptr<const workflows::Workflow>>> known;
+  for (const auto& [text, workflow] : known) {
+    if (text == yaml) return workflow;
+  }
   const workflows::Loaded loaded = workflows::load({"simulated.yaml", yaml, {}}, known_world());
   if (!loaded.workflow) {
     std::string why;
     for (const auto& diagnostic : loaded.diagnostics) why += workflows::to_text(diagnostic) + "\n";
     broken(Promise::kOwnCheck, fmt::format("the checker refuses a workflow:\n{}\n{}", why, yaml));
   }
-  last = yaml;
-  workflow = loaded.workflow;
-  return workflow;
+  known.emplace_front(yaml, loaded.workflow);
+  if (known.size() > 2) known.pop_back();
+  return loaded.workflow;
 }
 
 }  // namespace
@@ -294,9 +296,23 @@ void World::apply() {
       broken(Promise::kAcknowledged, "a workflow is acknowledged and is not durable");
     applied_ = true;
     applied_at_ = clock_->now();
+    if (looks_left_ > 0 && schedule_.random.one_in(2)) apply_revision();
     for (std::size_t i = 0; i < submissions_.size(); ++i) {
       schedule_.after(owner_, schedule_.between(0, 5'000'000), [this, i] { submit(i); });
     }
+  });
+}
+
+void World::apply_revision() {
+  engine::Engine* engine = reachable();
+  if (engine == nullptr) return;
+  const std::string yaml = revised(yaml_, "revised");
+  books_.know(checked(yaml));
+  v1::WorkflowsApplyRequest request;
+  request.mutable_bundle()->set_file("revised.yaml");
+  request.mutable_bundle()->set_text(yaml);
+  engine->apply(request, [this](const Result<v1::WorkflowsApplyResponse>& response) {
+    revision_applied_ = revision_applied_ || response;
   });
 }
 
@@ -432,7 +448,7 @@ void World::check_standing() {
 void World::operate() {
   // A run that waits for a restart hears nobody.
   constexpr std::uint32_t kRestartsEvery = 4;
-  if (resolve_doubts() + answer_questions() > 0 && ++visits_ % kRestartsEvery != 0) return;
+  if (resolve_doubts() + answer_questions() + resume_paused() > 0 && ++visits_ % kRestartsEvery != 0) return;
   say("the operator restarts the server");
   serving_.reset();
   start();
@@ -447,7 +463,7 @@ WorldCounts World::run() {
   }
   for (std::uint32_t pauses = schedule_.random.below(is_calm() ? 2 : 4); pauses > 0; --pauses)
     schedule_.after(owner_, schedule_.between(0, is_calm() ? 10'000'000 : 100'000'000), [this] { pause_one(); });
-  looks_left_ = schedule_.random.below(is_calm() ? 2 : 4);
+  looks_left_ = schedule_.random.below(is_calm() ? 2 : 3);
   for (std::uint32_t look = 0; look < looks_left_; ++look)
     schedule_.after(owner_, kSecond * (2 + schedule_.random.below(is_calm() ? 20 : 120)), [this] { look_back(4); });
   if (is_calm() && !options_.cut) {

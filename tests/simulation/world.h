@@ -81,11 +81,13 @@ class World {
 
   // Clients.
   void apply();
+  void apply_revision();
   void submit(std::size_t number);
   void cancel(std::size_t number);
   // Somebody pauses a run, and has it go on after a while.
   void pause_one();
   void resume(const std::string& run_id);
+  std::size_t resume_paused();  // How many were.
   // Retries a run that ended, or forks one.
   void look_back(std::uint32_t patience);
   void retry(const std::string& run_id);
@@ -133,6 +135,7 @@ class World {
   std::string yaml_;
   std::shared_ptr<const workflows::Workflow> workflow_;
   bool applied_ = false;
+  bool revision_applied_ = false;  // Another definition, for forks.
   Time applied_at_{};
   bool schedule_ended_ = false;
   std::uint32_t visits_ = 0;

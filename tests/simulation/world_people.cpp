@@ -46,6 +46,17 @@ void World::resume(const std::string& run_id) {
   });
 }
 
+// A pause that was slow may have come behind what ended it.
+std::size_t World::resume_paused() {
+  std::size_t paused = 0;
+  for (const std::string& id : books_.unfinished()) {
+    if (!books_.runs().at(id)->paused()) continue;
+    ++paused;
+    resume(id);
+  }
+  return paused;
+}
+
 void World::look_back(std::uint32_t patience) {
   constexpr std::uint32_t kRetriesMax = 2;  // Of one run.
   Random& random = schedule_.random;
@@ -93,9 +104,15 @@ void World::plan_fork(const RunRecord& source) {
   if (event.path().empty() || event.path().ends_with("/undo")) return;
   Fork& planned = forks_.emplace_back();
   planned.request.set_run_id(source.id());
-  planned.request.set_from(workflows::call_path(event.path(), event.attempt(), event.turn(), 0));
+  std::string from = workflows::call_path(event.path(), event.attempt(), 0, 0);
+  if (event.turn() > 0) from += fmt::format(":{}", event.turn());
+  // Of an agent, one call alone.
+  if (event.turn() > 0 && event.has_tool_call_started() && random.one_in(2)) from += fmt::format(".{}", event.call());
+  planned.request.set_from(from);
   constexpr v1::ForkEffects kEffects[] = {v1::FORK_EFFECTS_ASK, v1::FORK_EFFECTS_ALLOW, v1::FORK_EFFECTS_REFUSE};
   planned.request.set_effects(kEffects[random.below(3)]);
+  if (random.one_in(3)) planned.request.set_model("deepseek-v4-pro");
+  if (revision_applied_ && random.one_in(3)) planned.request.set_workflow("revised");
   planned.request.set_request_id(fmt::format("fork-{}", forks_.size()));
   fork(forks_.size() - 1);
 }
