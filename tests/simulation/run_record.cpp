@@ -327,7 +327,8 @@ void RunRecord::check_held(const v1::Event& event) {
     case v1::Event::kCancelRequested: killed_ = event.cancel_requested().kill(); [[fallthrough]];
     case v1::Event::kRunResumed: paused_ = false; return;
     case v1::Event::kTimerFired:
-      if (event.timer_fired().timer() == v1::TIMER_KIND_DEADLINE) paused_ = false;
+      // The run's own.
+      if (event.timer_fired().timer() == v1::TIMER_KIND_DEADLINE && event.path().empty()) paused_ = false;
       return;
     case v1::Event::kAttemptStarted:
     case v1::Event::kFanOutStarted:

@@ -1,6 +1,7 @@
 #include "workflow_text.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <sstream>
 #include <string_view>
@@ -25,6 +26,7 @@ class Writer {
       on = fmt::format("on: {{schedule: \"14-17 14 * * *\", overlap: {}, catch_up: {}}}\n", kOverlaps[random_.below(4)],
                        kCatchUps[random_.below(4)]);
     }
+    if (random_.one_in(8)) on += fmt::format("deadline: {}\n", random_.one_in(2) ? "20s" : "5m");
     std::string text = "steps:\n";
     scope(text, 2, {}, size == Size::kSmall ? 2 + random_.below(2) : 2 + random_.below(5), 0);
     if (random_.one_in(4)) finally(text, 0, "s0");
@@ -73,9 +75,16 @@ class Writer {
       if (!mine.empty() && random_.one_in(6))
         key(fmt::format("when: \"steps.{}.status != 'failed'\"",
                         mine[random_.below(static_cast<std::uint32_t>(mine.size()))]));
-      key(!mine.empty() && random_.one_in(3)
-              ? fmt::format("needs: [{}]", mine[random_.below(static_cast<std::uint32_t>(mine.size()))])
-              : "needs: []");
+      if (mine.size() > 1 && random_.one_in(4)) {
+        key(fmt::format("needs: [{}]", fmt::join(mine, ", ")));
+        key(fmt::format("join: {}", random_.one_in(2) ? "any" : std::to_string(1 + random_.below(2))));
+        if (random_.one_in(2)) key("cancel_rest: true");
+      } else {
+        key(!mine.empty() && random_.one_in(3)
+                ? fmt::format("needs: [{}]", mine[random_.below(static_cast<std::uint32_t>(mine.size()))])
+                : "needs: []");
+      }
+      if (random_.one_in(12)) key(fmt::format("deadline: {}", random_.one_in(2) ? "5s" : "2m"));
       if (random_.one_in(2)) key(random_.one_in(2) ? "on_error: continue" : "on_error: {use: fallback}");
       if (random_.one_in(6))
         key(fmt::format("for_each: {{in: \"['a', 'b', 'c']\", key: item, max_parallel: {}, on_item_error: {}}}",

@@ -1,5 +1,5 @@
 // Writes workflows: agents with tools, tool steps, values, switches, groups, fan-outs, loops, retries, timeouts,
-// finally, questions, signals, times, schedules.
+// finally, joins, deadlines, questions, signals, times, schedules.
 #pragma once
 
 #include <string>
