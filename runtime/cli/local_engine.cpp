@@ -38,6 +38,13 @@ class JournalledEngine final : public LocalEngine {
     memory::SqliteOptions store;
     store.path = place.store;
     WEFT_TRY(parts.journal, memory::open_sqlite(store));
+    server::ServerOptions listen;
+    listen.grpc.push_back({"unix:" + place.socket, server::Listen::IfTaken::kFail});
+    listen.grpc.insert(listen.grpc.end(), options.grpc.begin(), options.grpc.end());
+    listen.http = options.http;
+    listen.reflection = options.reflection;
+    // An engine that starts takes the store from any other, also from one whose lock's file somebody removed.
+    WEFT_RETURN_IF_ERROR(server::check_free(listen.grpc));
     parts.clock = &clock_;
     parts.entropy = &entropy_;
     engine::EngineOptions engine_options;
@@ -46,11 +53,6 @@ class JournalledEngine final : public LocalEngine {
     engine_options.schedules = options.schedules;
     WEFT_TRY(engine_, engine::Engine::start(std::move(parts), std::move(engine_options)));
 
-    server::ServerOptions listen;
-    listen.grpc.push_back({"unix:" + place.socket, server::Listen::IfTaken::kFail});
-    listen.grpc.insert(listen.grpc.end(), options.grpc.begin(), options.grpc.end());
-    listen.http = options.http;
-    listen.reflection = options.reflection;
     WEFT_TRY(server_, server::Server::start(*engine_, listen));
     return {};
   }

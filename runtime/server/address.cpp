@@ -112,7 +112,9 @@ Status clear_dead_socket(const std::string& path) {
   struct stat found{};
   if (::lstat(path.c_str(), &found) != 0) return {};
   if (!S_ISSOCK(found.st_mode)) return failed_precondition(fmt::format("{} exists and is no socket", path));
-  if (socket_answers(path)) return failed_precondition(fmt::format("another server listens on {}", path));
+  if (socket_answers(path))
+    return failed_precondition(fmt::format(
+        "another server listens on {}; stop it first, or give this one a store of its own (--store)", path));
   if (::unlink(path.c_str()) != 0) {
     return permission_denied(fmt::format("cannot remove the dead socket {}: {}", path, std::strerror(errno)));
   }

@@ -166,6 +166,11 @@ class GrpcServer final : public Server {
 
 }  // namespace
 
+Status check_free(const std::vector<Listen>& wanted) {
+  const auto found = free_addresses(wanted);
+  return found ? Status() : Status(found.error());
+}
+
 Result<std::unique_ptr<Server>> Server::start(engine::Api& api, const ServerOptions& options) {
   auto server = std::make_unique<GrpcServer>(api, options);
   WEFT_RETURN_IF_ERROR(server->listen(options));

@@ -30,6 +30,10 @@ struct ServerOptions {
   Duration watch_stall_max = kWatchStallMax;
 };
 
+// Whether a server could listen on all of them, so that one that cannot is refused before anything begins. Errors: as
+// Server::start's.
+Status check_free(const std::vector<Listen>& wanted);
+
 // Thread-safe.
 //
 // Invariants:

@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
@@ -77,6 +78,22 @@ TEST_CASE("serve refuses addresses that others could reach, and a port that is t
       other.path(), {"serve", "--http", "127.0.0.1:0", "--listen", "127.0.0.1:" + word(ready, " grpc=127.0.0.1:")});
   CHECK(taken.exit == 1);
   CHECK(taken.err.find("is taken") != std::string::npos);
+}
+
+TEST_CASE("a server that cannot listen takes the store from nobody, also where the lock's file was removed") {
+  const Folder folder;
+  folder.write("hello.yaml", kHello);
+  Program sim(folder.path(), {"sim"});
+  Program first(folder.path(), kServe, {{"WEFT_MODEL_URL", word(sim.wait_for_out("\n"), "url=")}});
+  first.wait_for_out("\n");
+  REQUIRE(std::filesystem::remove(folder / ".weft/weft.db.lock"));
+  const Outcome second = run_program(folder.path(), kServe);
+  CHECK(second.exit == 1);
+  CHECK(second.err.find("another server listens on") != std::string::npos);
+  REQUIRE(run_program(folder.path(), {"apply", "hello.yaml"}).exit == 0);
+  const Outcome submit = run_program(folder.path(), {"submit", "hello", "-i", "name=Ada", "--wait"});
+  INFO(submit.err);
+  CHECK(submit.exit == 0);
 }
 
 TEST_CASE("submit without a server is exit 5 with the sentence that starts one, and with --wait it runs here") {
