@@ -89,6 +89,7 @@ void tally(const v1::Event& event, v1::Run& run) {
     case Kind::kRunRetried:
       run.set_status(v1::RUN_STATUS_RUNNING);
       run.clear_ended_at_us();
+      run.clear_undos_failed();
       run.clear_output_json();
       run.clear_failure();
       return;

@@ -324,12 +324,15 @@ std::optional<v1::Event> Run::State::begin(const At& at) {
 v1::Event Run::State::run_end() {
   v1::Event event = draft("");
   v1::RunEnded& over = *event.mutable_run_ended();
-  over.set_undos_failed(undos_failed);
+  const v1::StepResult result = scope_result(*top);
+  // What succeeds behind a retry takes nothing back, whatever could not be taken back before.
+  const v1::StepStatus came_to = top->came_to ? top->came_to->status() : result.status();
+  if (cancelling || came_to == v1::STEP_STATUS_FAILED || came_to == v1::STEP_STATUS_CANCELLED)
+    over.set_undos_failed(undos_failed);
   if (cancelling) {
     over.set_status(v1::RUN_STATUS_CANCELLED);
     return event;
   }
-  const v1::StepResult result = scope_result(*top);
   switch (result.status()) {
     case v1::STEP_STATUS_FAILED:
       over.set_status(v1::RUN_STATUS_FAILED);

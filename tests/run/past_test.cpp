@@ -244,6 +244,34 @@ finally:
   CHECK(driver.count(v1::Event::kToolCallStarted) == 4);
 }
 
+TEST_CASE("a run that succeeds behind a retry has nothing that was to be taken back") {
+  Driver driver(workflow(R"(
+weft: 1
+name: undone
+tools:
+  cancel_it: {effect: write, input: {id: string}, http: {delete: "http://shop.example/{{ args.id }}"}}
+  book: {effect: write, undo: cancel_it, input: {id: string}, http: {post: "http://shop.example/b"}}
+steps:
+  act: {tool: book, args: {id: a}, needs: []}
+  bad: {tool: t.read, args: {x: 1}, needs: [act], retry: {attempts: 1}}
+)"));
+  bool down = true;
+  driver.tool = [&](const ToolCall& call) {
+    return call.tool == "cancel_it" || (down && call.tool == "t.read") ? tool_failed("no") : tool_done("1");
+  };
+  driver.submit();
+  driver.finish();
+  CHECK(driver.end().undos_failed() == 1);
+  driver.retry();
+  driver.finish();
+  CHECK(driver.end().undos_failed() == 1);
+  down = false;
+  driver.retry();
+  driver.finish();
+  CHECK(driver.end().status() == v1::RUN_STATUS_SUCCEEDED);
+  CHECK(driver.end().undos_failed() == 0);
+}
+
 TEST_CASE("what may have been done, was taken back, or followed a change of the world is not begun again") {
   const auto refused = [](Driver& driver) {
     REQUIRE(driver.run().ended());

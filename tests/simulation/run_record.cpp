@@ -108,7 +108,7 @@ void RunRecord::take(const v1::Event& event, Origin origin) {
   check_calls(event);
   check_said(event);
   check_past(event);
-  check_held(event);
+  check_held(event, origin);
   if (const Status applied = shadow_->apply(event); !applied) broken(Promise::kFold, applied.error().message);
   take_commands();
   events_.push_back(event);
@@ -319,7 +319,7 @@ void RunRecord::check_past(const v1::Event& event) {
 }
 
 // What was under way when somebody paused the run goes on; nothing else does.
-void RunRecord::check_held(const v1::Event& event) {
+void RunRecord::check_held(const v1::Event& event, Origin origin) {
   switch (event.kind_case()) {
     case v1::Event::kRunPaused: paused_ = true; return;
     case v1::Event::kRunRetried:
@@ -335,7 +335,7 @@ void RunRecord::check_held(const v1::Event& event) {
     case v1::Event::kFinallyStarted:
     case v1::Event::kModelCallStarted:
     case v1::Event::kToolCallStarted:
-      if (paused_ || killed_)
+      if (origin == Origin::kOwn && (paused_ || killed_))
         broken(Promise::kHeld, fmt::format("{} begins, and the run is {}", at(event), paused_ ? "paused" : "killed"));
       return;
     default: return;

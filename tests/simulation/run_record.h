@@ -72,7 +72,7 @@ class RunRecord {
   void check_calls(const v1::Event& event);
   void check_said(const v1::Event& event);
   void check_past(const v1::Event& event);
-  void check_held(const v1::Event& event);
+  void check_held(const v1::Event& event, Origin origin);
   void fold_again();
   void keep_timers();
   void take_commands();
