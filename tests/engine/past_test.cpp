@@ -298,6 +298,9 @@ TEST_CASE("a fork with another model, input or definition takes them from its pa
   CHECK(models == std::vector<std::string>{"deepseek-flash", "deepseek-v4-pro"});
   CHECK(replay(world, id).differences_found() == 0);
 
+  request.set_model("nope");
+  CHECK(call(world.engine(), &Api::fork, request).error().message.starts_with("there is no model \"nope\""));
+
   std::string other = shop_flow(shop);
   other.replace(other.find("Write after"), 11, "Compose after");
   world.apply(other);
