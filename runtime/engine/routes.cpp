@@ -35,8 +35,8 @@ Result<Route> Routes::find(const std::string& name) const {
       return failed_precondition(fmt::format(
           "WEFT_MODEL_URL is {}; it is the base URL of a server, such as http://127.0.0.1:8080/v1", config_.model_url));
     }
-    // One server answers for every model; what it is called there, the workflow says unless WEFT_MODEL does. A simulated
-    // one stands for the models that there are.
+    // One server answers for every model; what it is called there, the workflow says unless WEFT_MODEL does. A
+    // simulated one stands for the models that there are.
     if (!known && (config_.simulated || known.error().code == Code::kFailedPrecondition))
       return std::move(known).error();
     route.provider = config_.simulated ? "sim" : "WEFT_MODEL_URL";

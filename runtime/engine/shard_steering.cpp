@@ -32,9 +32,9 @@ void Shard::steer(std::string run_id, std::move_only_function<void(Active&)> act
   loop_.post([this, run_id = std::move(run_id), act = std::move(act), refuse = std::move(refuse)]() mutable {
     Active* active = wake(run_id);
     if (active == nullptr) return refuse(not_found(fmt::format("run {} is not at work here", run_id)));
+    if (active->frozen) return refuse(world_.frozen.refusal().value_or(unavailable("the store cannot be written")));
     // Also where nothing is to be written: who was overtaken knows the run as it was.
     if (!owns(*active)) return refuse(aborted(fmt::format("run {} is no longer served here", run_id)));
-    if (active->frozen) return refuse(world_.frozen.refusal().value_or(unavailable("the store cannot be written")));
     act(*active);
     // What was woken for nothing sleeps again.
     if (Active* still = find(run_id)) consider_rest(*still);

@@ -210,6 +210,7 @@ Status Run::State::apply_to_run(const v1::Event& event, std::int64_t previous_at
   } else if (event.has_run_ended()) {
     ended = true;
     end_status = event.run_ended().status();
+    cut_off_undo();
     agenda.clear();
   } else if (event.has_run_retried()) {
     retry();

@@ -391,6 +391,7 @@ struct Run::State {
   bool fits_undo(const v1::Event& event) const;
   void apply_to_undo(const v1::Event& event);
   std::optional<v1::Event> decide_undo();
+  void cut_off_undo();
 
   // Names and drafts.
   std::string slot_path(const At& at) const;

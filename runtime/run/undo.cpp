@@ -92,6 +92,13 @@ void Run::State::apply_to_undo(const v1::Event& event) {
   }
 }
 
+// By a kill. What had left may have been done.
+void Run::State::cut_off_undo() {
+  const bool left = undo && undo->execution && undo->execution->calls.front().started;
+  if (left && undone.empty()) undone = undoable.back().path;
+  undo.reset();
+}
+
 std::optional<v1::Event> Run::State::decide_undo() {
   const Undoable& done = undoable.back();
   const std::string path = done.path + "/undo";

@@ -319,6 +319,37 @@ steps:
     driver.finish();
     CHECK(refused(driver).find("act was done and has been, or may have been, taken back") != std::string::npos);
   }
+  SECTION("an effect that was being taken back when the run was killed") {
+    const bool had_left = GENERATE(true, false);
+    Driver driver(workflow(R"(
+weft: 1
+name: undone
+tools:
+  cancel_it: {effect: idempotent, input: {id: string}, http: {delete: "http://shop.example/{{ args.id }}"}}
+  book: {effect: write, undo: cancel_it, input: {id: string}, http: {post: "http://shop.example/b"}}
+steps:
+  act: {tool: book, args: {id: a}, needs: []}
+  bad: {tool: t.read, args: {x: 1}, needs: [act], retry: {attempts: 1}}
+)"));
+    driver.tool = [&](const ToolCall& call) { return call.tool == "t.read" ? tool_failed("no") : tool_done("1"); };
+    driver.on_event = [&, killed = false](const v1::Event& event) mutable {
+      const bool now = had_left ? event.has_tool_call_started() : event.has_attempt_started();
+      if (killed || !now || event.path() != "act/undo") return;
+      killed = true;
+      driver.kill();
+    };
+    driver.submit();
+    driver.finish();
+    REQUIRE(driver.end().status() == v1::RUN_STATUS_CANCELLED);
+    if (had_left) {
+      CHECK(refused(driver).find("act was done and has been, or may have been, taken back") != std::string::npos);
+      return;
+    }
+    driver.on_event = nullptr;
+    driver.retry();
+    driver.finish();
+    CHECK(driver.step_ended("act/undo").result().status() == v1::STEP_STATUS_SUCCEEDED);
+  }
   SECTION("an agent that changed the world and then ran out of turns") {
     Driver driver(workflow(R"(
 weft: 1
