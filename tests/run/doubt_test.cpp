@@ -164,6 +164,19 @@ TEST_CASE("a key that is older than its tool's key_ttl is not sent again") {
   CHECK(keys_of(*again).size() == 1);
 }
 
+TEST_CASE("a key's age counts from when it was first sent, however often it leaves again") {
+  Driver driver(with_tools("  act: {tool: put, args: {id: a}, needs: []}\n"));
+  driver.submit();
+  driver.pass(std::chrono::minutes(40));
+  auto once = driver.restarted();
+  CHECK(keys_of(*once).size() == 2);
+  once->pass(std::chrono::minutes(40));
+  auto twice = once->restarted();
+  twice->finish();
+  CHECK(twice->run().doubts().size() == 1);
+  CHECK(keys_of(*twice).size() == 2);
+}
+
 TEST_CASE("a tool that names one to verify asks that one first") {
   auto driver = std::make_unique<Driver>(with_tools("  act: {tool: seen, args: {id: a}, needs: []}\n"));
   driver->submit();
