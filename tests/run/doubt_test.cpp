@@ -177,6 +177,16 @@ TEST_CASE("a key's age counts from when it was first sent, however often it leav
   CHECK(keys_of(*twice).size() == 2);
 }
 
+TEST_CASE("on_doubt: retry sends no key again that is too old either") {
+  Driver driver(with_tools("  act: {tool: again, args: {id: a}, needs: []}\n"));
+  driver.submit();
+  driver.pass(std::chrono::hours(25));  // The default is a day.
+  auto late = driver.restarted();
+  late->finish();
+  CHECK(late->run().doubts().size() == 1);
+  CHECK(keys_of(*late).size() == 1);
+}
+
 TEST_CASE("a tool that names one to verify asks that one first") {
   auto driver = std::make_unique<Driver>(with_tools("  act: {tool: seen, args: {id: a}, needs: []}\n"));
   driver->submit();
