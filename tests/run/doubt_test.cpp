@@ -187,6 +187,24 @@ TEST_CASE("on_doubt: retry sends no key again that is too old either") {
   CHECK(keys_of(*late).size() == 1);
 }
 
+TEST_CASE("an idempotent call leaves as often as its step's retry says, and a crash counts for none of them") {
+  Driver driver(with_tools("  act: {tool: put, args: {id: a}, needs: [], retry: {attempts: 5, backoff: 1s..1s}}\n"));
+  driver.submit();
+  SECTION("lost replies") {
+    driver.tool = [](const ToolCall&) { return tool_in_doubt("no answer"); };
+    driver.finish();
+    CHECK(keys_of(driver).size() == 5);
+    CHECK(driver.run().doubts().size() == 1);
+  }
+  SECTION("crashes") {
+    auto again = driver.restarted();
+    for (int i = 0; i < 6; ++i) again = again->restarted();
+    again->finish();
+    CHECK(keys_of(*again).size() == 8);
+    CHECK(again->end().status() == v1::RUN_STATUS_SUCCEEDED);
+  }
+}
+
 TEST_CASE("a tool that names one to verify asks that one first") {
   auto driver = std::make_unique<Driver>(with_tools("  act: {tool: seen, args: {id: a}, needs: []}\n"));
   driver->submit();
