@@ -205,6 +205,23 @@ TEST_CASE("an idempotent call leaves as often as its step's retry says, and a cr
   }
 }
 
+TEST_CASE("a call that is to leave again later leaves after a restart too") {
+  Driver driver(with_tools("  act: {tool: put, args: {id: a}, needs: [], timeout: 1h, retry: {backoff: 1m..1m}}\n"));
+  bool lose = true;
+  driver.tool = [&](const ToolCall&) {
+    return std::exchange(lose, false) ? tool_in_doubt("no answer") : tool_done("1");
+  };
+  driver.submit();
+  REQUIRE(driver.step());
+  REQUIRE(driver.count(v1::Event::kToolCallResolved) == 1);
+  auto again = driver.restarted();
+  CHECK(keys_of(*again).size() == 1);  // Not at once.
+  again->finish();
+  CHECK(keys_of(*again).size() == 2);
+  CHECK(again->count(v1::Event::kAttemptStarted) == 1);
+  CHECK(again->end().status() == v1::RUN_STATUS_SUCCEEDED);
+}
+
 TEST_CASE("a tool that names one to verify asks that one first") {
   auto driver = std::make_unique<Driver>(with_tools("  act: {tool: seen, args: {id: a}, needs: []}\n"));
   driver->submit();
