@@ -239,6 +239,23 @@ TEST_CASE("a tool step out of time goes on in its attempt where its call may lea
   CHECK(keys[0] == keys[1]);
 }
 
+TEST_CASE("a call that its step's timeout left in doubt, and that was not done, ends, and the next has a new key") {
+  Driver driver(with_tools(
+      "  act: {tool: seen, args: {id: a}, needs: [], timeout: 5s, retry: {attempts: 2, backoff: 1s..1s}}\n"));
+  bool lose = true;
+  driver.tool = [&](const ToolCall&) {
+    return std::exchange(lose, false) ? tool_in_doubt("no answer") : tool_done("1");
+  };
+  driver.submit();
+  driver.fire(v1::TIMER_KIND_TIMEOUT);
+  driver.finish();
+  CHECK(driver.status("act") == "succeeded");
+  CHECK(driver.count(v1::Event::kToolCallEnded) == 2);  // Each call that began has an end in the trace.
+  const auto keys = keys_of(driver);
+  REQUIRE(keys.size() == 2);
+  CHECK(keys[0] != keys[1]);
+}
+
 TEST_CASE("a tool that names one to verify asks that one first") {
   auto driver = std::make_unique<Driver>(with_tools("  act: {tool: seen, args: {id: a}, needs: []}\n"));
   driver->submit();
