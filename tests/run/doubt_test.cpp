@@ -256,6 +256,15 @@ TEST_CASE("a call that its step's timeout left in doubt, and that was not done, 
   CHECK(keys[0] != keys[1]);
 }
 
+TEST_CASE("a step out of time says so, also where its call was in doubt and given up") {
+  Driver driver(with_tools("  act: {tool: stop, args: {id: a}, needs: [], timeout: 5s}\n"));
+  driver.tool = [](const ToolCall&) { return tool_in_doubt("no answer"); };
+  driver.submit();
+  driver.fire(v1::TIMER_KIND_TIMEOUT);
+  driver.finish();
+  CHECK(driver.status("act") == "failed:TIMED_OUT");
+}
+
 TEST_CASE("a tool that names one to verify asks that one first") {
   auto driver = std::make_unique<Driver>(with_tools("  act: {tool: seen, args: {id: a}, needs: []}\n"));
   driver->submit();
