@@ -265,6 +265,17 @@ TEST_CASE("a step out of time says so, also where its call was in doubt and give
   CHECK(driver.status("act") == "failed:TIMED_OUT");
 }
 
+TEST_CASE("a group is not tried again for a step of which it is not known whether it was done") {
+  Driver driver(
+      with_tools("  all:\n    needs: []\n    retry: {attempts: 3, backoff: 1s..1s}\n    steps:\n"
+                 "      act: {tool: stop, args: {id: a}, needs: []}\n"));
+  driver.tool = [](const ToolCall&) { return tool_in_doubt("no answer"); };
+  driver.submit();
+  driver.finish();
+  CHECK(driver.status("all") == "failed:IN_DOUBT");
+  CHECK(driver.count(v1::Event::kAttemptFailed) == 0);
+}
+
 TEST_CASE("a tool that names one to verify asks that one first") {
   auto driver = std::make_unique<Driver>(with_tools("  act: {tool: seen, args: {id: a}, needs: []}\n"));
   driver->submit();
