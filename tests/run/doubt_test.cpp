@@ -322,6 +322,19 @@ TEST_CASE("a tool that names one to verify asks that one first") {
   }
 }
 
+TEST_CASE("a tool that is asked about a doubt and cannot tell is given longer each time") {
+  auto driver = crashed("seen");
+  std::vector<std::int64_t> asked_us;
+  driver->verify = [&](const VerifyCall& question) {
+    asked_us.push_back(question.due_us);
+    return verified(v1::VERDICT_UNKNOWN);
+  };
+  driver->finish();
+  REQUIRE(asked_us.size() == 3);
+  CHECK(asked_us[1] - asked_us[0] >= 2'000'000);
+  CHECK(asked_us[2] - asked_us[1] >= 4'000'000);
+}
+
 TEST_CASE("on_doubt decides where the tool says so") {
   CHECK([] {
     auto driver = crashed("gone");
