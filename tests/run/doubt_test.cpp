@@ -511,6 +511,22 @@ TEST_CASE("an undo that does not work is tried three times, recorded, and hides 
   CHECK(driver.count(v1::Event::kToolCallStarted) == 5);
 }
 
+TEST_CASE("an undo that is to be tried again is tried after a restart too") {
+  Driver driver(with_tools(
+      "  one: {tool: book, args: {id: a}, needs: []}\n  two: {tool: refund, args: {id: c}, needs: [one]}\n"));
+  bool busy = true;
+  driver.tool = [&](const ToolCall& call) {
+    if (call.tool == "cancel_it") return std::exchange(busy, false) ? tool_failed("busy") : tool_done("1");
+    return call.tool == "book" ? tool_done(R"({"booking":"A"})") : tool_failed("no");
+  };
+  driver.submit();
+  while (driver.count(v1::Event::kAttemptFailed) == 0) REQUIRE(driver.step());
+  auto again = driver.restarted();
+  again->finish();
+  CHECK(again->end().undos_failed() == 0);
+  CHECK(again->status("one/undo") == "succeeded");
+}
+
 TEST_CASE("a cancel waits for doubts and undoes; a kill does neither") {
   Driver driver(with_tools(
       "  one: {tool: book, args: {id: a}, needs: []}\n  two: {tool: refund, args: {id: c}, needs: [one]}\n"));
