@@ -191,6 +191,20 @@ steps:
   CHECK(pauses == std::vector<std::int64_t>{20'000'000, kRetryAfterUsMax});
 }
 
+TEST_CASE("an agent takes as many turns as it has, and no more") {
+  Driver driver(workflow(R"(
+weft: 1
+name: turns
+steps:
+  ask: {prompt: Go., tools: [t.read], turns: 2, retry: {attempts: 1}}
+)"));
+  driver.model = [](const ModelCall&) { return calls({{"t.read", "{}"}}); };
+  driver.submit();
+  driver.finish();
+  CHECK(driver.count(v1::Event::kModelCallStarted) == 2);
+  CHECK(driver.status("ask") == "failed:TURNS");
+}
+
 TEST_CASE("attempts run out, and the step fails with what the last one said") {
   Driver driver(workflow(R"(
 weft: 1
