@@ -205,6 +205,25 @@ steps:
   CHECK(driver.status("ask") == "failed:TURNS");
 }
 
+TEST_CASE("an answer that was cut off makes its run limited, also where it is one element's") {
+  Driver driver(workflow(R"(
+weft: 1
+name: cut
+steps:
+  each: {for_each: "[1, 2]", prompt: "Say {{ item }}."}
+  after: {set: 1, needs: [each]}
+)"));
+  driver.model = [](const ModelCall& call) {
+    v1::Event event = answer("half a sent");
+    event.mutable_model_call_ended()->set_cut(call.key.path == "each[0]");
+    return event;
+  };
+  driver.submit();
+  driver.finish();
+  CHECK(driver.step_ended("each").result().limited());
+  CHECK(driver.end().status() == v1::RUN_STATUS_LIMITED);
+}
+
 TEST_CASE("attempts run out, and the step fails with what the last one said") {
   Driver driver(workflow(R"(
 weft: 1
