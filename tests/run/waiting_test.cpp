@@ -166,6 +166,19 @@ TEST_CASE("a paused run takes results and starts nothing, until it is resumed") 
   CHECK(again->count(v1::Event::kModelCallEnded) == 2);
 }
 
+TEST_CASE("a question's time and a step's deadline come after a restart too") {
+  Driver timed(steps("  sure: {ask: Really?, timeout: 1h, on_timeout: no}\n"));
+  timed.submit();
+  auto again = timed.restarted();
+  again->finish();
+  CHECK(again->output() == "no");
+  Driver due(steps("  sure: {ask: Really?, deadline: 1h}\n"));
+  due.submit();
+  auto late = due.restarted();
+  late->fire(v1::TIMER_KIND_DEADLINE);
+  CHECK(late->status("sure") == "failed:DEADLINE");
+}
+
 TEST_CASE("a deadline is wall time: of a step that waits, and of the run") {
   Driver step(steps("  sure: {ask: Really?, deadline: 1h}\n"));
   step.submit();
