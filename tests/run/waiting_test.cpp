@@ -179,6 +179,19 @@ TEST_CASE("a question's time and a step's deadline come after a restart too") {
   CHECK(late->status("sure") == "failed:DEADLINE");
 }
 
+TEST_CASE("a paused run can be cancelled, and a run that is being cancelled is not paused") {
+  Driver driver(steps("  act: {tool: t.write, needs: []}\n"));
+  driver.submit();
+  driver.pause();
+  driver.cancel();
+  CHECK_FALSE(driver.run().paused());
+  v1::Event pause;
+  pause.mutable_run_paused();
+  CHECK_FALSE(driver.run().expects(pause));
+  driver.finish();
+  CHECK(driver.end().status() == v1::RUN_STATUS_CANCELLED);
+}
+
 TEST_CASE("a deadline is wall time: of a step that waits, and of the run") {
   Driver step(steps("  sure: {ask: Really?, deadline: 1h}\n"));
   step.submit();
