@@ -159,6 +159,34 @@ steps:
   CHECK(driver.count(v1::Event::kAttemptStarted) == 2);
 }
 
+TEST_CASE("a group that a retry goes on in has its whole time again") {
+  Driver driver(workflow(R"(
+weft: 1
+name: timed
+steps:
+  all:
+    timeout: 1h
+    steps:
+      work: {tool: t.read, retry: {attempts: 1}}
+)"));
+  bool down = true;
+  driver.tool = [&](const ToolCall&) { return down ? tool_failed("down") : tool_done("1"); };
+  driver.submit();
+  driver.finish();
+  REQUIRE(driver.end().status() == v1::RUN_STATUS_FAILED);
+  driver.pass(std::chrono::hours(5));
+  down = false;
+  driver.retry();
+  std::int64_t due_us = 0;
+  for (const Command& command : driver.in_flight()) {
+    const auto* timer = std::get_if<StartTimer>(&command);
+    if (timer != nullptr && timer->timer == v1::TIMER_KIND_TIMEOUT && timer->key.path == "all") due_us = timer->due_us;
+  }
+  CHECK(due_us == driver.run().last_at_us() + 3'600'000'000);
+  driver.finish();
+  CHECK(driver.end().status() == v1::RUN_STATUS_SUCCEEDED);
+}
+
 TEST_CASE("a retry of a fan-out makes only the elements that have no result") {
   Driver driver(workflow(R"(
 weft: 1
