@@ -214,6 +214,32 @@ TEST_CASE("a doubt outlives the engine, and its resolution is checked") {
   CHECK(shop.requests().size() == 1);
 }
 
+TEST_CASE("what somebody lets leave again has the key that it had, or a new one where they say so") {
+  const bool is_new = GENERATE(false, true);
+  std::atomic<int> calls = 0;
+  Shop shop([&](const Shop::Request&) {
+    return calls++ == 0 ? Shop::Answer{.status = 200, .body = "", .silent = true} : Shop::Answer{200, "7"};
+  });
+  World world;
+  world.start();
+  world.apply(flow(shop, kRefund, kAct));
+  const std::string id = world.submit("tools");
+  REQUIRE(world.rest(id).status() == v1::RUN_STATUS_IN_DOUBT);
+  v1::RunsResolveRequest request;
+  request.set_run_id(id);
+  request.set_path("act");
+  request.set_resolution(v1::RESOLUTION_SKIP);
+  request.set_reason("asked the shop");
+  request.set_new_key(is_new);
+  if (is_new) CHECK(call(world.engine(), &Api::resolve, request).error().code == Code::kInvalidArgument);
+  request.set_resolution(v1::RESOLUTION_RETRY);
+  REQUIRE(call(world.engine(), &Api::resolve, request));
+  CHECK(world.wait(id).output_json().inline_() == "7");
+  const auto keys = shop.keys("/refunds");
+  REQUIRE(keys.size() == 2);
+  CHECK((keys[0] != keys[1]) == is_new);
+}
+
 TEST_CASE("an idempotent call that lost its answer leaves again with its key") {
   std::atomic<int> calls = 0;
   Shop shop([&](const Shop::Request&) {
