@@ -240,6 +240,24 @@ TEST_CASE("what somebody lets leave again has the key that it had, or a new one 
   CHECK((keys[0] != keys[1]) == is_new);
 }
 
+TEST_CASE("a call in doubt of a cancelled run does not leave again, and who asks for it is told so") {
+  Shop shop([&](const Shop::Request&) { return Shop::Answer{.status = 200, .body = "", .silent = true}; });
+  World world;
+  world.start();
+  world.apply(flow(shop, kRefund, kAct));
+  const std::string id = world.submit("tools");
+  REQUIRE(world.rest(id).status() == v1::RUN_STATUS_IN_DOUBT);
+  v1::RunsCancelRequest cancel;
+  cancel.set_run_id(id);
+  REQUIRE(call(world.engine(), &Api::cancel, cancel));
+  const auto again = world.resolve(id, "act", v1::RESOLUTION_RETRY);
+  REQUIRE_FALSE(again);
+  CHECK(again.error().code == Code::kFailedPrecondition);
+  REQUIRE(world.resolve(id, "act", v1::RESOLUTION_DONE));
+  CHECK(world.wait(id).status() == v1::RUN_STATUS_CANCELLED);
+  CHECK(shop.requests().size() == 1);
+}
+
 TEST_CASE("an idempotent call that lost its answer leaves again with its key") {
   std::atomic<int> calls = 0;
   Shop shop([&](const Shop::Request&) {
