@@ -307,6 +307,29 @@ TEST_CASE("the tool that verify names is asked over HTTP: 404 is not done, a bod
   CHECK(requests[1].path == "/by-key/" + requests[0].key);
 }
 
+TEST_CASE("the tool that verify names may say itself whether it was done, and 410 says that it was not") {
+  const auto [status, body, refunds_wanted, output] =
+      GENERATE(table<int, std::string, int, std::string>({{410, "gone", 2, "2"},
+                                                          {200, R"({"done": false, "output": 5})", 2, "2"},
+                                                          {200, R"({"done": true, "output": 5})", 1, "5"},
+                                                          {200, "[]", 2, "2"}}));
+  INFO(status << " " << body);
+  std::atomic<int> refunds = 0;
+  Shop shop([&, status = status, body = body](const Shop::Request& request) {
+    if (request.method == "GET") return Shop::Answer{status, body};
+    return refunds++ == 0 ? Shop::Answer{.status = 200, .body = "", .silent = true} : Shop::Answer{200, "2"};
+  });
+  World world;
+  world.start();
+  world.apply(flow(shop, R"(
+  look: {effect: read, input: {id: string}, http: {get: "SHOP/{{ args.id }}"}}
+  refund: {effect: write, input: {id: string}, verify: look, http: {post: "SHOP/r", idempotency_key: "{{ call.key }}"}}
+)",
+                   kAct));
+  CHECK(world.wait(world.submit("tools")).output_json().inline_() == output);
+  CHECK(refunds == refunds_wanted);
+}
+
 TEST_CASE("calls with one concurrency key run one after another, those with others beside them") {
   std::atomic<int> at_once[2] = {0, 0};
   std::atomic<int> most[2] = {0, 0};
