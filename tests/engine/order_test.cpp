@@ -148,6 +148,23 @@ TEST_CASE("the values of the label that turns are shared by take turns, however 
   CHECK(gate.came() == expected);
 }
 
+TEST_CASE("runs without the label that turns are shared by share one turn, whatever their workflow") {
+  Gatekeeper gate;
+  World world;
+  world.limits.runs_at_work_max = 1;
+  world.config.fair_by = "tenant";
+  world.tools.push_back(gate.tool());
+  world.start();
+  world.apply(kAct);
+  world.apply("weft: 1\nname: other\nsteps:\n  act: {tool: t.read, args: {x: 9}}\n");
+  std::vector<std::string> ids;
+  for (int i = 0; i < 3; ++i) ids.push_back(submit(world, numbered(i)));
+  ids.push_back(world.submit("other"));
+  gate.let_go(4);
+  for (const std::string& id : ids) world.wait(id);
+  CHECK(gate.came() == std::vector<std::string>{argument(0), argument(1), argument(2), argument(9)});
+}
+
 TEST_CASE("queued runs are queued again after a restart, in their order, behind those that had begun") {
   Gatekeeper gate;
   World world;
