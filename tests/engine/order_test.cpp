@@ -165,6 +165,26 @@ TEST_CASE("runs without the label that turns are shared by share one turn, whate
   CHECK(gate.came() == std::vector<std::string>{argument(0), argument(1), argument(2), argument(9)});
 }
 
+TEST_CASE("a signal to a queued run is kept, and gives it no place") {
+  Gatekeeper gate;
+  World world;
+  world.limits.runs_at_work_max = 1;
+  world.tools.push_back(gate.tool());
+  world.start();
+  world.apply(kAct);
+  const std::string first = submit(world, numbered(0));
+  const std::string queued = submit(world, numbered(1));
+  v1::RunsSignalRequest signal;
+  signal.set_run_id(queued);
+  signal.set_name("paid");
+  REQUIRE(call(world.engine(), &Api::signal, signal));
+  for (const v1::Event& event : world.events(queued)) CHECK_FALSE(event.has_attempt_started());
+  CHECK(world.get(queued).status() == v1::RUN_STATUS_QUEUED);
+  gate.let_go(2);
+  CHECK(world.wait(queued).status() == v1::RUN_STATUS_SUCCEEDED);
+  world.wait(first);
+}
+
 TEST_CASE("queued runs are queued again after a restart, in their order, behind those that had begun") {
   Gatekeeper gate;
   World world;
