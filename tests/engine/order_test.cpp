@@ -185,6 +185,37 @@ TEST_CASE("a signal to a queued run is kept, and gives it no place") {
   world.wait(first);
 }
 
+TEST_CASE("while the line is full no run is begun again and none is forked, and who asks is told when to ask again") {
+  Gatekeeper gate;
+  World world;
+  world.limits.runs_at_work_max = 1;
+  world.limits.runs_queued_max = 1;
+  world.tools.push_back(gate.tool());
+  world.start();
+  world.apply(kAct);
+  world.apply("weft: 1\nname: bad\nsteps:\n  one: {set: \"{{ [][0] }}\"}\n");
+  const std::string failed = world.submit("bad");
+  REQUIRE(world.wait(failed).status() == v1::RUN_STATUS_FAILED);
+  // Its place is free once its shard knows of its end.
+  REQUIRE(eventually([&] { return world.engine().active_runs() == 0; }));
+  submit(world, numbered(0));
+  submit(world, numbered(1));
+  const auto refused = [](const auto& response) {
+    REQUIRE_FALSE(response);
+    CHECK(response.error().code == Code::kResourceExhausted);
+    CHECK(response.error().details.front() == Detail{"limit", "runs_queued_max"});
+    CHECK(response.error().details.back().key == "retry_after_ms");
+  };
+  v1::RunsRetryRequest retry;
+  retry.set_run_id(failed);
+  refused(call(world.engine(), &Api::retry, retry));
+  v1::RunsForkRequest fork;
+  fork.set_run_id(failed);
+  fork.set_from("one");
+  refused(call(world.engine(), &Api::fork, fork));
+  gate.let_go(2);
+}
+
 TEST_CASE("queued runs are queued again after a restart, in their order, behind those that had begun") {
   Gatekeeper gate;
   World world;
