@@ -452,6 +452,23 @@ TEST_CASE("each value of a label has its own limit of model calls, and of runs")
   CHECK(most_at_once(world, all) == 2);
 }
 
+TEST_CASE("each value of a label has its own rate of model calls") {
+  World world;
+  LabelLimits limits;
+  limits.label = "tenant";
+  limits.model_calls_per_minute = 1;
+  world.config.by_label.push_back(limits);
+  world.start();
+  world.apply("weft: 1\nname: act\ninput: {n: integer}\nsteps:\n  a: {prompt: Hi}\n");
+  world.wait(submit(world, numbered(0, 0, "ann")));
+  CHECK(world.wait(submit(world, numbered(1, 0, "bob"))).status() == v1::RUN_STATUS_SUCCEEDED);
+  const std::string second = submit(world, numbered(2, 0, "ann"));
+  REQUIRE(eventually([&] { return world.get(second).ended_at_us() != 0 || !world.get(second).waits_for().empty(); }));
+  CHECK(world.get(second).waits_for() ==
+        "its turn: 1 model calls with tenant=ann within a minute, which is the limit "
+        "(limits.by_label.tenant.model_calls_per_minute); 1 waits");
+}
+
 TEST_CASE("a call waits for the tokens of a minute by its worst case, and gives back what it did not use") {
   World world;
   world.script(kSlow);
