@@ -469,6 +469,23 @@ TEST_CASE("each value of a label has its own rate of model calls") {
         "(limits.by_label.tenant.model_calls_per_minute); 1 waits");
 }
 
+TEST_CASE("a call that the provider refuses takes nothing of a minute's tokens") {
+  World world;
+  world.script(
+      "sim: 1\nrules:\n  - {when: {times: 1}, reply: {error: {status: 400, message: No.}}}\n"
+      "  - {reply: {text: hi}}\n");
+  LabelLimits limits;
+  limits.label = "tenant";
+  limits.tokens_per_minute = 1'000;
+  world.config.by_label.push_back(limits);
+  world.start();
+  world.apply("weft: 1\nname: act\ninput: {n: integer}\nsteps:\n  a: {prompt: Hi, max_output: 700}\n");
+  CHECK(world.wait(submit(world, numbered(0, 0, "ann"))).status() == v1::RUN_STATUS_FAILED);
+  const std::string next = submit(world, numbered(1, 0, "ann"));
+  REQUIRE(eventually([&] { return world.get(next).ended_at_us() != 0 || !world.get(next).waits_for().empty(); }));
+  CHECK(world.get(next).status() == v1::RUN_STATUS_SUCCEEDED);
+}
+
 TEST_CASE("a call waits for the tokens of a minute by its worst case, and gives back what it did not use") {
   World world;
   world.script(kSlow);
