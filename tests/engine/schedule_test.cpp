@@ -134,6 +134,7 @@ TEST_CASE("a time starts one run, also where the engine stops before that is kep
     CHECK(
         shop.settles([](const auto& s) { return Time(Duration(s.decided_until_us())) == at("2026-03-02T12:00:00Z"); }));
     CHECK(shop.runs().size() == 2);
+    CHECK(shop.schedule().state().failed() == 0);  // It had started.
   }
 }
 
