@@ -227,6 +227,31 @@ TEST_CASE("where the run before has not ended, the schedule says what happens") 
   }
 }
 
+TEST_CASE("of the times that come while the run before is being cancelled, the last one starts a run") {
+  std::atomic<bool> go_on = false;
+  Shop shop;
+  shop.tools.push_back(std::make_shared<RecordingTool>("t.write", tools::Effect::kWrite, [&](const auto&) {
+    eventually([&] { return go_on.load(); });
+    return tools::ToolReply{tools::ToolStatus::kDone, "1"};
+  }));
+  shop.start();
+  shop.apply(said(fmt::format("schedule: '{}', overlap: cancel_previous", kNoon),
+                  "  a: {tool: t.write, args: {x: 1}, needs: []}"));
+  shop.pass_to("2026-03-01T12:00:00Z");
+  REQUIRE(shop.has_runs(1));
+  REQUIRE(eventually([&] { return shop.get(shop.runs().front().id()).tool_calls() == 1; }));
+  for (const char* day : {"2026-03-02T12:00:00Z", "2026-03-03T12:00:00Z"}) {
+    shop.pass_to(day);
+    CHECK(shop.settles([&](const auto& state) { return Time(Duration(state.decided_until_us())) == at(day); }));
+  }
+  CHECK(shop.schedule().state().waiting_us_size() == 1);
+  CHECK(shop.schedule().state().skipped() == 1);
+  go_on = true;
+  REQUIRE(shop.has_runs(2));
+  shop.wait(shop.runs().back().id());
+  CHECK(shop.times() == Times{"01T12:00", "03T12:00"});
+}
+
 TEST_CASE("what waits for the run before goes on waiting in the next life of the engine") {
   auto store = std::shared_ptr<memory::Journal>(memory::make_memory_journal());
   Shop shop;
