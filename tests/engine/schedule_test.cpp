@@ -252,6 +252,20 @@ TEST_CASE("of the times that come while the run before is being cancelled, the l
   CHECK(shop.times() == Times{"01T12:00", "03T12:00"});
 }
 
+TEST_CASE("at most a hundred times wait for the run before") {
+  Shop shop;
+  shop.start();
+  shop.apply(said("schedule: '* * * * *', overlap: queue, catch_up: all", "  a: {wait: {signal: go}}"));
+  shop.pass_to("2026-03-01T00:01:00Z");
+  REQUIRE(shop.has_runs(1));
+  CHECK(shop.settles([](const auto& state) { return state.started() == 1; }));
+  shop.pass_to("2026-03-01T01:41:00Z");
+  CHECK(shop.settles([](const auto& state) { return state.waiting_us_size() == Timekeeper::kWaitingMax; }));
+  shop.pass_to("2026-03-01T01:42:00Z");
+  CHECK(shop.settles([](const auto& state) { return state.skipped() == 1; }));
+  CHECK(shop.schedule().state().waiting_us_size() == Timekeeper::kWaitingMax);
+}
+
 TEST_CASE("what waits for the run before goes on waiting in the next life of the engine") {
   auto store = std::shared_ptr<memory::Journal>(memory::make_memory_journal());
   Shop shop;
