@@ -373,6 +373,17 @@ TEST_CASE("an engine that does not serve schedules starts nothing by them, and s
   CHECK(shop.runs().empty());
 }
 
+TEST_CASE("an engine that another one has overtaken serves schedules no more, and says so") {
+  Shop shop;
+  shop.start();
+  shop.apply(at_noon());
+  shop.pass_to("2026-03-01T11:59:59.990Z");
+  CHECK(shop.schedule().served());
+  shop.journal().fail_schedules(aborted("schedules have another owner"));
+  shop.clock->set(at("2026-03-01T12:00:00Z"));
+  CHECK(eventually([&] { return !shop.schedule().served(); }));
+}
+
 TEST_CASE("a run for which there is no room starts when there is") {
   std::atomic<bool> free = false;
   Shop shop;
