@@ -349,6 +349,24 @@ TEST_CASE("a cancelled run ends as cancelled, with what its dropped call cost") 
   CHECK(eventually([&] { return answered.load(); }));
 }
 
+TEST_CASE("an answer that broke off is booked by estimate, with what had come of it; a refused call is not") {
+  World world;
+  world.script(
+      "sim: 1\nrules:\n  - {when: {times: 1}, reply: {text: One two three four, cut_after: 2}}\n"
+      "  - {reply: {error: {status: 400, message: No.}}}\n");
+  world.start();
+  world.apply("weft: 1\nname: say\nsteps:\n  say: {prompt: Go., retry: {attempts: 1}}\n");
+  const v1::Run broken = world.wait(world.submit("say"));
+  CHECK(broken.status() == v1::RUN_STATUS_FAILED);
+  CHECK(broken.usage().estimated());
+  CHECK(broken.usage().input_miss() > 0);
+  CHECK(broken.usage().output() > 0);
+  CHECK(broken.cost().pico_usd() > 0);
+  const v1::Run refused = world.wait(world.submit("say"));
+  CHECK(refused.usage().input_miss() == 0);
+  CHECK(refused.cost().pico_usd() == 0);
+}
+
 TEST_CASE("a watcher is told of each durable advance and of text as it streams") {
   World world;
   world.script("sim: 1\nrules: [{reply: {text: \"one two three four five six\", tokens_per_second: 200}}]\n");
