@@ -410,6 +410,23 @@ TEST_CASE("an unknown key is no reason to wait: the run fails with the variable 
   CHECK_THAT(checked->diagnostics(0).message(), Catch::Contains("deepseek-flash"));
 }
 
+TEST_CASE("runs are listed since a time") {
+  World world;
+  const auto clock = std::make_shared<FakeClock>(Time(std::chrono::seconds(1'790'000'000)));
+  world.clock = clock;
+  world.start();
+  world.apply("weft: 1\nname: one\nsteps:\n  a: {set: 1}\n");
+  world.wait(world.submit("one"));
+  clock->set(clock->now() + std::chrono::hours(1));
+  const std::string later = world.submit("one");
+  v1::RunsListRequest list;
+  list.set_since_us(clock->now().time_since_epoch().count());
+  const auto listed = world.engine().list_runs(list);
+  REQUIRE(listed);
+  REQUIRE(listed->runs_size() == 1);
+  CHECK(listed->runs(0).id() == later);
+}
+
 TEST_CASE("pages of runs are bound to their filter") {
   World world;
   world.start();
