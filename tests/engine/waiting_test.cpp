@@ -10,6 +10,9 @@
 
 #include "base/json.h"
 #include "fixture.h"
+#include "memory/care.h"
+#include "memory/sqlite.h"
+#include "tests/folder.h"
 #include "workflows/workflow.h"
 
 using namespace weft;
@@ -86,6 +89,22 @@ TEST_CASE("an answer after the question's time, and one to a question that is ov
   REQUIRE(call(world.engine(), &Api::cancel, cancel));
   world.wait(id);
   CHECK(answer(world, id, "more", "\"yes\"").error().code == Code::kFailedPrecondition);
+}
+
+TEST_CASE("the same answer again is known where it is a number among choices, and where it is long") {
+  World world;
+  world.start();
+  world.apply("weft: 1\nname: two\nsteps:\n  many: {ask: How many?, choices: ['1', '2']}\n  why: {ask: Why?}\n");
+  const std::string id = world.submit("two");
+  world.rest(id);
+  const std::string reason = "\"" + std::string(40'000, 'x') + "\"";  // Too long for an event.
+  REQUIRE(answer(world, id, "many", "2"));
+  REQUIRE(answer(world, id, "why", reason));
+  world.wait(id);
+  CHECK(answer(world, id, "many", "2").value().existing());
+  CHECK(answer(world, id, "many", "1").error().code == Code::kAlreadyExists);
+  CHECK(answer(world, id, "why", reason).value().existing());
+  CHECK(answer(world, id, "why", "\"no\"").error().code == Code::kAlreadyExists);
 }
 
 TEST_CASE("a waiting run outlives its engine, and its time comes in the next one's life") {
