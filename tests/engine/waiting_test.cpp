@@ -162,7 +162,10 @@ TEST_CASE(
   CHECK(signal(world, id, "", "1").error().code == Code::kInvalidArgument);
   CHECK(signal(world, id, "paid", "{").error().code == Code::kInvalidArgument);
   for (int i = 0; i < 999; ++i) REQUIRE(signal(world, id, "other", "1"));
-  CHECK(signal(world, id, "other", "1").error().code == Code::kResourceExhausted);
+  const auto full = signal(world, id, "other", "1");
+  REQUIRE_FALSE(full);
+  CHECK(full.error().code == Code::kResourceExhausted);
+  CHECK(full.error().details == std::vector<Detail>{{"limit", "signals_max"}, {"retry_after_ms", "1000"}});
   REQUIRE(answer(world, id, "first", "\"yes\""));
   CHECK(world.wait(id).output_json().inline_() == "{\"n\":1}");
   CHECK(signal(world, id, "paid", "1").error().code == Code::kFailedPrecondition);
