@@ -285,6 +285,29 @@ TEST_CASE("a paused run says so, takes what comes, and goes on when it is resume
   CHECK(world.provider().requests() == 2);
 }
 
+TEST_CASE("a run that is being cancelled is not paused, and who asks for it is told so") {
+  std::atomic<bool> go_on = false;
+  World world;
+  world.tools.push_back(std::make_shared<RecordingTool>("t.write", tools::Effect::kWrite, [&](const auto&) {
+    eventually([&] { return go_on.load(); });
+    return tools::ToolReply{tools::ToolStatus::kDone, "1"};
+  }));
+  world.start();
+  world.apply("weft: 1\nname: act\nsteps:\n  act: {tool: t.write, args: {x: 1}, needs: []}\n");
+  const std::string id = world.submit("act");
+  REQUIRE(eventually([&] { return world.get(id).tool_calls() == 1; }));
+  v1::RunsCancelRequest cancel;
+  cancel.set_run_id(id);
+  REQUIRE(call(world.engine(), &Api::cancel, cancel));  // The write is awaited.
+  v1::RunsPauseRequest pause;
+  pause.set_run_id(id);
+  const auto paused = call(world.engine(), &Api::pause, pause);
+  go_on = true;
+  REQUIRE_FALSE(paused);
+  CHECK(paused.error().code == Code::kFailedPrecondition);
+  CHECK(world.wait(id).status() == v1::RUN_STATUS_CANCELLED);
+}
+
 TEST_CASE("10,000 waiting runs take no thread, and little memory") {
   const auto figure = [](const std::string& name) {
     std::ifstream status("/proc/self/status");
