@@ -308,6 +308,32 @@ TEST_CASE("a run that is being cancelled is not paused, and who asks for it is t
   CHECK(world.wait(id).status() == v1::RUN_STATUS_CANCELLED);
 }
 
+TEST_CASE("a run that waits for somebody, or was paused, is at work at no crash, and is not left alone for any") {
+  const Folder folder;
+  World world;
+  world.config.crashes_max = 1;
+  world.on(std::shared_ptr<memory::Journal>(*memory::open_sqlite({.path = folder / "weft.db"})));
+  world.start();
+  world.apply(kAsk);
+  const std::string asks = world.submit("ask");
+  const std::string paused = world.submit("ask");
+  for (const std::string& id : {asks, paused}) world.rest(id);
+  v1::RunsPauseRequest pause;
+  pause.set_run_id(paused);
+  REQUIRE(call(world.engine(), &Api::pause, pause));
+  for (int crash = 0; crash < 2; ++crash) {
+    world.stop();
+    // That the engine left in order is in the store alone.
+    REQUIRE(memory::Connection::open(folder / "weft.db", memory::Connection::Mode::kWrite)
+                ->execute("DELETE FROM facts WHERE name = 'left_in_order'"));
+    world.start();
+  }
+  CHECK(world.rest(asks).waits_for().starts_with("an answer: "));
+  CHECK(world.rest(paused).status() == v1::RUN_STATUS_PAUSED);
+  REQUIRE(answer(world, asks, "sure", "\"send\""));
+  CHECK(world.wait(asks).status() == v1::RUN_STATUS_SUCCEEDED);
+}
+
 TEST_CASE("10,000 waiting runs take no thread, and little memory") {
   const auto figure = [](const std::string& name) {
     std::ifstream status("/proc/self/status");
