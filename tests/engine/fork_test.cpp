@@ -50,3 +50,55 @@ TEST_CASE("what the source took back is not shared, and leaves again unasked und
     refused("pay", "the call at pay was taken back under a key that the workflow forms itself");
   }
 }
+
+TEST_CASE("a fork counts its deadline, its timeouts and the time of its questions from when it was made") {
+  const auto clock = std::make_shared<FakeClock>(Time(std::chrono::seconds(1'790'000'000)));
+  World world;
+  world.clock = clock;
+  // Long enough for a timer that is due.
+  world.tools.push_back(std::make_shared<RecordingTool>("t.look", tools::Effect::kRead, [](const auto&) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    return tools::ToolReply{tools::ToolStatus::kDone, "1"};
+  }));
+  world.start();
+  const auto answer = [&](const std::string& id, const std::string& path) {
+    v1::RunsAnswerRequest request;
+    request.set_run_id(id);
+    request.set_path(path);
+    request.set_value_json("\"yes\"");
+    return call(world.engine(), &Api::answer, request).has_value();
+  };
+  const auto forked = [&](const std::string& flow, const std::string& from) {
+    world.apply("weft: 1\nname: timed\n" + flow);
+    const std::string source = world.submit("timed");
+    REQUIRE(world.rest(source).status() == v1::RUN_STATUS_WAITING);
+    clock->set(clock->now() + std::chrono::hours(5));
+    const std::string id = fork(world, fork_of(source, from));
+    CHECK(world.rest(id).status() == v1::RUN_STATUS_WAITING);
+    return id;
+  };
+  SECTION("the deadline") {
+    const std::string id = forked(
+        "deadline: 1h\nsteps:\n  one: {set: 1}\n  sure: {ask: Sure?, needs: [one]}\n"
+        "  then: {tool: t.look, needs: [sure]}\n",
+        "sure");
+    REQUIRE(answer(id, "sure"));
+    CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
+  }
+  SECTION("a timeout") {
+    const std::string id = forked(
+        "steps:\n  all:\n    timeout: 1h\n    steps:\n      one: {set: 1}\n      sure: {ask: Sure?, needs: [one]}\n"
+        "      then: {tool: t.look, needs: [sure]}\n",
+        "all/sure");
+    REQUIRE(answer(id, "all/sure"));
+    CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
+  }
+  SECTION("a question") {
+    const std::string id = forked(
+        "steps:\n  sure: {ask: Sure?, timeout: 1h, on_timeout: late, needs: []}\n  one: {set: 1, needs: []}\n"
+        "  two: {set: 2, needs: [one]}\nreturns: \"{{ steps.sure.output }}\"\n",
+        "two");
+    REQUIRE(answer(id, "sure"));
+    CHECK(world.wait(id).output_json().inline_() == "\"yes\"");
+  }
+}
