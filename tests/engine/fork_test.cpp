@@ -102,3 +102,22 @@ TEST_CASE("a fork counts its deadline, its timeouts and the time of its question
     CHECK(world.wait(id).output_json().inline_() == "\"yes\"");
   }
 }
+
+TEST_CASE("a fork makes anew what it is told to rerun, and shares what else was under way") {
+  World world;
+  world.start();
+  world.apply(
+      "weft: 1\nname: beside\nsteps:\n  one: {prompt: One., needs: []}\n  two: {prompt: Two., needs: []}\n"
+      "  both: {prompt: \"{{ steps.one.text }} {{ steps.two.text }}\"}\n");
+  const std::string source = world.submit("beside");
+  REQUIRE(world.wait(source).status() == v1::RUN_STATUS_SUCCEEDED);
+  REQUIRE(world.provider().requests() == 3);
+  v1::RunsForkRequest request = fork_of(source, "both");
+  request.add_rerun("two");
+  const std::string id = fork(world, request);
+  CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
+  CHECK(world.provider().requests() == 5);
+  CHECK(replay(world, id).differences_found() == 0);
+  request.add_rerun("nowhere");
+  CHECK(call(world.engine(), &Api::fork, request).error().code == Code::kNotFound);
+}
