@@ -121,3 +121,30 @@ TEST_CASE("a fork makes anew what it is told to rerun, and shares what else was 
   request.add_rerun("nowhere");
   CHECK(call(world.engine(), &Api::fork, request).error().code == Code::kNotFound);
 }
+
+TEST_CASE("a fork has the labels that it is given, and one request id makes one fork") {
+  World world;
+  world.start();
+  world.apply("weft: 1\nname: sum\nsteps:\n  one: {set: 1}\n  two: {set: 2, needs: [one]}\n");
+  v1::RunsSubmitRequest submit;
+  submit.set_workflow("sum");
+  submit.add_labels()->set_key("team");
+  submit.mutable_labels(0)->set_value("red");
+  const std::string source = world.submit(submit).value().run_id();
+  world.wait(source);
+  v1::RunsForkRequest request = fork_of(source, "two");
+  const v1::Run like_source = world.wait(fork(world, request));
+  REQUIRE(like_source.labels_size() == 1);
+  CHECK(like_source.labels(0).value() == "red");
+  request.add_labels()->set_key("team");
+  request.mutable_labels(0)->set_value("blue");
+  request.set_request_id("once");
+  const std::string id = fork(world, request);
+  const v1::Run other = world.wait(id);
+  REQUIRE(other.labels_size() == 1);
+  CHECK(other.labels(0).value() == "blue");
+  CHECK(fork(world, request) == id);
+  // What may be done to the world is part of what was asked for.
+  request.set_effects(v1::FORK_EFFECTS_ALLOW);
+  CHECK(call(world.engine(), &Api::fork, request).error().code == Code::kAlreadyExists);
+}
