@@ -148,3 +148,19 @@ TEST_CASE("a fork has the labels that it is given, and one request id makes one 
   request.set_effects(v1::FORK_EFFECTS_ALLOW);
   CHECK(call(world.engine(), &Api::fork, request).error().code == Code::kAlreadyExists);
 }
+
+TEST_CASE("a fork to a definition whose shapes a shared result does not fit is refused with the path") {
+  World world;
+  world.start();
+  world.apply("weft: 1\nname: sum\nsteps:\n  one: {set: 1}\n  two: {set: 2, needs: [one]}\n");
+  const std::string source = world.submit("sum");
+  world.wait(source);
+  world.apply("weft: 1\nname: sum\nsteps:\n  one: {set: a, output: string}\n  two: {set: 2, needs: [one]}\n");
+  v1::RunsForkRequest request = fork_of(source, "two");
+  request.set_workflow("sum");
+  const auto refused = call(world.engine(), &Api::fork, request);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Code::kFailedPrecondition);
+  REQUIRE_FALSE(refused.error().details.empty());
+  CHECK(refused.error().details.back().value.starts_with("one: its recorded output"));
+}
