@@ -164,3 +164,14 @@ TEST_CASE("a fork to a definition whose shapes a shared result does not fit is r
   REQUIRE_FALSE(refused.error().details.empty());
   CHECK(refused.error().details.back().value.starts_with("one: its recorded output"));
 }
+
+TEST_CASE("an engine that is stopping takes up no run again and makes no fork") {
+  World world;
+  world.start();
+  world.apply("weft: 1\nname: sum\nsteps:\n  one: {set: 1}\n  two: {set: \"{{ [][0] }}\", needs: [one]}\n");
+  const std::string id = world.submit("sum");
+  REQUIRE(world.wait(id).status() == v1::RUN_STATUS_FAILED);
+  world.engine().drain(Duration(0));
+  CHECK(retry(world, id).error().code == Code::kUnavailable);
+  CHECK(call(world.engine(), &Api::fork, fork_of(id, "two")).error().code == Code::kUnavailable);
+}
