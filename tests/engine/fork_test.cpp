@@ -175,3 +175,24 @@ TEST_CASE("an engine that is stopping takes up no run again and makes no fork") 
   CHECK(retry(world, id).error().code == Code::kUnavailable);
   CHECK(call(world.engine(), &Api::fork, fork_of(id, "two")).error().code == Code::kUnavailable);
 }
+
+TEST_CASE("what is settled at one step leaves the doubt at another whose name begins alike") {
+  World world;
+  world.tools.push_back(std::make_shared<RecordingTool>(
+      "t.write", tools::Effect::kWrite, [](const auto&) { return tools::ToolReply{tools::ToolStatus::kDone, "1"}; }));
+  world.start();
+  world.apply(
+      "weft: 1\nname: alike\nsteps:\n  think: {set: 1}\n  pay: {tool: t.write, args: {x: 1}, needs: [think]}\n"
+      "  pay_more: {tool: t.write, args: {x: 2}, needs: [think]}\n");
+  const std::string source = world.submit("alike");
+  REQUIRE(world.wait(source).status() == v1::RUN_STATUS_SUCCEEDED);
+  const std::string id = fork(world, fork_of(source, "think"));
+  REQUIRE(eventually([&] { return world.get(id).doubts_open() == 2; }));
+  world.rest(id);
+  REQUIRE(world.resolve(id, "pay", v1::RESOLUTION_SKIP));
+  REQUIRE(eventually([&] { return world.get(id).steps_ended() == 2; }));
+  const v1::Run run = world.get(id);
+  REQUIRE(run.doubts_size() == 1);
+  CHECK(run.doubts(0).path() == "pay_more");
+  CHECK(world.rest(id).waits_for().find("weft resolve " + id + " pay_more") != std::string::npos);
+}
