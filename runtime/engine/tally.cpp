@@ -47,7 +47,7 @@ void count_doubt(const v1::Event& event, v1::Run& run) {
     // What was never let go needs no settling once nobody wants it any more.
     auto& doubts = *run.mutable_doubts();
     for (int i = doubts.size(); i-- > 0;) {
-      if (doubts[i].asked() && doubts[i].path().starts_with(event.path())) doubts.DeleteSubrange(i, 1);
+      if (doubts[i].asked() && workflows::lies_within(doubts[i].path(), event.path())) doubts.DeleteSubrange(i, 1);
     }
   } else if (settles) {
     auto& doubts = *run.mutable_doubts();
