@@ -196,3 +196,22 @@ TEST_CASE("what is settled at one step leaves the doubt at another whose name be
   CHECK(run.doubts(0).path() == "pay_more");
   CHECK(world.rest(id).waits_for().find("weft resolve " + id + " pay_more") != std::string::npos);
 }
+
+TEST_CASE("a call that a fork asks about is one open doubt, whatever its source had asked") {
+  World world;
+  world.tools.push_back(std::make_shared<RecordingTool>(
+      "t.write", tools::Effect::kWrite, [](const auto&) { return tools::ToolReply{tools::ToolStatus::kDone, "1"}; }));
+  world.start();
+  world.apply(
+      "weft: 1\nname: beside\nsteps:\n  think: {prompt: Think., needs: []}\n"
+      "  act: {tool: t.write, args: {x: 1}, needs: []}\n  write: {prompt: \"{{ steps.think.text }}\"}\n");
+  const std::string source = world.submit("beside");
+  REQUIRE(world.wait(source).status() == v1::RUN_STATUS_SUCCEEDED);
+  const std::string asks = fork(world, fork_of(source, "act"));
+  REQUIRE(eventually(
+      [&] { return world.get(asks).steps_ended() == 2 && world.get(asks).status() == v1::RUN_STATUS_IN_DOUBT; }));
+  const std::string again = fork(world, fork_of(asks, "write"));
+  REQUIRE(eventually(
+      [&] { return world.get(again).steps_ended() == 2 && world.get(again).status() == v1::RUN_STATUS_IN_DOUBT; }));
+  CHECK(world.get(again).doubts_open() == 1);
+}
