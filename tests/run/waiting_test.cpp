@@ -69,6 +69,17 @@ TEST_CASE("a question waits for its answer, or for its time") {
   }
 }
 
+TEST_CASE("a question says what form its answer has, what it shows and what stands in it already") {
+  Driver driver(
+      steps("  sure:\n    ask: Which?\n    output: {n: integer}\n    show: {order: 7}\n    prefill: {n: 1}\n"));
+  driver.submit();
+  const auto waits = driver.run().open_waits();
+  REQUIRE(waits.size() == 1);
+  CHECK(parse_untrusted(waits[0].waiting.form_json().inline_()).value()["properties"].contains("n"));
+  CHECK(waits[0].waiting.show_json().inline_() == R"({"order":7})");
+  CHECK(waits[0].waiting.prefill_json().inline_() == R"({"n":1})");
+}
+
 TEST_CASE("nobody answers and there is no value for that: the step fails as timed out") {
   Driver driver(steps("  sure: {ask: Really?, timeout: 1h}\n"));
   driver.submit();
