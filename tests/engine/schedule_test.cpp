@@ -341,6 +341,21 @@ TEST_CASE("a run can be started by hand, and the same request id is the same run
   CHECK(shop.runs().size() == 1);
 }
 
+TEST_CASE("a run that was started by hand is counted, and is the run before of the next time") {
+  Shop shop;
+  shop.start();
+  shop.apply(long_runs(""));
+  v1::SchedulesTriggerRequest trigger;
+  trigger.set_workflow("daily");
+  const auto by_hand = call(shop.engine(), &Api::trigger_schedule, trigger);
+  REQUIRE(by_hand);
+  CHECK(shop.settles([](const auto& state) { return state.started() == 1; }));
+  CHECK(shop.schedule().state().last_run_id() == by_hand->run_id());
+  shop.pass_to("2026-03-01T12:00:00Z");
+  CHECK(shop.settles([](const auto& state) { return state.skipped() == 1; }));
+  CHECK(shop.runs().size() == 1);
+}
+
 TEST_CASE("a version without a schedule ends it, one with another counts from when it was applied") {
   Shop shop;
   shop.start();
