@@ -356,6 +356,22 @@ TEST_CASE("a run that was started by hand is counted, and is the run before of t
   CHECK(shop.runs().size() == 1);
 }
 
+TEST_CASE("a version with the same times in another zone counts from when it was applied") {
+  Shop shop;
+  shop.start();
+  shop.apply(at_noon());
+  shop.pass_to("2026-03-01T12:00:00Z");
+  REQUIRE(shop.has_runs(1));
+  CHECK(shop.settles([](const auto& state) { return state.started() == 1; }));
+  // In Tokyo it was noon at three, between the last time and now.
+  shop.clock->set(at("2026-03-02T05:00:00Z"));
+  shop.apply(at_noon(", zone: Asia/Tokyo"));
+  shop.pass_to("2026-03-03T03:00:00Z");
+  REQUIRE(shop.has_runs(2));
+  CHECK(shop.times() == Times{"01T12:00", "03T03:00"});
+  CHECK(shop.schedule().state().missed() == 0);
+}
+
 TEST_CASE("a version without a schedule ends it, one with another counts from when it was applied") {
   Shop shop;
   shop.start();
