@@ -372,6 +372,27 @@ TEST_CASE("a version with the same times in another zone counts from when it was
   CHECK(shop.schedule().state().missed() == 0);
 }
 
+TEST_CASE("schedules are listed by pages") {
+  Shop shop;
+  shop.start();
+  for (const char* name : {"a", "b", "c"}) {
+    std::string text = at_noon();
+    text.replace(text.find("daily"), 5, name);
+    shop.apply(text);
+  }
+  v1::SchedulesListRequest list;
+  list.set_page_size(2);
+  const auto first = shop.engine().list_schedules(list);
+  REQUIRE(first);
+  CHECK(first->schedules_size() == 2);
+  list.set_page_token(first->next_page_token());
+  const auto second = shop.engine().list_schedules(list);
+  REQUIRE(second);
+  REQUIRE(second->schedules_size() == 1);
+  CHECK(second->schedules(0).workflow() == "c");
+  CHECK(second->next_page_token().empty());
+}
+
 TEST_CASE("a version without a schedule ends it, one with another counts from when it was applied") {
   Shop shop;
   shop.start();
