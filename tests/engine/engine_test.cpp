@@ -427,6 +427,44 @@ TEST_CASE("runs are listed since a time") {
   CHECK(listed->runs(0).id() == later);
 }
 
+TEST_CASE("labels, reasons and ids are held within their bounds, and what is at the bound is taken") {
+  World world;
+  world.start();
+  world.apply("weft: 1\nname: one\nsteps:\n  a: {ask: Sure?}\n");
+  const auto labelled = [&](int count, const std::string& key, const std::string& value) {
+    v1::RunsSubmitRequest request;
+    request.set_workflow("one");
+    for (int i = 0; i < count; ++i) {
+      v1::Label& label = *request.add_labels();
+      label.set_key(key + (count > 1 ? std::to_string(i) : ""));
+      label.set_value(value);
+    }
+    const auto submitted = world.submit(request);
+    return submitted ? std::optional<Code>() : submitted.error().code;
+  };
+  CHECK(labelled(64, "k", "v") == std::nullopt);
+  CHECK(labelled(65, "k", "v") == Code::kResourceExhausted);
+  CHECK(labelled(1, "k", std::string(255, 'v')) == std::nullopt);
+  CHECK(labelled(1, "k", std::string(256, 'v')) == Code::kInvalidArgument);
+  CHECK(labelled(1, "", "v") == Code::kInvalidArgument);
+  const std::string id = world.submit("one");
+  v1::RunsSignalRequest signal;
+  signal.set_run_id(id);
+  signal.set_name("paid");
+  signal.set_signal_id("two words");
+  CHECK(call(world.engine(), &Api::signal, signal).error().code == Code::kInvalidArgument);
+  v1::RunsCancelRequest cancel;
+  cancel.set_run_id(id);
+  cancel.set_reason(std::string(4'097, 'r'));
+  CHECK(call(world.engine(), &Api::cancel, cancel).error().code == Code::kInvalidArgument);
+  cancel.set_reason(std::string(4'096, 'r'));
+  REQUIRE(call(world.engine(), &Api::cancel, cancel));
+  world.wait(id);
+  v1::RunsPauseRequest pause;
+  pause.set_run_id(id);
+  CHECK(call(world.engine(), &Api::pause, pause).error().code == Code::kFailedPrecondition);
+}
+
 TEST_CASE("pages of runs are bound to their filter") {
   World world;
   world.start();
