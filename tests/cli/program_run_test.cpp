@@ -306,6 +306,8 @@ TEST_CASE("what is said to a run from the command line is kept with it: by whom,
   CHECK(weft({"resume", id, "--reason", "back again"}).exit == 0);
   CHECK(weft({"signal", id, "paid", "7", "--id", "m-1"}).exit == 0);
   CHECK(weft({"signal", id, "paid", "7", "--id", "m-1"}).err.find("it had come before") != std::string::npos);
+  // Nothing is in doubt here; that the option arrives is seen by what is said of it.
+  CHECK(weft({"resolve", id, "sure", "skip", "--reason", "r", "--new-key"}).err.find("a new key") != std::string::npos);
   CHECK(weft({"answer", id, "sure", "yes", "--by", "ann"}).exit == 0);
   CHECK(weft({"wait", id, "--timeout", "20s"}).exit == 0);
   const std::string events = weft({"events", id, "-o", "json"}).out;
