@@ -54,6 +54,12 @@ bool names_path(std::string_view written, std::string_view path, std::uint32_t a
   return written.empty() && path.empty();
 }
 
+bool lies_within(std::string_view path, std::string_view instance) {
+  if (!path.starts_with(instance)) return false;
+  if (instance.empty() || path.size() == instance.size()) return true;
+  return std::string_view("/~:[#").find(path[instance.size()]) != std::string_view::npos;
+}
+
 std::string call_path(std::string_view path, std::uint32_t attempt, std::uint32_t turn, std::uint32_t call) {
   std::string text(path);
   if (attempt > 1) text += fmt::format("~{}", attempt);

@@ -26,6 +26,10 @@ std::string without_attempts(std::string_view path);
 // Whether what somebody wrote means this instance: rounds and attempts may be left out, elements may not.
 bool names_path(std::string_view written, std::string_view path, std::uint32_t attempt);
 
+// Whether what is at `path` is of this instance, or of this step: itself, an attempt, an element, a round, a call of it
+// or what is inside it; not of another whose name begins alike. Everything is of the empty one, the run.
+bool lies_within(std::string_view path, std::string_view instance);
+
 // One call at a path: `refund~2` the call of a tool step, `draft~3:4.2` the second tool call of an agent's fourth turn.
 std::string call_path(std::string_view path, std::uint32_t attempt, std::uint32_t turn, std::uint32_t call);
 

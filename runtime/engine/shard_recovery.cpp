@@ -23,8 +23,7 @@ constexpr std::size_t kTailFactor = 4;  // So many times a snapshot, events come
 
 // Whether an instance stands still with what waits at `path`: it waits itself, or what is inside it.
 bool concerns(std::string_view path, std::string_view instance) {
-  if (path.empty() || path == instance) return true;
-  return path.starts_with(instance) && std::string_view("/~:").find(path[instance.size()]) != std::string_view::npos;
+  return path.empty() || workflows::lies_within(path, instance);
 }
 
 }  // namespace

@@ -79,6 +79,10 @@ void Shard::hold(std::string run_id, v1::Event event, Done<v1::Run> done) {
       std::move(run_id),
       [this, event = std::move(event), shared](Active& active) mutable {
         const bool pauses = event.has_run_paused();
+        if (pauses && !active.run->paused() && !active.run->expects(event)) {
+          return (*shared)(failed_precondition(
+              fmt::format("run {} is being cancelled or has just ended, so it cannot be paused", active.id)));
+        }
         say(active, std::move(event), [pauses, shared](Result<v1::Run> run) {
           // What is under way may still go on.
           if (run && pauses && run->ended_at_us() == 0) run->set_status(v1::RUN_STATUS_PAUSED);

@@ -43,11 +43,11 @@ void count_doubt(const v1::Event& event, v1::Run& run) {
     doubt.set_why(event.tool_call_in_doubt().why());
     doubt.set_since_us(event.at_us());
     doubt.set_asked(event.tool_call_in_doubt().asked());
-  } else if (event.has_step_ended() || event.has_attempt_failed() || event.has_run_ended()) {
-    // What was never let go needs no settling once nobody wants it any more.
+  } else if (event.has_step_ended() || event.has_attempt_failed() || event.has_run_ended() || event.has_run_forked()) {
+    // What was never let go needs no settling once nobody wants it any more; a fork asks for itself.
     auto& doubts = *run.mutable_doubts();
     for (int i = doubts.size(); i-- > 0;) {
-      if (doubts[i].asked() && doubts[i].path().starts_with(event.path())) doubts.DeleteSubrange(i, 1);
+      if (doubts[i].asked() && workflows::lies_within(doubts[i].path(), event.path())) doubts.DeleteSubrange(i, 1);
     }
   } else if (settles) {
     auto& doubts = *run.mutable_doubts();

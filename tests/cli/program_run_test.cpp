@@ -294,6 +294,26 @@ TEST_CASE("a second signal leaves at once") {
   CHECK(run.wait().exit == 130);
 }
 
+TEST_CASE("what is said to a run from the command line is kept with it: by whom, why and under which id") {
+  const Folder folder;
+  folder.write("flow.yaml", "weft: 1\nname: flow\nsteps:\n  sure: {ask: Sure?}\n  paid: {wait: {signal: paid}}\n");
+  Program serve(folder.path(), kServe, {{"WEFT_MODEL_URL", "http://127.0.0.1:1/v1"}});
+  serve.wait_for_out("\n");
+  const auto weft = [&](std::vector<std::string> arguments) { return run_program(folder.path(), arguments); };
+  const std::string id = weft({"submit", "flow.yaml"}).out.substr(0, 26);
+  REQUIRE(weft({"wait", id, "--timeout", "20s"}).exit == 7);
+  CHECK(weft({"pause", id, "--reason", "holidays"}).exit == 0);
+  CHECK(weft({"resume", id, "--reason", "back again"}).exit == 0);
+  CHECK(weft({"signal", id, "paid", "7", "--id", "m-1"}).exit == 0);
+  CHECK(weft({"signal", id, "paid", "7", "--id", "m-1"}).err.find("it had come before") != std::string::npos);
+  // Nothing is in doubt here; that the option arrives is seen by what is said of it.
+  CHECK(weft({"resolve", id, "sure", "skip", "--reason", "r", "--new-key"}).err.find("a new key") != std::string::npos);
+  CHECK(weft({"answer", id, "sure", "yes", "--by", "ann"}).exit == 0);
+  CHECK(weft({"wait", id, "--timeout", "20s"}).exit == 0);
+  const std::string events = weft({"events", id, "-o", "json"}).out;
+  for (const char* said : {"holidays", "back again", "m-1", "ann"}) CHECK(events.find(said) != std::string::npos);
+}
+
 TEST_CASE("the same request id gives the same run, and another payload under it is refused") {
   const Folder folder;
   folder.write("hello.yaml", kHello);

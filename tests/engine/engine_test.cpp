@@ -349,6 +349,24 @@ TEST_CASE("a cancelled run ends as cancelled, with what its dropped call cost") 
   CHECK(eventually([&] { return answered.load(); }));
 }
 
+TEST_CASE("an answer that broke off is booked by estimate, with what had come of it; a refused call is not") {
+  World world;
+  world.script(
+      "sim: 1\nrules:\n  - {when: {times: 1}, reply: {text: One two three four, cut_after: 2}}\n"
+      "  - {reply: {error: {status: 400, message: No.}}}\n");
+  world.start();
+  world.apply("weft: 1\nname: say\nsteps:\n  say: {prompt: Go., retry: {attempts: 1}}\n");
+  const v1::Run broken = world.wait(world.submit("say"));
+  CHECK(broken.status() == v1::RUN_STATUS_FAILED);
+  CHECK(broken.usage().estimated());
+  CHECK(broken.usage().input_miss() > 0);
+  CHECK(broken.usage().output() > 0);
+  CHECK(broken.cost().pico_usd() > 0);
+  const v1::Run refused = world.wait(world.submit("say"));
+  CHECK(refused.usage().input_miss() == 0);
+  CHECK(refused.cost().pico_usd() == 0);
+}
+
 TEST_CASE("a watcher is told of each durable advance and of text as it streams") {
   World world;
   world.script("sim: 1\nrules: [{reply: {text: \"one two three four five six\", tokens_per_second: 200}}]\n");
@@ -390,6 +408,61 @@ TEST_CASE("an unknown key is no reason to wait: the run fails with the variable 
   REQUIRE(checked);
   REQUIRE(checked->diagnostics_size() == 1);
   CHECK_THAT(checked->diagnostics(0).message(), Catch::Contains("deepseek-flash"));
+}
+
+TEST_CASE("runs are listed since a time") {
+  World world;
+  const auto clock = std::make_shared<FakeClock>(Time(std::chrono::seconds(1'790'000'000)));
+  world.clock = clock;
+  world.start();
+  world.apply("weft: 1\nname: one\nsteps:\n  a: {set: 1}\n");
+  world.wait(world.submit("one"));
+  clock->set(clock->now() + std::chrono::hours(1));
+  const std::string later = world.submit("one");
+  v1::RunsListRequest list;
+  list.set_since_us(clock->now().time_since_epoch().count());
+  const auto listed = world.engine().list_runs(list);
+  REQUIRE(listed);
+  REQUIRE(listed->runs_size() == 1);
+  CHECK(listed->runs(0).id() == later);
+}
+
+TEST_CASE("labels, reasons and ids are held within their bounds, and what is at the bound is taken") {
+  World world;
+  world.start();
+  world.apply("weft: 1\nname: one\nsteps:\n  a: {ask: Sure?}\n");
+  const auto labelled = [&](int count, const std::string& key, const std::string& value) {
+    v1::RunsSubmitRequest request;
+    request.set_workflow("one");
+    for (int i = 0; i < count; ++i) {
+      v1::Label& label = *request.add_labels();
+      label.set_key(key + (count > 1 ? std::to_string(i) : ""));
+      label.set_value(value);
+    }
+    const auto submitted = world.submit(request);
+    return submitted ? std::optional<Code>() : submitted.error().code;
+  };
+  CHECK(labelled(64, "k", "v") == std::nullopt);
+  CHECK(labelled(65, "k", "v") == Code::kResourceExhausted);
+  CHECK(labelled(1, "k", std::string(255, 'v')) == std::nullopt);
+  CHECK(labelled(1, "k", std::string(256, 'v')) == Code::kInvalidArgument);
+  CHECK(labelled(1, "", "v") == Code::kInvalidArgument);
+  const std::string id = world.submit("one");
+  v1::RunsSignalRequest signal;
+  signal.set_run_id(id);
+  signal.set_name("paid");
+  signal.set_signal_id("two words");
+  CHECK(call(world.engine(), &Api::signal, signal).error().code == Code::kInvalidArgument);
+  v1::RunsCancelRequest cancel;
+  cancel.set_run_id(id);
+  cancel.set_reason(std::string(4'097, 'r'));
+  CHECK(call(world.engine(), &Api::cancel, cancel).error().code == Code::kInvalidArgument);
+  cancel.set_reason(std::string(4'096, 'r'));
+  REQUIRE(call(world.engine(), &Api::cancel, cancel));
+  world.wait(id);
+  v1::RunsPauseRequest pause;
+  pause.set_run_id(id);
+  CHECK(call(world.engine(), &Api::pause, pause).error().code == Code::kFailedPrecondition);
 }
 
 TEST_CASE("pages of runs are bound to their filter") {

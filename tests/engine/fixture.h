@@ -92,6 +92,7 @@ class HeldJournal final : public memory::Journal {
   }
   Result<std::vector<memory::ScheduleRow>> schedules() const override { return inner_->schedules(); }
   Result<std::vector<memory::RunRow>> unfinished() const override { return inner_->unfinished(); }
+  memory::Care* care() override { return inner_->care(); }
   // What an engine that stops does when its shards run no more.
   void on_drain(std::function<void()> done) { on_drain_ = std::move(done); }
   void drain() override {

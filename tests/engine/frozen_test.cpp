@@ -209,6 +209,30 @@ TEST_CASE(
   CHECK(world.wait(id).model_calls_lost() == 1);
 }
 
+TEST_CASE("what waited for room and has been written takes none of frozen_bytes_max any more") {
+  World world;
+  world.limits = {.frozen_bytes_max = 15'000};  // One of the signals below, and not two.
+  world.start();
+  world.apply("weft: 1\nname: ask\nsteps:\n  sure: {ask: Sure?}\n");
+  const std::string id = world.submit("ask");
+  world.rest(id);
+  v1::RunsSignalRequest signal;
+  signal.set_run_id(id);
+  signal.set_name("note");
+  signal.set_payload_json("\"" + std::string(10'000, 'x') + "\"");
+  for (int time = 0; time < 2; ++time) {
+    world.journal().fail(full());
+    CHECK_FALSE(call(world.engine(), &Api::signal, signal));
+    REQUIRE(eventually([&] {
+      return world.get(id).waits_for().find("the disk is full") != std::string::npos ||
+             world.get(id).waits_for().find("frozen_bytes_max") != std::string::npos;
+    }));
+    CHECK(world.get(id).waits_for().starts_with("room for its events: "));
+    world.journal().mend();
+    REQUIRE(eventually([&] { return world.get(id).waits_for().starts_with("an answer: "); }));
+  }
+}
+
 TEST_CASE("many runs that stand still all go on, each with its own history") {
   World world;
   world.script(kSlowModel);

@@ -214,6 +214,50 @@ TEST_CASE("a doubt outlives the engine, and its resolution is checked") {
   CHECK(shop.requests().size() == 1);
 }
 
+TEST_CASE("what somebody lets leave again has the key that it had, or a new one where they say so") {
+  const bool is_new = GENERATE(false, true);
+  std::atomic<int> calls = 0;
+  Shop shop([&](const Shop::Request&) {
+    return calls++ == 0 ? Shop::Answer{.status = 200, .body = "", .silent = true} : Shop::Answer{200, "7"};
+  });
+  World world;
+  world.start();
+  world.apply(flow(shop, kRefund, kAct));
+  const std::string id = world.submit("tools");
+  REQUIRE(world.rest(id).status() == v1::RUN_STATUS_IN_DOUBT);
+  v1::RunsResolveRequest request;
+  request.set_run_id(id);
+  request.set_path("act");
+  request.set_resolution(v1::RESOLUTION_SKIP);
+  request.set_reason("asked the shop");
+  request.set_new_key(is_new);
+  if (is_new) CHECK(call(world.engine(), &Api::resolve, request).error().code == Code::kInvalidArgument);
+  request.set_resolution(v1::RESOLUTION_RETRY);
+  REQUIRE(call(world.engine(), &Api::resolve, request));
+  CHECK(world.wait(id).output_json().inline_() == "7");
+  const auto keys = shop.keys("/refunds");
+  REQUIRE(keys.size() == 2);
+  CHECK((keys[0] != keys[1]) == is_new);
+}
+
+TEST_CASE("a call in doubt of a cancelled run does not leave again, and who asks for it is told so") {
+  Shop shop([&](const Shop::Request&) { return Shop::Answer{.status = 200, .body = "", .silent = true}; });
+  World world;
+  world.start();
+  world.apply(flow(shop, kRefund, kAct));
+  const std::string id = world.submit("tools");
+  REQUIRE(world.rest(id).status() == v1::RUN_STATUS_IN_DOUBT);
+  v1::RunsCancelRequest cancel;
+  cancel.set_run_id(id);
+  REQUIRE(call(world.engine(), &Api::cancel, cancel));
+  const auto again = world.resolve(id, "act", v1::RESOLUTION_RETRY);
+  REQUIRE_FALSE(again);
+  CHECK(again.error().code == Code::kFailedPrecondition);
+  REQUIRE(world.resolve(id, "act", v1::RESOLUTION_DONE));
+  CHECK(world.wait(id).status() == v1::RUN_STATUS_CANCELLED);
+  CHECK(shop.requests().size() == 1);
+}
+
 TEST_CASE("an idempotent call that lost its answer leaves again with its key") {
   std::atomic<int> calls = 0;
   Shop shop([&](const Shop::Request&) {
@@ -261,6 +305,29 @@ TEST_CASE("the tool that verify names is asked over HTTP: 404 is not done, a bod
   }
   const auto requests = shop.requests();
   CHECK(requests[1].path == "/by-key/" + requests[0].key);
+}
+
+TEST_CASE("the tool that verify names may say itself whether it was done, and 410 says that it was not") {
+  const auto [status, body, refunds_wanted, output] =
+      GENERATE(table<int, std::string, int, std::string>({{410, "gone", 2, "2"},
+                                                          {200, R"({"done": false, "output": 5})", 2, "2"},
+                                                          {200, R"({"done": true, "output": 5})", 1, "5"},
+                                                          {200, "[]", 2, "2"}}));
+  INFO(status << " " << body);
+  std::atomic<int> refunds = 0;
+  Shop shop([&, status = status, body = body](const Shop::Request& request) {
+    if (request.method == "GET") return Shop::Answer{status, body};
+    return refunds++ == 0 ? Shop::Answer{.status = 200, .body = "", .silent = true} : Shop::Answer{200, "2"};
+  });
+  World world;
+  world.start();
+  world.apply(flow(shop, R"(
+  look: {effect: read, input: {id: string}, http: {get: "SHOP/{{ args.id }}"}}
+  refund: {effect: write, input: {id: string}, verify: look, http: {post: "SHOP/r", idempotency_key: "{{ call.key }}"}}
+)",
+                   kAct));
+  CHECK(world.wait(world.submit("tools")).output_json().inline_() == output);
+  CHECK(refunds == refunds_wanted);
 }
 
 TEST_CASE("calls with one concurrency key run one after another, those with others beside them") {

@@ -148,6 +148,74 @@ TEST_CASE("the values of the label that turns are shared by take turns, however 
   CHECK(gate.came() == expected);
 }
 
+TEST_CASE("runs without the label that turns are shared by share one turn, whatever their workflow") {
+  Gatekeeper gate;
+  World world;
+  world.limits.runs_at_work_max = 1;
+  world.config.fair_by = "tenant";
+  world.tools.push_back(gate.tool());
+  world.start();
+  world.apply(kAct);
+  world.apply("weft: 1\nname: other\nsteps:\n  act: {tool: t.read, args: {x: 9}}\n");
+  std::vector<std::string> ids;
+  for (int i = 0; i < 3; ++i) ids.push_back(submit(world, numbered(i)));
+  ids.push_back(world.submit("other"));
+  gate.let_go(4);
+  for (const std::string& id : ids) world.wait(id);
+  CHECK(gate.came() == std::vector<std::string>{argument(0), argument(1), argument(2), argument(9)});
+}
+
+TEST_CASE("a signal to a queued run is kept, and gives it no place") {
+  Gatekeeper gate;
+  World world;
+  world.limits.runs_at_work_max = 1;
+  world.tools.push_back(gate.tool());
+  world.start();
+  world.apply(kAct);
+  const std::string first = submit(world, numbered(0));
+  const std::string queued = submit(world, numbered(1));
+  v1::RunsSignalRequest signal;
+  signal.set_run_id(queued);
+  signal.set_name("paid");
+  REQUIRE(call(world.engine(), &Api::signal, signal));
+  for (const v1::Event& event : world.events(queued)) CHECK_FALSE(event.has_attempt_started());
+  CHECK(world.get(queued).status() == v1::RUN_STATUS_QUEUED);
+  gate.let_go(2);
+  CHECK(world.wait(queued).status() == v1::RUN_STATUS_SUCCEEDED);
+  world.wait(first);
+}
+
+TEST_CASE("while the line is full no run is begun again and none is forked, and who asks is told when to ask again") {
+  Gatekeeper gate;
+  World world;
+  world.limits.runs_at_work_max = 1;
+  world.limits.runs_queued_max = 1;
+  world.tools.push_back(gate.tool());
+  world.start();
+  world.apply(kAct);
+  world.apply("weft: 1\nname: bad\nsteps:\n  one: {set: \"{{ [][0] }}\"}\n");
+  const std::string failed = world.submit("bad");
+  REQUIRE(world.wait(failed).status() == v1::RUN_STATUS_FAILED);
+  // Its place is free once its shard knows of its end.
+  REQUIRE(eventually([&] { return world.engine().active_runs() == 0; }));
+  submit(world, numbered(0));
+  submit(world, numbered(1));
+  const auto refused = [](const auto& response) {
+    REQUIRE_FALSE(response);
+    CHECK(response.error().code == Code::kResourceExhausted);
+    CHECK(response.error().details.front() == Detail{"limit", "runs_queued_max"});
+    CHECK(response.error().details.back().key == "retry_after_ms");
+  };
+  v1::RunsRetryRequest retry;
+  retry.set_run_id(failed);
+  refused(call(world.engine(), &Api::retry, retry));
+  v1::RunsForkRequest fork;
+  fork.set_run_id(failed);
+  fork.set_from("one");
+  refused(call(world.engine(), &Api::fork, fork));
+  gate.let_go(2);
+}
+
 TEST_CASE("queued runs are queued again after a restart, in their order, behind those that had begun") {
   Gatekeeper gate;
   World world;
@@ -158,9 +226,9 @@ TEST_CASE("queued runs are queued again after a restart, in their order, behind 
   std::vector<std::string> ids;
   for (int i = 0; i < 4; ++i) ids.push_back(submit(world, numbered(i, i == 3 ? 1 : 0)));
   REQUIRE(eventually([&] { return gate.came().size() == 1; }));
-  std::thread stopper([&] { world.stop(); });
-  gate.let_go(1);
-  stopper.join();
+  // Once no shard is left that could begin the next call, which nobody would let go.
+  world.journal().on_drain([&] { gate.let_go(1); });
+  world.stop();
   world.start();
   REQUIRE(eventually([&] { return gate.came().size() >= 2; }));
   CHECK(world.get(ids[1]).status() == v1::RUN_STATUS_QUEUED);
@@ -282,9 +350,9 @@ TEST_CASE("a call waits for its turn without holding a thread, says so, and its 
   std::this_thread::sleep_for(std::chrono::milliseconds(800));
   CHECK(world.get(second).ended_at_us() == 0);
   // Nor is it working time for the next engine.
-  std::thread stopper([&] { world.stop(); });
-  gate.let_go(1);
-  stopper.join();
+  // Once no shard is left that could begin the next call, which nobody would let go.
+  world.journal().on_drain([&] { gate.let_go(1); });
+  world.stop();
   world.start();
   gate.let_go(2);
   CHECK(world.wait(second).status() == v1::RUN_STATUS_SUCCEEDED);
@@ -382,6 +450,40 @@ TEST_CASE("each value of a label has its own limit of model calls, and of runs")
   CHECK(most_at_once(world, ann) == 1);
   CHECK(most_at_once(world, bob) == 1);
   CHECK(most_at_once(world, all) == 2);
+}
+
+TEST_CASE("each value of a label has its own rate of model calls") {
+  World world;
+  LabelLimits limits;
+  limits.label = "tenant";
+  limits.model_calls_per_minute = 1;
+  world.config.by_label.push_back(limits);
+  world.start();
+  world.apply("weft: 1\nname: act\ninput: {n: integer}\nsteps:\n  a: {prompt: Hi}\n");
+  world.wait(submit(world, numbered(0, 0, "ann")));
+  CHECK(world.wait(submit(world, numbered(1, 0, "bob"))).status() == v1::RUN_STATUS_SUCCEEDED);
+  const std::string second = submit(world, numbered(2, 0, "ann"));
+  REQUIRE(eventually([&] { return world.get(second).ended_at_us() != 0 || !world.get(second).waits_for().empty(); }));
+  CHECK(world.get(second).waits_for() ==
+        "its turn: 1 model calls with tenant=ann within a minute, which is the limit "
+        "(limits.by_label.tenant.model_calls_per_minute); 1 waits");
+}
+
+TEST_CASE("a call that the provider refuses takes nothing of a minute's tokens") {
+  World world;
+  world.script(
+      "sim: 1\nrules:\n  - {when: {times: 1}, reply: {error: {status: 400, message: No.}}}\n"
+      "  - {reply: {text: hi}}\n");
+  LabelLimits limits;
+  limits.label = "tenant";
+  limits.tokens_per_minute = 1'000;
+  world.config.by_label.push_back(limits);
+  world.start();
+  world.apply("weft: 1\nname: act\ninput: {n: integer}\nsteps:\n  a: {prompt: Hi, max_output: 700}\n");
+  CHECK(world.wait(submit(world, numbered(0, 0, "ann"))).status() == v1::RUN_STATUS_FAILED);
+  const std::string next = submit(world, numbered(1, 0, "ann"));
+  REQUIRE(eventually([&] { return world.get(next).ended_at_us() != 0 || !world.get(next).waits_for().empty(); }));
+  CHECK(world.get(next).status() == v1::RUN_STATUS_SUCCEEDED);
 }
 
 TEST_CASE("a call waits for the tokens of a minute by its worst case, and gives back what it did not use") {

@@ -1,92 +1,23 @@
 // A run's past: begun again where it failed, shared by a fork up to a path, and run again from its record.
+#include "past.h"
+
 #include <fmt/format.h>
 
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <future>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "base/json.h"
 #include "fixture.h"
 #include "runtime/engine/batch.h"
 #include "runtime/run/run.h"
 #include "tests/folder.h"
-#include "tests/shop.h"
 
 using namespace weft;
 using namespace weft::engine;
 using namespace weft::engine::testing;
-using test::Shop;
-
-namespace {
-
-Result<v1::RunsRetryResponse> retry(World& world, const std::string& id) {
-  v1::RunsRetryRequest request;
-  request.set_run_id(id);
-  request.set_reason("the provider is back");
-  return call(world.engine(), &Api::retry, request);
-}
-
-v1::RunsForkRequest fork_of(const std::string& id, const std::string& from) {
-  v1::RunsForkRequest request;
-  request.set_run_id(id);
-  request.set_from(from);
-  return request;
-}
-
-std::string fork(World& world, const v1::RunsForkRequest& request) {
-  const auto forked = call(world.engine(), &Api::fork, request);
-  if (!forked) FAIL(forked.error().message);
-  return forked->run_id();
-}
-
-v1::TracesReplayResponse replay(World& world, const std::string& id) {
-  v1::TracesReplayRequest request;
-  request.set_run_id(id);
-  request.set_deep(true);
-  const auto replayed = world.engine().replay(request);
-  if (!replayed) FAIL(replayed.error().message);
-  for (const v1::Difference& difference : replayed->differences()) {
-    UNSCOPED_INFO(difference.seq() << " " << difference.path() << ": " << difference.what());
-  }
-  return *replayed;
-}
-
-std::string shop_flow(const Shop& shop) {
-  std::string text = R"(
-weft: 1
-name: order
-input: {who: {type: string, default: ann}}
-tools:
-  charge:
-    effect: write
-    input: {id: string}
-    http: {post: "SHOP/charge", json: "{{ args }}", idempotency_key: "{{ call.key }}"}
-  ship:
-    effect: write
-    input: {id: string}
-    http: {post: "SHOP/ship", json: "{{ args }}", idempotency_key: "{{ call.key }}"}
-steps:
-  think: {prompt: "Think of {{ input.who }}."}
-  pay: {tool: charge, args: {id: a}, needs: [think]}
-  write: {prompt: "Write after {{ steps.think.text }}.", needs: [pay]}
-  send: {tool: ship, args: {id: "{{ steps.write.text }}"}}
-returns: "{{ steps.write.text }}"
-)";
-  for (std::size_t at = text.find("SHOP/"); at != std::string::npos; at = text.find("SHOP/")) {
-    text.replace(at, 4, shop.url());
-  }
-  return text;
-}
-
-// Does all that is asked, but for one thing while it is `down`.
-Shop::Serve refuses(const std::string& path, const std::atomic<bool>& down) {
-  return [path, &down](const Shop::Request& request) {
-    return Shop::Answer{down && request.path == path ? 400 : 200, R"({"ok": true})"};
-  };
-}
-
-}  // namespace
 
 TEST_CASE("a failed run goes on after the retry, also when the engine stops right behind it") {
   std::atomic<bool> down = true;
@@ -454,15 +385,7 @@ TEST_CASE("what the source did and took back leaves anew in a fork, under a key 
   Shop shop(refuses("/ship", down));
   World world;
   world.start();
-  std::string flow = shop_flow(shop);
-  flow.insert(flow.find("  ship:\n"), R"(  give_back:
-    effect: idempotent
-    input: {id: string}
-    http: {post: "SHOP/give-back", json: "{{ args }}", idempotency_key: "{{ call.key }}"}
-)");
-  flow.replace(flow.find("SHOP/"), 4, shop.url());
-  flow.insert(flow.find("    input: {id: string}"), "    undo: {tool: give_back}\n");
-  world.apply(flow);
+  world.apply(with_undo(shop));
   const std::string source = world.submit("order");
   REQUIRE(world.wait(source).status() == v1::RUN_STATUS_FAILED);
   REQUIRE(shop.count("/give-back") == 1);

@@ -232,6 +232,28 @@ TEST_CASE("a full line shuts out who fills it, and nobody else") {
   CHECK(world.places.runs_at_work() == 1);
 }
 
+TEST_CASE("when to ask again follows from how fast the line moves, within bounds") {
+  World world;
+  const auto pace_s = [&] { return std::chrono::duration<double>(world.places.pace()).count(); };
+  CHECK(pace_s() == 1);  // Nothing is known yet.
+  std::vector<Places::Turn> turns;
+  Passenger run;
+  run.kind = Passenger::Kind::kRun;
+  for (int i = 0; i < 400; ++i) turns.push_back(world.places.take(run, gate("runs", places_max(1)), [] {}));
+  const auto begin_each = [&](std::int64_t every_us, std::size_t from, std::size_t to) {
+    for (std::size_t i = from; i < to; ++i) {
+      world.clock.us += every_us;
+      turns[i] = {};  // The next one begins.
+    }
+  };
+  begin_each(5 * kSecond, 0, 60);
+  CHECK(pace_s() == Approx(5).epsilon(0.01));
+  begin_each(1'000, 60, 160);
+  CHECK(pace_s() == 0.1);
+  begin_each(600 * kSecond, 160, 260);
+  CHECK(pace_s() == 30);
+}
+
 TEST_CASE("ten thousand in line cost no more each than a few") {
   World world;
   const Gates one = gate("calls", places_max(100));

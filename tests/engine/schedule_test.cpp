@@ -134,6 +134,7 @@ TEST_CASE("a time starts one run, also where the engine stops before that is kep
     CHECK(
         shop.settles([](const auto& s) { return Time(Duration(s.decided_until_us())) == at("2026-03-02T12:00:00Z"); }));
     CHECK(shop.runs().size() == 2);
+    CHECK(shop.schedule().state().failed() == 0);  // It had started.
   }
 }
 
@@ -226,6 +227,45 @@ TEST_CASE("where the run before has not ended, the schedule says what happens") 
   }
 }
 
+TEST_CASE("of the times that come while the run before is being cancelled, the last one starts a run") {
+  std::atomic<bool> go_on = false;
+  Shop shop;
+  shop.tools.push_back(std::make_shared<RecordingTool>("t.write", tools::Effect::kWrite, [&](const auto&) {
+    eventually([&] { return go_on.load(); });
+    return tools::ToolReply{tools::ToolStatus::kDone, "1"};
+  }));
+  shop.start();
+  shop.apply(said(fmt::format("schedule: '{}', overlap: cancel_previous", kNoon),
+                  "  a: {tool: t.write, args: {x: 1}, needs: []}"));
+  shop.pass_to("2026-03-01T12:00:00Z");
+  REQUIRE(shop.has_runs(1));
+  REQUIRE(eventually([&] { return shop.get(shop.runs().front().id()).tool_calls() == 1; }));
+  for (const char* day : {"2026-03-02T12:00:00Z", "2026-03-03T12:00:00Z"}) {
+    shop.pass_to(day);
+    CHECK(shop.settles([&](const auto& state) { return Time(Duration(state.decided_until_us())) == at(day); }));
+  }
+  CHECK(shop.schedule().state().waiting_us_size() == 1);
+  CHECK(shop.schedule().state().skipped() == 1);
+  go_on = true;
+  REQUIRE(shop.has_runs(2));
+  shop.wait(shop.runs().back().id());
+  CHECK(shop.times() == Times{"01T12:00", "03T12:00"});
+}
+
+TEST_CASE("at most a hundred times wait for the run before") {
+  Shop shop;
+  shop.start();
+  shop.apply(said("schedule: '* * * * *', overlap: queue, catch_up: all", "  a: {wait: {signal: go}}"));
+  shop.pass_to("2026-03-01T00:01:00Z");
+  REQUIRE(shop.has_runs(1));
+  CHECK(shop.settles([](const auto& state) { return state.started() == 1; }));
+  shop.pass_to("2026-03-01T01:41:00Z");
+  CHECK(shop.settles([](const auto& state) { return state.waiting_us_size() == Timekeeper::kWaitingMax; }));
+  shop.pass_to("2026-03-01T01:42:00Z");
+  CHECK(shop.settles([](const auto& state) { return state.skipped() == 1; }));
+  CHECK(shop.schedule().state().waiting_us_size() == Timekeeper::kWaitingMax);
+}
+
 TEST_CASE("what waits for the run before goes on waiting in the next life of the engine") {
   auto store = std::shared_ptr<memory::Journal>(memory::make_memory_journal());
   Shop shop;
@@ -301,6 +341,58 @@ TEST_CASE("a run can be started by hand, and the same request id is the same run
   CHECK(shop.runs().size() == 1);
 }
 
+TEST_CASE("a run that was started by hand is counted, and is the run before of the next time") {
+  Shop shop;
+  shop.start();
+  shop.apply(long_runs(""));
+  v1::SchedulesTriggerRequest trigger;
+  trigger.set_workflow("daily");
+  const auto by_hand = call(shop.engine(), &Api::trigger_schedule, trigger);
+  REQUIRE(by_hand);
+  CHECK(shop.settles([](const auto& state) { return state.started() == 1; }));
+  CHECK(shop.schedule().state().last_run_id() == by_hand->run_id());
+  shop.pass_to("2026-03-01T12:00:00Z");
+  CHECK(shop.settles([](const auto& state) { return state.skipped() == 1; }));
+  CHECK(shop.runs().size() == 1);
+}
+
+TEST_CASE("a version with the same times in another zone counts from when it was applied") {
+  Shop shop;
+  shop.start();
+  shop.apply(at_noon());
+  shop.pass_to("2026-03-01T12:00:00Z");
+  REQUIRE(shop.has_runs(1));
+  CHECK(shop.settles([](const auto& state) { return state.started() == 1; }));
+  // In Tokyo it was noon at three, between the last time and now.
+  shop.clock->set(at("2026-03-02T05:00:00Z"));
+  shop.apply(at_noon(", zone: Asia/Tokyo"));
+  shop.pass_to("2026-03-03T03:00:00Z");
+  REQUIRE(shop.has_runs(2));
+  CHECK(shop.times() == Times{"01T12:00", "03T03:00"});
+  CHECK(shop.schedule().state().missed() == 0);
+}
+
+TEST_CASE("schedules are listed by pages") {
+  Shop shop;
+  shop.start();
+  for (const char* name : {"a", "b", "c"}) {
+    std::string text = at_noon();
+    text.replace(text.find("daily"), 5, name);
+    shop.apply(text);
+  }
+  v1::SchedulesListRequest list;
+  list.set_page_size(2);
+  const auto first = shop.engine().list_schedules(list);
+  REQUIRE(first);
+  CHECK(first->schedules_size() == 2);
+  list.set_page_token(first->next_page_token());
+  const auto second = shop.engine().list_schedules(list);
+  REQUIRE(second);
+  REQUIRE(second->schedules_size() == 1);
+  CHECK(second->schedules(0).workflow() == "c");
+  CHECK(second->next_page_token().empty());
+}
+
 TEST_CASE("a version without a schedule ends it, one with another counts from when it was applied") {
   Shop shop;
   shop.start();
@@ -331,6 +423,17 @@ TEST_CASE("an engine that does not serve schedules starts nothing by them, and s
   CHECK_FALSE(shop.schedule().served());
   shop.pass_to("2026-03-01T13:00:00Z");
   CHECK(shop.runs().empty());
+}
+
+TEST_CASE("an engine that another one has overtaken serves schedules no more, and says so") {
+  Shop shop;
+  shop.start();
+  shop.apply(at_noon());
+  shop.pass_to("2026-03-01T11:59:59.990Z");
+  CHECK(shop.schedule().served());
+  shop.journal().fail_schedules(aborted("schedules have another owner"));
+  shop.clock->set(at("2026-03-01T12:00:00Z"));
+  CHECK(eventually([&] { return !shop.schedule().served(); }));
 }
 
 TEST_CASE("a run for which there is no room starts when there is") {

@@ -10,6 +10,9 @@
 
 #include "base/json.h"
 #include "fixture.h"
+#include "memory/care.h"
+#include "memory/sqlite.h"
+#include "tests/folder.h"
 #include "workflows/workflow.h"
 
 using namespace weft;
@@ -88,6 +91,22 @@ TEST_CASE("an answer after the question's time, and one to a question that is ov
   CHECK(answer(world, id, "more", "\"yes\"").error().code == Code::kFailedPrecondition);
 }
 
+TEST_CASE("the same answer again is known where it is a number among choices, and where it is long") {
+  World world;
+  world.start();
+  world.apply("weft: 1\nname: two\nsteps:\n  many: {ask: How many?, choices: ['1', '2']}\n  why: {ask: Why?}\n");
+  const std::string id = world.submit("two");
+  world.rest(id);
+  const std::string reason = "\"" + std::string(40'000, 'x') + "\"";  // Too long for an event.
+  REQUIRE(answer(world, id, "many", "2"));
+  REQUIRE(answer(world, id, "why", reason));
+  world.wait(id);
+  CHECK(answer(world, id, "many", "2").value().existing());
+  CHECK(answer(world, id, "many", "1").error().code == Code::kAlreadyExists);
+  CHECK(answer(world, id, "why", reason).value().existing());
+  CHECK(answer(world, id, "why", "\"no\"").error().code == Code::kAlreadyExists);
+}
+
 TEST_CASE("a waiting run outlives its engine, and its time comes in the next one's life") {
   World world;
   world.start();
@@ -143,7 +162,10 @@ TEST_CASE(
   CHECK(signal(world, id, "", "1").error().code == Code::kInvalidArgument);
   CHECK(signal(world, id, "paid", "{").error().code == Code::kInvalidArgument);
   for (int i = 0; i < 999; ++i) REQUIRE(signal(world, id, "other", "1"));
-  CHECK(signal(world, id, "other", "1").error().code == Code::kResourceExhausted);
+  const auto full = signal(world, id, "other", "1");
+  REQUIRE_FALSE(full);
+  CHECK(full.error().code == Code::kResourceExhausted);
+  CHECK(full.error().details == std::vector<Detail>{{"limit", "signals_max"}, {"retry_after_ms", "1000"}});
   REQUIRE(answer(world, id, "first", "\"yes\""));
   CHECK(world.wait(id).output_json().inline_() == "{\"n\":1}");
   CHECK(signal(world, id, "paid", "1").error().code == Code::kFailedPrecondition);
@@ -292,6 +314,55 @@ TEST_CASE("what an agent wants while its run is paused waits for the resume, in 
   CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
   CHECK(looks == 1);
   CHECK(world.provider().requests() == 2);
+}
+
+TEST_CASE("a run that is being cancelled is not paused, and who asks for it is told so") {
+  std::atomic<bool> go_on = false;
+  World world;
+  world.tools.push_back(std::make_shared<RecordingTool>("t.write", tools::Effect::kWrite, [&](const auto&) {
+    eventually([&] { return go_on.load(); });
+    return tools::ToolReply{tools::ToolStatus::kDone, "1"};
+  }));
+  world.start();
+  world.apply("weft: 1\nname: act\nsteps:\n  act: {tool: t.write, args: {x: 1}, needs: []}\n");
+  const std::string id = world.submit("act");
+  REQUIRE(eventually([&] { return world.get(id).tool_calls() == 1; }));
+  v1::RunsCancelRequest cancel;
+  cancel.set_run_id(id);
+  REQUIRE(call(world.engine(), &Api::cancel, cancel));  // The write is awaited.
+  v1::RunsPauseRequest pause;
+  pause.set_run_id(id);
+  const auto paused = call(world.engine(), &Api::pause, pause);
+  go_on = true;
+  REQUIRE_FALSE(paused);
+  CHECK(paused.error().code == Code::kFailedPrecondition);
+  CHECK(world.wait(id).status() == v1::RUN_STATUS_CANCELLED);
+}
+
+TEST_CASE("a run that waits for somebody, or was paused, is at work at no crash, and is not left alone for any") {
+  const Folder folder;
+  World world;
+  world.config.crashes_max = 1;
+  world.on(std::shared_ptr<memory::Journal>(*memory::open_sqlite({.path = folder / "weft.db"})));
+  world.start();
+  world.apply(kAsk);
+  const std::string asks = world.submit("ask");
+  const std::string paused = world.submit("ask");
+  for (const std::string& id : {asks, paused}) world.rest(id);
+  v1::RunsPauseRequest pause;
+  pause.set_run_id(paused);
+  REQUIRE(call(world.engine(), &Api::pause, pause));
+  for (int crash = 0; crash < 2; ++crash) {
+    world.stop();
+    // That the engine left in order is in the store alone.
+    REQUIRE(memory::Connection::open(folder / "weft.db", memory::Connection::Mode::kWrite)
+                ->execute("DELETE FROM facts WHERE name = 'left_in_order'"));
+    world.start();
+  }
+  CHECK(world.rest(asks).waits_for().starts_with("an answer: "));
+  CHECK(world.rest(paused).status() == v1::RUN_STATUS_PAUSED);
+  REQUIRE(answer(world, asks, "sure", "\"send\""));
+  CHECK(world.wait(asks).status() == v1::RUN_STATUS_SUCCEEDED);
 }
 
 TEST_CASE("10,000 waiting runs take no thread, and little memory") {

@@ -239,4 +239,14 @@ TEST_CASE("whether the last owner left in order is known to the next, and what i
   CHECK_FALSE(store.care().left()->in_order);
 }
 
+TEST_CASE("the crashes of a removed run are not those of the run that has its place in the store now") {
+  Store store;
+  store.ended_run("a", 2, 100);
+  REQUIRE(store.care().count_crashes({{"a", {1, 4}}}));
+  REQUIRE(store.care().remove("a"));
+  store.reopen();
+  must_append(*store.journal, first_append("b", store.epoch));
+  CHECK(store.care().left()->crashes.empty());
+}
+
 }  // namespace weft::memory::test

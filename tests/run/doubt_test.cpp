@@ -164,6 +164,118 @@ TEST_CASE("a key that is older than its tool's key_ttl is not sent again") {
   CHECK(keys_of(*again).size() == 1);
 }
 
+TEST_CASE("a key's age counts from when it was first sent, however often it leaves again") {
+  Driver driver(with_tools("  act: {tool: put, args: {id: a}, needs: []}\n"));
+  driver.submit();
+  driver.pass(std::chrono::minutes(40));
+  auto once = driver.restarted();
+  CHECK(keys_of(*once).size() == 2);
+  once->pass(std::chrono::minutes(40));
+  auto twice = once->restarted();
+  twice->finish();
+  CHECK(twice->run().doubts().size() == 1);
+  CHECK(keys_of(*twice).size() == 2);
+}
+
+TEST_CASE("on_doubt: retry sends no key again that is too old either") {
+  Driver driver(with_tools("  act: {tool: again, args: {id: a}, needs: []}\n"));
+  driver.submit();
+  driver.pass(std::chrono::hours(25));  // The default is a day.
+  auto late = driver.restarted();
+  late->finish();
+  CHECK(late->run().doubts().size() == 1);
+  CHECK(keys_of(*late).size() == 1);
+}
+
+TEST_CASE("an idempotent call leaves as often as its step's retry says, and a crash counts for none of them") {
+  Driver driver(with_tools("  act: {tool: put, args: {id: a}, needs: [], retry: {attempts: 5, backoff: 1s..1s}}\n"));
+  driver.submit();
+  SECTION("lost replies") {
+    driver.tool = [](const ToolCall&) { return tool_in_doubt("no answer"); };
+    driver.finish();
+    CHECK(keys_of(driver).size() == 5);
+    CHECK(driver.run().doubts().size() == 1);
+  }
+  SECTION("crashes") {
+    auto again = driver.restarted();
+    for (int i = 0; i < 6; ++i) again = again->restarted();
+    again->finish();
+    CHECK(keys_of(*again).size() == 8);
+    CHECK(again->end().status() == v1::RUN_STATUS_SUCCEEDED);
+  }
+}
+
+TEST_CASE("a call that is to leave again later leaves after a restart too") {
+  Driver driver(with_tools("  act: {tool: put, args: {id: a}, needs: [], timeout: 1h, retry: {backoff: 1m..1m}}\n"));
+  bool lose = true;
+  driver.tool = [&](const ToolCall&) {
+    return std::exchange(lose, false) ? tool_in_doubt("no answer") : tool_done("1");
+  };
+  driver.submit();
+  REQUIRE(driver.step());
+  REQUIRE(driver.count(v1::Event::kToolCallResolved) == 1);
+  auto again = driver.restarted();
+  CHECK(keys_of(*again).size() == 1);  // Not at once.
+  again->finish();
+  CHECK(keys_of(*again).size() == 2);
+  CHECK(again->count(v1::Event::kAttemptStarted) == 1);
+  CHECK(again->end().status() == v1::RUN_STATUS_SUCCEEDED);
+}
+
+TEST_CASE("a tool step out of time goes on in its attempt where its call may leave again") {
+  Driver driver(
+      with_tools("  act: {tool: put, args: {id: a}, needs: [], timeout: 5s, retry: {attempts: 2, backoff: 1s..1s}}\n"));
+  bool lose = true;
+  driver.tool = [&](const ToolCall&) {
+    return std::exchange(lose, false) ? tool_in_doubt("no answer") : tool_done("1");
+  };
+  driver.submit();
+  driver.fire(v1::TIMER_KIND_TIMEOUT);
+  driver.finish();
+  CHECK(driver.status("act") == "succeeded");
+  CHECK(driver.count(v1::Event::kAttemptStarted) == 1);
+  const auto keys = keys_of(driver);
+  REQUIRE(keys.size() == 2);
+  CHECK(keys[0] == keys[1]);
+}
+
+TEST_CASE("a call that its step's timeout left in doubt, and that was not done, ends, and the next has a new key") {
+  Driver driver(with_tools(
+      "  act: {tool: seen, args: {id: a}, needs: [], timeout: 5s, retry: {attempts: 2, backoff: 1s..1s}}\n"));
+  bool lose = true;
+  driver.tool = [&](const ToolCall&) {
+    return std::exchange(lose, false) ? tool_in_doubt("no answer") : tool_done("1");
+  };
+  driver.submit();
+  driver.fire(v1::TIMER_KIND_TIMEOUT);
+  driver.finish();
+  CHECK(driver.status("act") == "succeeded");
+  CHECK(driver.count(v1::Event::kToolCallEnded) == 2);  // Each call that began has an end in the trace.
+  const auto keys = keys_of(driver);
+  REQUIRE(keys.size() == 2);
+  CHECK(keys[0] != keys[1]);
+}
+
+TEST_CASE("a step out of time says so, also where its call was in doubt and given up") {
+  Driver driver(with_tools("  act: {tool: stop, args: {id: a}, needs: [], timeout: 5s}\n"));
+  driver.tool = [](const ToolCall&) { return tool_in_doubt("no answer"); };
+  driver.submit();
+  driver.fire(v1::TIMER_KIND_TIMEOUT);
+  driver.finish();
+  CHECK(driver.status("act") == "failed:TIMED_OUT");
+}
+
+TEST_CASE("a group is not tried again for a step of which it is not known whether it was done") {
+  Driver driver(
+      with_tools("  all:\n    needs: []\n    retry: {attempts: 3, backoff: 1s..1s}\n    steps:\n"
+                 "      act: {tool: stop, args: {id: a}, needs: []}\n"));
+  driver.tool = [](const ToolCall&) { return tool_in_doubt("no answer"); };
+  driver.submit();
+  driver.finish();
+  CHECK(driver.status("all") == "failed:IN_DOUBT");
+  CHECK(driver.count(v1::Event::kAttemptFailed) == 0);
+}
+
 TEST_CASE("a tool that names one to verify asks that one first") {
   auto driver = std::make_unique<Driver>(with_tools("  act: {tool: seen, args: {id: a}, needs: []}\n"));
   driver->submit();
@@ -208,6 +320,19 @@ TEST_CASE("a tool that names one to verify asks that one first") {
     CHECK(driver->end().status() == v1::RUN_STATUS_SUCCEEDED);
     CHECK(keys_of(*driver).size() == 1);
   }
+}
+
+TEST_CASE("a tool that is asked about a doubt and cannot tell is given longer each time") {
+  auto driver = crashed("seen");
+  std::vector<std::int64_t> asked_us;
+  driver->verify = [&](const VerifyCall& question) {
+    asked_us.push_back(question.due_us);
+    return verified(v1::VERDICT_UNKNOWN);
+  };
+  driver->finish();
+  REQUIRE(asked_us.size() == 3);
+  CHECK(asked_us[1] - asked_us[0] >= 2'000'000);
+  CHECK(asked_us[2] - asked_us[1] >= 4'000'000);
 }
 
 TEST_CASE("on_doubt decides where the tool says so") {
@@ -384,6 +509,22 @@ TEST_CASE("an undo that does not work is tried three times, recorded, and hides 
   CHECK(driver.end().undos_failed() == 1);
   CHECK(driver.status("one/undo") == "failed:TOOL_FAILED");
   CHECK(driver.count(v1::Event::kToolCallStarted) == 5);
+}
+
+TEST_CASE("an undo that is to be tried again is tried after a restart too") {
+  Driver driver(with_tools(
+      "  one: {tool: book, args: {id: a}, needs: []}\n  two: {tool: refund, args: {id: c}, needs: [one]}\n"));
+  bool busy = true;
+  driver.tool = [&](const ToolCall& call) {
+    if (call.tool == "cancel_it") return std::exchange(busy, false) ? tool_failed("busy") : tool_done("1");
+    return call.tool == "book" ? tool_done(R"({"booking":"A"})") : tool_failed("no");
+  };
+  driver.submit();
+  while (driver.count(v1::Event::kAttemptFailed) == 0) REQUIRE(driver.step());
+  auto again = driver.restarted();
+  again->finish();
+  CHECK(again->end().undos_failed() == 0);
+  CHECK(again->status("one/undo") == "succeeded");
 }
 
 TEST_CASE("a cancel waits for doubts and undoes; a kill does neither") {

@@ -140,6 +140,53 @@ TEST_CASE("a retry asks no turn again whose calls were all answered before the a
   CHECK(driver.count(v1::Event::kModelCallStarted) == 2);
 }
 
+TEST_CASE("a retry of an agent that was out of time begins it anew") {
+  Driver driver(workflow(R"(
+weft: 1
+name: slow
+steps:
+  ask: {prompt: Go., tools: [t.read], timeout: 5s, retry: {attempts: 1}}
+)"));
+  driver.model = [](const ModelCall& call) { return call.key.turn == 1 ? calls({{"t.read", "{}"}}) : answer("done"); };
+  driver.submit();
+  while (driver.count(v1::Event::kToolCallEnded) == 0) REQUIRE(driver.step());
+  driver.fire(v1::TIMER_KIND_TIMEOUT);
+  driver.finish();
+  REQUIRE(driver.end().failure().kind() == v1::ERROR_KIND_TIMED_OUT);
+  driver.retry();
+  driver.finish();
+  CHECK(driver.end().status() == v1::RUN_STATUS_SUCCEEDED);
+  CHECK(driver.count(v1::Event::kAttemptStarted) == 2);
+}
+
+TEST_CASE("a group that a retry goes on in has its whole time again") {
+  Driver driver(workflow(R"(
+weft: 1
+name: timed
+steps:
+  all:
+    timeout: 1h
+    steps:
+      work: {tool: t.read, retry: {attempts: 1}}
+)"));
+  bool down = true;
+  driver.tool = [&](const ToolCall&) { return down ? tool_failed("down") : tool_done("1"); };
+  driver.submit();
+  driver.finish();
+  REQUIRE(driver.end().status() == v1::RUN_STATUS_FAILED);
+  driver.pass(std::chrono::hours(5));
+  down = false;
+  driver.retry();
+  std::int64_t due_us = 0;
+  for (const Command& command : driver.in_flight()) {
+    const auto* timer = std::get_if<StartTimer>(&command);
+    if (timer != nullptr && timer->timer == v1::TIMER_KIND_TIMEOUT && timer->key.path == "all") due_us = timer->due_us;
+  }
+  CHECK(due_us == driver.run().last_at_us() + 3'600'000'000);
+  driver.finish();
+  CHECK(driver.end().status() == v1::RUN_STATUS_SUCCEEDED);
+}
+
 TEST_CASE("a retry of a fan-out makes only the elements that have no result") {
   Driver driver(workflow(R"(
 weft: 1

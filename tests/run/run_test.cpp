@@ -167,6 +167,63 @@ steps:
   CHECK(pauses[1] <= 2'000'000);
 }
 
+TEST_CASE("a model call waits as long as its provider asks for, and no longer than ten minutes") {
+  Driver driver(workflow(R"(
+weft: 1
+name: retry
+steps:
+  ask: {prompt: "Go.", retry: {attempts: 3, backoff: 1s..1s}}
+)"));
+  std::int64_t asked_us = 20'000'000;
+  int sends = 0;
+  driver.model = [&](const ModelCall&) {
+    if (++sends == 3) return answer("late");
+    v1::Event event = failure("rate_limit", true);
+    event.mutable_model_call_failed()->set_retry_after_us(std::exchange(asked_us, 7'200'000'000));
+    return event;
+  };
+  driver.submit();
+  driver.finish();
+  std::vector<std::int64_t> pauses;
+  for (const v1::Event& event : driver.events()) {
+    if (event.has_model_call_repeated()) pauses.push_back(event.model_call_repeated().at_us() - event.at_us());
+  }
+  CHECK(pauses == std::vector<std::int64_t>{20'000'000, kRetryAfterUsMax});
+}
+
+TEST_CASE("an agent takes as many turns as it has, and no more") {
+  Driver driver(workflow(R"(
+weft: 1
+name: turns
+steps:
+  ask: {prompt: Go., tools: [t.read], turns: 2, retry: {attempts: 1}}
+)"));
+  driver.model = [](const ModelCall&) { return calls({{"t.read", "{}"}}); };
+  driver.submit();
+  driver.finish();
+  CHECK(driver.count(v1::Event::kModelCallStarted) == 2);
+  CHECK(driver.status("ask") == "failed:TURNS");
+}
+
+TEST_CASE("an answer that was cut off makes its run limited, also where it is one element's") {
+  Driver driver(workflow(R"(
+weft: 1
+name: cut
+steps:
+  each: {for_each: "[1, 2]", prompt: "Say {{ item }}."}
+  after: {set: 1, needs: [each]}
+)"));
+  driver.model = [](const ModelCall& call) {
+    v1::Event event = answer("half a sent");
+    event.mutable_model_call_ended()->set_cut(call.key.path == "each[0]");
+    return event;
+  };
+  driver.submit();
+  driver.finish();
+  CHECK(driver.step_ended("each").result().limited());
+  CHECK(driver.end().status() == v1::RUN_STATUS_LIMITED);
+}
+
 TEST_CASE("attempts run out, and the step fails with what the last one said") {
   Driver driver(workflow(R"(
 weft: 1

@@ -69,6 +69,17 @@ TEST_CASE("a question waits for its answer, or for its time") {
   }
 }
 
+TEST_CASE("a question says what form its answer has, what it shows and what stands in it already") {
+  Driver driver(
+      steps("  sure:\n    ask: Which?\n    output: {n: integer}\n    show: {order: 7}\n    prefill: {n: 1}\n"));
+  driver.submit();
+  const auto waits = driver.run().open_waits();
+  REQUIRE(waits.size() == 1);
+  CHECK(parse_untrusted(waits[0].waiting.form_json().inline_()).value()["properties"].contains("n"));
+  CHECK(waits[0].waiting.show_json().inline_() == R"({"order":7})");
+  CHECK(waits[0].waiting.prefill_json().inline_() == R"({"n":1})");
+}
+
 TEST_CASE("nobody answers and there is no value for that: the step fails as timed out") {
   Driver driver(steps("  sure: {ask: Really?, timeout: 1h}\n"));
   driver.submit();
@@ -181,6 +192,32 @@ TEST_CASE("an element whose backoff ends while the run is paused begins again wh
     one->resume();
     CHECK(one->count(v1::Event::kAttemptStarted) == 4);
   }
+}
+
+TEST_CASE("a question's time and a step's deadline come after a restart too") {
+  Driver timed(steps("  sure: {ask: Really?, timeout: 1h, on_timeout: no}\n"));
+  timed.submit();
+  auto again = timed.restarted();
+  again->finish();
+  CHECK(again->output() == "no");
+  Driver due(steps("  sure: {ask: Really?, deadline: 1h}\n"));
+  due.submit();
+  auto late = due.restarted();
+  late->fire(v1::TIMER_KIND_DEADLINE);
+  CHECK(late->status("sure") == "failed:DEADLINE");
+}
+
+TEST_CASE("a paused run can be cancelled, and a run that is being cancelled is not paused") {
+  Driver driver(steps("  act: {tool: t.write, needs: []}\n"));
+  driver.submit();
+  driver.pause();
+  driver.cancel();
+  CHECK_FALSE(driver.run().paused());
+  v1::Event pause;
+  pause.mutable_run_paused();
+  CHECK_FALSE(driver.run().expects(pause));
+  driver.finish();
+  CHECK(driver.end().status() == v1::RUN_STATUS_CANCELLED);
 }
 
 TEST_CASE("a deadline is wall time: of a step that waits, and of the run") {
