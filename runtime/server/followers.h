@@ -22,7 +22,7 @@ class Follower : public engine::Watcher {
  public:
   // Called after a wake-up, and every kFollowerTick: answers what there is to answer. `now` is monotonic.
   virtual void attend(Duration now) = 0;
-  // The server stops: ends the call.
+  // The server stops: ends the call, or lets it tell how its run ended.
   virtual void close() = 0;
 };
 

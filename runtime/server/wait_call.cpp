@@ -72,6 +72,7 @@ class WaitCall final : public grpc::ServerUnaryReactor, public Follower {
   }
 
   void close() override {
+    attend(SystemClock().monotonic());
     const std::lock_guard lock(mutex_);
     if (!finished_) finish(to_grpc(unavailable("the server is stopping")));
   }

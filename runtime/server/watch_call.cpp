@@ -111,7 +111,10 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::RunsWatchResponse>, 
 
   void close() override {
     const std::lock_guard lock(mutex_);
-    if (!finished_at_) finish_resumable(unavailable("the server is stopping; watch again from next_seq"));
+    if (finished_at_) return;
+    // Who brought a run to its end and stops behind it still tells it.
+    if (!ended_) return finish_resumable(unavailable("the server is stopping; watch again from next_seq"));
+    if (!writing_) write_next();
   }
 
  private:

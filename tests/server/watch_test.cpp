@@ -4,6 +4,7 @@
 #include <chrono>
 #include <future>
 #include <thread>
+#include <vector>
 
 #include "runtime/server/server.h"
 #include "runtime/server/status.h"
@@ -203,6 +204,31 @@ TEST_CASE("a server that stops ends its watches and waits, with the position to 
   CHECK(error.code == Code::kUnavailable);
   CHECK(error.details == std::vector<Detail>{{"next_seq", "2"}});
   CHECK(waited.get() == grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_CASE("a server that stops right behind a run's end still tells it to who follows") {
+  Bench bench;
+  std::vector<std::future<grpc::Status>> waits;
+  for (int i = 0; i < 20; ++i) {
+    waits.push_back(std::async(std::launch::async, [&] {
+      grpc::ClientContext context;
+      v1::RunsWaitRequest request;
+      request.set_run_id("run-1");
+      v1::RunsWaitResponse response;
+      return bench.runs->Wait(&context, request, &response);
+    }));
+  }
+  Watching watching(bench, 0);
+  bench.api.wait_for_watchers("run-1", 21);
+  constexpr std::uint64_t kEvents = 300;
+  for (std::uint64_t i = 1; i < kEvents; ++i) bench.api.append("run-1", 100'000);
+  bench.api.end("run-1");
+  const std::jthread stopping([&] { bench.server->stop(10s); });
+  std::this_thread::sleep_for(50ms);  // Until it has begun to stop; nothing depends on it.
+  for (std::uint64_t seq = 1; seq <= kEvents; ++seq) CHECK(watching.next().event().seq() == seq);
+  CHECK(watching.next().has_ended());
+  CHECK(watching.reader->Finish().ok());
+  for (auto& wait : waits) CHECK(wait.get().ok());
 }
 
 TEST_CASE("a wait answers when the run has ended") {
