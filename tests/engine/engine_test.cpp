@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "fixture.h"
+#include "runtime/engine/tally.h"
 
 using namespace weft;
 using namespace weft::engine;
@@ -205,6 +206,46 @@ TEST_CASE("a stopped engine's runs go on in the next one, and a lost model call 
     if (event.has_model_call_started()) bodies.insert(event.model_call_started().request_sha256());
   }
   CHECK(bodies.size() == 1);  // The same bytes again.
+}
+
+TEST_CASE("a lost call is booked at the prices of the hour in which it left") {
+  World world;
+  // 3:30 on Monday 2026-11-23, which is a peak hour at twice the price, and an hour later.
+  const auto clock = std::make_shared<FakeClock>(Time(std::chrono::seconds(1'795'404'600)));
+  world.clock = clock;
+  const std::string id = stopped_in_a_call(world);
+  clock->set(clock->now() + std::chrono::hours(1));
+  world.start();
+  CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
+  int priced = 0;
+  for (const v1::Event& event : world.events(id)) {
+    const bool lost = event.has_model_call_failed();
+    if (!lost && !event.has_model_call_ended()) continue;
+    const v1::Usage& usage = lost ? event.model_call_failed().usage() : event.model_call_ended().usage();
+    const v1::Cost& cost = lost ? event.model_call_failed().cost() : event.model_call_ended().cost();
+    const std::uint64_t times = lost ? 2 : 1;  // 0.15 dollars a million tokens, that is 150,000 pico-dollars each.
+    const std::uint64_t output = usage.output() + usage.reasoning();
+    CHECK(cost.pico_usd() == static_cast<std::int64_t>(times * (3'000 * usage.input_hit() +
+                                                                150'000 * usage.input_miss() + 600'000 * output)));
+    ++priced;
+  }
+  CHECK(priced == 2);
+}
+
+TEST_CASE("a sum of costs says from the first call on whose price is not known that it is not all") {
+  v1::Event priced;
+  priced.mutable_model_call_ended()->mutable_usage()->set_output(1);
+  priced.mutable_model_call_ended()->mutable_cost()->set_pico_usd(7);
+  v1::Event unpriced;
+  unpriced.mutable_model_call_ended()->mutable_usage()->set_output(1);
+  v1::Run run;
+  tally(priced, run);
+  CHECK_FALSE(run.cost().partial());
+  tally(unpriced, run);
+  CHECK(run.cost().partial());
+  tally(priced, run);
+  CHECK(run.cost().partial());
+  CHECK(run.cost().pico_usd() == 14);
 }
 
 TEST_CASE("a run whose events cannot be read is listed as waiting, and hides no other") {

@@ -511,6 +511,19 @@ TEST_CASE("an undo that does not work is tried three times, recorded, and hides 
   CHECK(driver.count(v1::Event::kToolCallStarted) == 5);
 }
 
+TEST_CASE("an undo whose arguments do not fit is recorded at once: trying again would change nothing") {
+  Driver driver(with_tools(
+      "  one: {tool: book, args: {id: a}, needs: []}\n  two: {tool: refund, args: {id: c}, needs: [one]}\n"));
+  driver.tool = [&](const ToolCall& call) {
+    return call.tool == "book" ? tool_done(R"({"booking":["A","B"]})") : tool_failed("no");
+  };
+  driver.submit();
+  driver.finish();
+  CHECK(driver.end().undos_failed() == 1);
+  CHECK(driver.status("one/undo") == "failed:EXPRESSION");
+  CHECK(driver.count(v1::Event::kAttemptFailed) == 0);
+}
+
 TEST_CASE("an undo that is to be tried again is tried after a restart too") {
   Driver driver(with_tools(
       "  one: {tool: book, args: {id: a}, needs: []}\n  two: {tool: refund, args: {id: c}, needs: [one]}\n"));
