@@ -9,6 +9,7 @@
 // Everything happens on one shard's loop; the public calls are thread-safe and post to it.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <map>
@@ -104,7 +105,7 @@ class Timekeeper {
   v1::Schedule describe(const Entry& entry) const;
 
   TimekeeperWorld world_;
-  Schedules schedules_;
+  std::atomic<Schedules> schedules_;      // The loop writes it, serves() reads it anywhere.
   std::map<std::string, Entry> entries_;  // Loop only, as all below.
   std::vector<std::string> orphans_;      // Kept states of workflows that have no schedule any more.
   std::uint64_t generations_ = 0;
