@@ -315,7 +315,7 @@ Result<SharedPast> share_past(const memory::Reader& reader, const memory::RunRow
   WEFT_RETURN_IF_ERROR(add_results(later, points, run, past));
   std::set<Digest> named;
   for (const v1::Event& event : past.events) {
-    each_blob(event, [&](const v1::Blob& blob) {
+    each_blob(event, [&](const v1::Blob& blob, const std::string&) {
       Digest digest{};
       if (blob.sha256().size() != digest.size()) return;
       std::ranges::copy(blob.sha256(), digest.begin());

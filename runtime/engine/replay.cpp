@@ -82,8 +82,16 @@ class Replay {
 
   Result<v1::TracesReplayResponse> run() {
     response_.set_run_id(row_.id);
-    WEFT_RETURN_IF_ERROR(each_event(row_.last_seq, [this](const v1::Event& event) { return take(event); }));
-    if (auto next = run_.decide()) {
+    bool whole = true;
+    Status possible;
+    WEFT_RETURN_IF_ERROR(each_event(row_.last_seq, [&](const v1::Event& event) {
+      possible = find_contents(event);
+      whole = possible && take(event);
+      return whole;
+    }));
+    WEFT_RETURN_IF_ERROR(possible);
+    // Behind an event that does not fit nothing follows from anything.
+    if (auto next = whole ? run_.decide() : std::nullopt) {
       // What is decided and not recorded yet is nobody's difference, unless it has ended.
       if (row_.ended) differs(*next, fmt::format("{} would follow after the recorded end", kind_of(*next)));
     }
@@ -228,15 +236,32 @@ class Replay {
   }
 
   void look_at_contents(const v1::Event& event) {
-    each_blob(event, [&](const v1::Blob& blob) {
+    each_blob(event, [&](const v1::Blob& blob, const std::string& field) {
       response_.set_contents(response_.contents() + 1);
-      Digest digest{};
-      if (blob.sha256().size() == digest.size()) std::ranges::copy(blob.sha256(), digest.begin());
-      const auto bytes = world_.reader.blob(digest);
-      if (!bytes) return differs(event, fmt::format("the content {} is gone", to_hex(blob.sha256())));
-      if (sha256(**bytes) != digest || (*bytes)->size() != blob.size())
-        differs(event, fmt::format("the content {} is not what its name says", to_hex(blob.sha256())));
+      const auto bytes = world_.reader.blob(digest_of(blob));
+      if (bytes && (sha256(**bytes) != digest_of(blob) || (*bytes)->size() != blob.size()))
+        differs(event, fmt::format("the content of {} is not what its name says", field));
     });
+  }
+
+  static Digest digest_of(const v1::Blob& blob) {
+    Digest digest{};
+    if (blob.sha256().size() == digest.size()) std::ranges::copy(blob.sha256(), digest.begin());
+    return digest;
+  }
+
+  // A replay has nothing but what is recorded: where a part of that was removed, it is impossible, and not different.
+  Status find_contents(const v1::Event& event) const {
+    Status found;
+    each_blob(event, [&](const v1::Blob& blob, const std::string& field) {
+      if (!found || world_.reader.blob(digest_of(blob))) return;
+      const std::string at = event.path().empty() ? "" : fmt::format(" at \"{}\"", event.path());
+      found = data_loss(
+          fmt::format("run {} cannot be replayed: {} of event {} ({}{}) is not in the store any more; `weft db verify` "
+                      "names all that is missing",
+                      row_.id, field, event.seq(), kind_of(event), at));
+    });
+    return found;
   }
 
   // From here on another model may answer, so that conversations under way begin with other bytes.

@@ -110,7 +110,7 @@ class Verification {
       history.at_us = event.at_us();
       history.digest = event.digest();
       history.ended = event.has_run_ended();
-      each_blob(event, [&](const v1::Blob& blob) { look_at(run, event, blob); });
+      each_blob(event, [&](const v1::Blob& blob, const std::string&) { look_at(run, event, blob); });
     }
     if (history.seq != batch.last_seq) {
       broken(fmt::format("events {} to {} are missing", history.seq + 1, batch.last_seq));
@@ -146,20 +146,25 @@ Result<Verified> verify(memory::Inspection& store, const std::function<void(cons
   return Verification(store, on_fault).run();
 }
 
-void each_blob(const google::protobuf::Message& message, const std::function<void(const v1::Blob& blob)>& on_blob) {
-  if (message.GetDescriptor() == v1::Blob::descriptor()) return on_blob(static_cast<const v1::Blob&>(message));
+void each_blob(const google::protobuf::Message& message,
+               const std::function<void(const v1::Blob& blob, const std::string& field)>& on_blob) {
   const google::protobuf::Reflection& reflection = *message.GetReflection();
   std::vector<const google::protobuf::FieldDescriptor*> fields;
   reflection.ListFields(message, &fields);
   for (const auto* field : fields) {
     if (field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    const auto look = [&](const google::protobuf::Message& inner) {
+      const bool is_content = inner.GetDescriptor() == v1::Content::descriptor();
+      if (!is_content) return each_blob(inner, on_blob);
+      const auto& content = static_cast<const v1::Content&>(inner);
+      if (content.has_blob()) on_blob(content.blob(), field->name());
+    };
     if (!field->is_repeated()) {
-      each_blob(reflection.GetMessage(message, field), on_blob);
+      look(reflection.GetMessage(message, field));
       continue;
     }
-    for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
-      each_blob(reflection.GetRepeatedMessage(message, field, i), on_blob);
-    }
+    for (int i = 0; i < reflection.FieldSize(message, field); ++i)
+      look(reflection.GetRepeatedMessage(message, field, i));
   }
 }
 

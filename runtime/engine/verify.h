@@ -28,7 +28,9 @@ struct Verified {
 // An error: the store could not be looked through to its end.
 Result<Verified> verify(memory::Inspection& store, const std::function<void(const Fault& fault)>& on_fault);
 
-// Calls `on_blob` for each blob that the event names, wherever in it.
-void each_blob(const google::protobuf::Message& message, const std::function<void(const v1::Blob& blob)>& on_blob);
+// Calls `on_blob` for each blob that the event names, wherever in it, with the name of the field that it is the value
+// of.
+void each_blob(const google::protobuf::Message& message,
+               const std::function<void(const v1::Blob& blob, const std::string& field)>& on_blob);
 
 }  // namespace weft::engine

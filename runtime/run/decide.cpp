@@ -77,7 +77,7 @@ std::optional<v1::Event> skip_by_graph(const Run::State& run, const Scope& scope
 }  // namespace
 
 std::optional<v1::Event> Run::State::decide() {
-  if (ended || seq == 0 || paused) return std::nullopt;
+  if (ended || !top || paused) return std::nullopt;
   while (!agenda.empty()) {
     const AgendaItem item = agenda.front();
     if (const std::shared_ptr<Scope> scope = item.scope.lock()) {

@@ -225,7 +225,7 @@ TEST_CASE("every content that an event names is found, however deep") {
   ended.add_calls()->mutable_arguments()->mutable_blob()->set_sha256("two");
   ended.add_calls()->mutable_arguments()->set_inline_("{}");
   std::set<std::string> names;
-  each_blob(event, [&](const v1::Blob& blob) { names.insert(blob.sha256()); });
+  each_blob(event, [&](const v1::Blob& blob, const std::string&) { names.insert(blob.sha256()); });
   CHECK(names == std::set<std::string>{"one", "two"});
 }
 

@@ -60,7 +60,11 @@ class HeldJournal final : public memory::Journal {
   }
   // From now on snapshots are read so.
   void change_snapshots(std::function<void(memory::Snapshot&)> change) { change_snapshot_ = std::move(change); }
-  Result<std::shared_ptr<const std::string>> blob(const Digest& digest) const override { return inner_->blob(digest); }
+  Result<std::shared_ptr<const std::string>> blob(const Digest& digest) const override {
+    if (no_blobs_) return not_found("it was removed");
+    return inner_->blob(digest);
+  }
+  void lose_blobs() { no_blobs_ = true; }
   Result<memory::WorkflowRow> workflow_by_hash(std::string_view hash) const override {
     return inner_->workflow_by_hash(hash);
   }
@@ -103,6 +107,7 @@ class HeldJournal final : public memory::Journal {
  private:
   std::shared_ptr<memory::Journal> inner_;
   mutable std::mutex mutex_;
+  std::atomic<bool> no_blobs_ = false;
   bool held_ = false;  // Guarded by mutex_, as below.
   std::size_t appends_ = 0;
   std::string damaged_;

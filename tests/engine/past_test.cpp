@@ -447,6 +447,23 @@ TEST_CASE("a fork that shares more than one batch of events is whole after a res
   CHECK(replay(world, source).differences_found() == 0);
 }
 
+TEST_CASE("a replay of a run of which a content was removed says which field it lacks, and compares nothing") {
+  World world;
+  world.start();
+  world.apply("weft: 1\nname: long\ninput: {text: string}\nsteps:\n  a: {prompt: \"{{ input.text }}\"}\n");
+  const std::string id = world.submit("long", R"({"text": ")" + std::string(30'000, 'x') + "\"}");
+  REQUIRE(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
+  CHECK(replay(world, id).differences_found() == 0);
+  world.journal().lose_blobs();
+  v1::TracesReplayRequest request;
+  request.set_run_id(id);
+  request.set_deep(GENERATE(false, true));
+  const auto refused = world.engine().replay(request);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Code::kDataLoss);
+  CHECK(refused.error().message.find("input_json of event 1 (run_submitted) is not in the store") != std::string::npos);
+}
+
 TEST_CASE("a replay names the event that this weft would have written otherwise") {
   World world;
   world.start();
