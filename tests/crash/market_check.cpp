@@ -1,6 +1,7 @@
 // What the server recorded, beside what everybody outside of it knows.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -158,7 +159,13 @@ void Market::check_effects(const Order& order, const std::vector<v1::Event>& eve
     if (!shown.contains(path.substr(1)))
       findings.faults.push_back(fmt::format("{}: {} happened, and is shown nowhere", order.name, path));
   }
-  const bool may_be_left_out = order.kind == Kind::kSkip || order.kind == Kind::kCancelled;
+  // An agent is told that its call did not leave, as after a stop longer than the tool's timeout, and may go on
+  // without.
+  const bool told =
+      order.kind == Kind::kAgent && std::ranges::any_of(events, [](const v1::Event& event) {
+        return event.tool_call_ended().outcome() == v1::TOOL_OUTCOME_FAILED && event.tool_call_ended().nothing_done();
+      });
+  const bool may_be_left_out = told || order.kind == Kind::kSkip || order.kind == Kind::kCancelled;
   const int wanted = order.kind == Kind::kUndo ? 2 : order.kind == Kind::kPeople || order.kind == Kind::kLook ? 0 : 1;
   if (paid > wanted || (paid < wanted && !may_be_left_out))
     findings.faults.push_back(fmt::format("{}: {} effects instead of {}", order.name, paid, wanted));
