@@ -5,7 +5,6 @@
 #include <algorithm>
 
 namespace weft::engine {
-namespace {
 
 Result<Digest> digest_of(const v1::Blob& blob) {
   Digest digest;
@@ -13,8 +12,6 @@ Result<Digest> digest_of(const v1::Blob& blob) {
   std::ranges::copy(blob.sha256(), digest.begin());
   return digest;
 }
-
-}  // namespace
 
 Result<std::shared_ptr<const std::string>> read_content(const v1::Content& content, const memory::Reader& reader) {
   if (!content.has_blob()) return std::make_shared<const std::string>(content.inline_());

@@ -43,6 +43,9 @@ class ContentStore final : public run::Contents {
   std::vector<memory::Blob> staged_;
 };
 
+// DATA_LOSS where it is none.
+Result<Digest> digest_of(const v1::Blob& blob);
+
 // Bytes of a content from a store without cache: inline, or one read.
 Result<std::shared_ptr<const std::string>> read_content(const v1::Content& content, const memory::Reader& reader);
 

@@ -316,10 +316,7 @@ Result<SharedPast> share_past(const memory::Reader& reader, const memory::RunRow
   std::set<Digest> named;
   for (const v1::Event& event : past.events) {
     each_blob(event, [&](const v1::Blob& blob, const std::string&) {
-      Digest digest{};
-      if (blob.sha256().size() != digest.size()) return;
-      std::ranges::copy(blob.sha256(), digest.begin());
-      named.insert(digest);
+      if (const auto digest = digest_of(blob)) named.insert(*digest);
     });
   }
   past.blobs.assign(named.begin(), named.end());

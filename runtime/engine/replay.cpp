@@ -83,13 +83,12 @@ class Replay {
   Result<v1::TracesReplayResponse> run() {
     response_.set_run_id(row_.id);
     bool whole = true;
-    Status possible;
-    WEFT_RETURN_IF_ERROR(each_event(row_.last_seq, [&](const v1::Event& event) {
-      possible = find_contents(event);
-      whole = possible && take(event);
+    const auto look = [&](const v1::Event& event) -> Result<bool> {
+      WEFT_RETURN_IF_ERROR(look_at_contents(event));
+      whole = take(event);
       return whole;
-    }));
-    WEFT_RETURN_IF_ERROR(possible);
+    };
+    WEFT_RETURN_IF_ERROR(each_event(row_.last_seq, look));
     // Behind an event that does not fit nothing follows from anything.
     if (auto next = whole ? run_.decide() : std::nullopt) {
       // What is decided and not recorded yet is nobody's difference, unless it has ended.
@@ -100,7 +99,7 @@ class Replay {
 
  private:
   // False from `take`: what follows is not compared.
-  Status each_event(std::uint64_t last_seq, const std::function<bool(const v1::Event&)>& take) {
+  Status each_event(std::uint64_t last_seq, const std::function<Result<bool>(const v1::Event&)>& take) {
     for (std::uint64_t from = 1; from <= last_seq;) {
       WEFT_TRY(const auto batches, world_.reader.events(row_.id, from, kPageBytes));
       if (batches.empty()) return {};
@@ -108,7 +107,9 @@ class Replay {
       for (const memory::EventBatch& batch : batches) {
         WEFT_TRY(const std::vector<v1::Event> events, read_batch(batch.events));
         for (const v1::Event& event : events) {
-          if (event.seq() > last_seq || !take(event)) return {};
+          if (event.seq() > last_seq) return {};
+          WEFT_TRY(const bool goes_on, take(event));
+          if (!goes_on) return {};
         }
       }
     }
@@ -147,7 +148,6 @@ class Replay {
       if (const auto* call = std::get_if<run::ModelCall>(&*command)) models_[call->key] = call->step;
       if (const auto* call = std::get_if<run::ToolCall>(&*command)) tools_[call->key] = *call;
     }
-    if (deep_) look_at_contents(event);
     return true;
   }
 
@@ -235,33 +235,28 @@ class Replay {
       differs(event, fmt::format("its cost is not what {} makes of its usage", price->row));
   }
 
-  void look_at_contents(const v1::Event& event) {
-    each_blob(event, [&](const v1::Blob& blob, const std::string& field) {
-      response_.set_contents(response_.contents() + 1);
-      const auto bytes = world_.reader.blob(digest_of(blob));
-      if (bytes && (sha256(**bytes) != digest_of(blob) || (*bytes)->size() != blob.size()))
-        differs(event, fmt::format("the content of {} is not what its name says", field));
-    });
-  }
-
-  static Digest digest_of(const v1::Blob& blob) {
-    Digest digest{};
-    if (blob.sha256().size() == digest.size()) std::ranges::copy(blob.sha256(), digest.begin());
-    return digest;
-  }
-
   // A replay has nothing but what is recorded: where a part of that was removed, it is impossible, and not different.
-  Status find_contents(const v1::Event& event) const {
-    Status found;
+  Status look_at_contents(const v1::Event& event) {
+    Status possible;
     each_blob(event, [&](const v1::Blob& blob, const std::string& field) {
-      if (!found || world_.reader.blob(digest_of(blob))) return;
-      const std::string at = event.path().empty() ? "" : fmt::format(" at \"{}\"", event.path());
-      found = data_loss(
-          fmt::format("run {} cannot be replayed: {} of event {} ({}{}) is not in the store any more; `weft db verify` "
-                      "names all that is missing",
-                      row_.id, field, event.seq(), kind_of(event), at));
+      if (!possible) return;
+      const Digest digest = digest_of(blob).value_or(Digest{});
+      const auto bytes = world_.reader.blob(digest);
+      if (!bytes && bytes.error().code != Code::kNotFound) {
+        possible = bytes.error();
+      } else if (!bytes) {
+        const std::string at = event.path().empty() ? "" : fmt::format(" at \"{}\"", event.path());
+        possible = data_loss(
+            fmt::format("run {} cannot be replayed: {} of event {} ({}{}) is not in the store any more; `weft db "
+                        "verify` names all that is missing",
+                        row_.id, field, event.seq(), kind_of(event), at));
+      } else if (deep_) {
+        response_.set_contents(response_.contents() + 1);
+        if (sha256(**bytes) != digest || (*bytes)->size() != blob.size())
+          differs(event, fmt::format("the content of {} is not what its name says", field));
+      }
     });
-    return found;
+    return possible;
   }
 
   // From here on another model may answer, so that conversations under way begin with other bytes.

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "runtime/engine/batch.h"
+#include "runtime/engine/content_store.h"
 #include "runtime/run/run.h"
 
 namespace weft::engine {
@@ -118,9 +119,8 @@ class Verification {
   }
 
   void look_at(const memory::Inspection::Run& run, const v1::Event& event, const v1::Blob& blob) {
-    Digest digest{};
     const std::string name = to_hex(blob.sha256());
-    if (blob.sha256().size() == digest.size()) std::ranges::copy(blob.sha256(), digest.begin());
+    const Digest digest = digest_of(blob).value_or(Digest{});
     const auto found = blobs_.find(digest);
     if (found == blobs_.end() || found->second != blob.size()) {
       return complain(run.row.id, fmt::format("event {} names the content {}, which is not there", event.seq(), name),

@@ -35,6 +35,17 @@ steps:
   ask: {prompt: Go., tools: [t.write], needs: []}
 )";
 
+// Books with a tool whose undo has this effect, and fails behind it.
+std::shared_ptr<const workflows::Workflow> booked_and_failed(const std::string& effect_of_undo) {
+  return workflow("weft: 1\nname: undone\ntools:\n  cancel_it: {effect: " + effect_of_undo + R"(, input: {id: string},
+    http: {delete: "http://shop.example/{{ args.id }}"}}
+  book: {effect: write, undo: cancel_it, input: {id: string}, http: {post: "http://shop.example/b"}}
+steps:
+  act: {tool: book, args: {id: a}, needs: []}
+  bad: {tool: t.read, args: {x: 1}, needs: [act], retry: {attempts: 1}}
+)");
+}
+
 }  // namespace
 
 TEST_CASE("a retry begins again what failed and what was cut off, and keeps what is done") {
@@ -292,16 +303,7 @@ finally:
 }
 
 TEST_CASE("a run that succeeds behind a retry has nothing that was to be taken back") {
-  Driver driver(workflow(R"(
-weft: 1
-name: undone
-tools:
-  cancel_it: {effect: write, input: {id: string}, http: {delete: "http://shop.example/{{ args.id }}"}}
-  book: {effect: write, undo: cancel_it, input: {id: string}, http: {post: "http://shop.example/b"}}
-steps:
-  act: {tool: book, args: {id: a}, needs: []}
-  bad: {tool: t.read, args: {x: 1}, needs: [act], retry: {attempts: 1}}
-)"));
+  Driver driver(booked_and_failed("write"));
   bool down = true;
   driver.tool = [&](const ToolCall& call) {
     return call.tool == "cancel_it" || (down && call.tool == "t.read") ? tool_failed("no") : tool_done("1");
@@ -346,16 +348,7 @@ steps:
   }
   SECTION("an effect that was undone, or of which that is not known") {
     const bool is_known = GENERATE(true, false);
-    Driver driver(workflow(R"(
-weft: 1
-name: undone
-tools:
-  cancel_it: {effect: write, input: {id: string}, http: {delete: "http://shop.example/{{ args.id }}"}}
-  book: {effect: write, undo: cancel_it, input: {id: string}, http: {post: "http://shop.example/b"}}
-steps:
-  act: {tool: book, args: {id: a}, needs: []}
-  bad: {tool: t.read, args: {x: 1}, needs: [act], retry: {attempts: 1}}
-)"));
+    Driver driver(booked_and_failed("write"));
     driver.tool = [&](const ToolCall& call) {
       if (call.tool == "cancel_it" && !is_known) return tool_in_doubt("the answer was lost");
       return call.tool == "t.read" ? tool_failed("no") : tool_done("1");
@@ -368,16 +361,7 @@ steps:
   }
   SECTION("an effect that was being taken back when the run was killed") {
     const bool had_left = GENERATE(true, false);
-    Driver driver(workflow(R"(
-weft: 1
-name: undone
-tools:
-  cancel_it: {effect: idempotent, input: {id: string}, http: {delete: "http://shop.example/{{ args.id }}"}}
-  book: {effect: write, undo: cancel_it, input: {id: string}, http: {post: "http://shop.example/b"}}
-steps:
-  act: {tool: book, args: {id: a}, needs: []}
-  bad: {tool: t.read, args: {x: 1}, needs: [act], retry: {attempts: 1}}
-)"));
+    Driver driver(booked_and_failed("idempotent"));
     driver.tool = [&](const ToolCall& call) { return call.tool == "t.read" ? tool_failed("no") : tool_done("1"); };
     driver.on_event = [&, killed = false](const v1::Event& event) mutable {
       const bool now = had_left ? event.has_tool_call_started() : event.has_attempt_started();
