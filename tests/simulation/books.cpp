@@ -205,6 +205,11 @@ void Books::submit_acknowledged(const std::string& request_id, const std::string
   ++counts_.acknowledged;
 }
 
+std::ptrdiff_t Books::count_of(const std::string& run_id, const std::function<bool(const v1::Event&)>& is_it) const {
+  const auto run = runs_.find(run_id);
+  return run == runs_.end() ? 0 : std::ranges::count_if(run->second->events(), is_it);
+}
+
 void Books::cancel_acknowledged(const std::string& run_id) {
   const auto run = runs_.find(run_id);
   if (run == runs_.end() || !(run->second->cancel_requested() || run->second->ended()))
@@ -212,20 +217,17 @@ void Books::cancel_acknowledged(const std::string& run_id) {
 }
 
 void Books::answer_acknowledged(const std::string& run_id, const run::CallKey& question, const std::string& value) {
-  const auto run = runs_.find(run_id);
   const auto is_it = [&](const v1::Event& event) {
     return event.has_answered() && event.path() == question.path && event.attempt() == question.attempt &&
            event.answered().value_json().inline_() == "\"" + value + "\"";
   };
-  if (run == runs_.end() || std::ranges::none_of(run->second->events(), is_it))
+  if (count_of(run_id, is_it) == 0)
     broken(Promise::kAcknowledged, fmt::format("the answer {} at {} of run {} is acknowledged, and is not durable",
                                                value, question.path, run_id));
 }
 
 void Books::signal_acknowledged(const std::string& run_id, const std::string& signal_id) {
-  const auto run = runs_.find(run_id);
-  const auto is_it = [&](const v1::Event& event) { return event.signal_received().id() == signal_id; };
-  if (run == runs_.end() || std::ranges::count_if(run->second->events(), is_it) != 1)
+  if (count_of(run_id, [&](const v1::Event& event) { return event.signal_received().id() == signal_id; }) != 1)
     broken(Promise::kAcknowledged,
            fmt::format("the signal {} of run {} is acknowledged, and is not there once", signal_id, run_id));
 }
@@ -233,22 +235,20 @@ void Books::signal_acknowledged(const std::string& run_id, const std::string& si
 void Books::pause_acknowledged(const std::string& run_id) const {
   const auto run = runs_.find(run_id);
   const auto is_it = [](const v1::Event& event) { return event.has_run_paused(); };
-  if (run == runs_.end() ||
-      !(run->second->cancel_requested() || run->second->ended() || std::ranges::any_of(run->second->events(), is_it)))
+  if (run == runs_.end() || !(run->second->cancel_requested() || run->second->ended() || count_of(run_id, is_it) > 0))
     broken(Promise::kAcknowledged, fmt::format("the pause of run {} is acknowledged, and is not durable", run_id));
 }
 
 void Books::resume_acknowledged(const std::string& run_id, std::uint64_t known_seq) const {
   const auto run = runs_.find(run_id);
   const auto is_it = [&](const v1::Event& event) { return event.has_run_resumed() && event.seq() > known_seq; };
-  if (run == runs_.end() || (run->second->paused() && std::ranges::none_of(run->second->events(), is_it)))
+  if (run == runs_.end() || (run->second->paused() && count_of(run_id, is_it) == 0))
     broken(Promise::kAcknowledged, fmt::format("run {} is said to go on, and is paused", run_id));
 }
 
 void Books::retry_acknowledged(const std::string& run_id, std::uint64_t known_seq) {
-  const auto run = runs_.find(run_id);
   const auto is_it = [&](const v1::Event& event) { return event.has_run_retried() && event.seq() > known_seq; };
-  if (run == runs_.end() || std::ranges::none_of(run->second->events(), is_it))
+  if (count_of(run_id, is_it) == 0)
     broken(Promise::kAcknowledged, fmt::format("the retry of run {} is acknowledged, and is not durable", run_id));
 }
 

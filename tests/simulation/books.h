@@ -70,6 +70,8 @@ class Books {
   const Counts& counts() const { return counts_; }
 
  private:
+  // Of a run's durable events; of no run, 0.
+  std::ptrdiff_t count_of(const std::string& run_id, const std::function<bool(const v1::Event&)>& is_it) const;
   void read(RunRecord& run, const v1::Event& event);
   void check_usage(const v1::Event& event, const std::string& request_id, const v1::Usage& usage);
   void check_row(const RunRecord& run);
