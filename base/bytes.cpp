@@ -112,32 +112,6 @@ bool is_utf8(std::string_view bytes) {
   return true;
 }
 
-std::string printable(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t length = sequence_length(text, at);
-    const auto first = static_cast<unsigned char>(text[at]);
-    // C1 controls are C2 80 to C2 9F; a terminal may obey them as it obeys ESC.
-    const bool control = first < 0x20 || first == 0x7F ||
-                         (length == 2 && first == 0xC2 && static_cast<unsigned char>(text[at + 1]) < 0xA0);
-    if (length == 0 || (control && first != '\n' && first != '\t')) {
-      const std::size_t bad = length == 0 ? 1 : length;
-      for (std::size_t i = 0; i < bad; ++i) {
-        const auto byte = static_cast<unsigned char>(text[at + i]);
-        out += "\\x";
-        out += kHex[byte >> 4];
-        out += kHex[byte & 15];
-      }
-      at += bad;
-      continue;
-    }
-    out.append(text, at, length);
-    at += length;
-  }
-  return out;
-}
-
 std::string as_utf8(std::string_view bytes, std::size_t& replaced) {
   constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
   if (is_utf8(bytes)) return std::string(bytes);

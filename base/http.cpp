@@ -12,8 +12,12 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/body_decoder.h"
+#include "base/bytes.h"
 #include "base/check.h"
+#include "base/http_request.h"
 #include "base/http_sockets.h"
+#include "base/url.h"
 
 namespace weft {
 namespace {
@@ -27,59 +31,8 @@ constexpr long kSendBufferBytes = 16384;
 constexpr std::size_t kSendPieceBytes = 4096;
 // Below the idle time after which common servers and their balancers close a connection.
 constexpr long kIdleConnectionSeconds = 50;
-constexpr int kHeaderBytesMax = 1 << 16;
 
 using ListPtr = std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)>;
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
-
-std::string_view trim(std::string_view text) {
-  const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
-  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
-  return text;
-}
-
-bool is_token(std::string_view text) {
-  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || kMarks.contains(c);
-  });
-}
-
-// Refuses what would change the shape of the request. The message does not repeat a value: it may be a secret.
-Status check(const HttpRequest& request) {
-  if (!is_token(request.method)) return invalid_argument("the method of an HTTP request is not a word");
-  if (request.method == "HEAD" && !request.body.empty()) return invalid_argument("a HEAD request has no body");
-  const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
-  if (request.url.empty() ||
-      std::any_of(request.url.begin(), request.url.end(), [&](char c) { return control(c) || c == ' '; })) {
-    return invalid_argument("the URL of an HTTP request is empty or holds blanks or control characters");
-  }
-  for (const std::string& header : request.headers) {
-    const std::size_t colon = header.find(':');
-    if (colon == std::string::npos || !is_token(std::string_view(header).substr(0, colon)) ||
-        header.size() > kHeaderBytesMax ||
-        std::any_of(header.begin(), header.end(), [&](char c) { return control(c) && c != '\t'; })) {
-      return invalid_argument(fmt::format("the header \"{}\" is not one line of the form Name: value",
-                                          colon == std::string::npos ? "?" : header.substr(0, colon)));
-    }
-  }
-  return {};
-}
-
-// "http://host:port" of a URL: where its connections go.
-std::string origin(std::string_view url) {
-  const std::size_t scheme = url.find("://");
-  const std::size_t end = url.find_first_of("/?#", scheme == std::string_view::npos ? 0 : scheme + 3);
-  return std::string(url.substr(0, end));
-}
 
 }  // namespace
 
@@ -91,7 +44,17 @@ std::string_view HttpHead::header(std::string_view lower_case_name) const {
 }
 
 struct HttpClient::State {
-  enum class Stop : std::uint8_t { kNone, kCancelled, kHeadTooLarge, kTooLarge, kFirstByte, kIdle, kTotal, kRepeat };
+  enum class Stop : std::uint8_t {
+    kNone,
+    kCancelled,
+    kHeadTooLarge,
+    kTooLarge,
+    kEncoding,
+    kFirstByte,
+    kIdle,
+    kTotal,
+    kRepeat
+  };
 
   struct Call {
     State* state = nullptr;
@@ -108,15 +71,19 @@ struct HttpClient::State {
     bool reused = false;
     Stop stop = Stop::kNone;
     bool head_done = false;
+    bool undecodable = false;  // A body would be in an encoding that nobody here knows.
     std::size_t head_bytes = 0;
     HttpHead head;
-    std::uint64_t body_bytes = 0;
+    std::unique_ptr<BodyDecoder> decoder;  // Null: the body is as it is.
+    std::uint64_t body_bytes = 0;          // Decoded.
     Duration started{};
     Duration first_byte{};
     Duration last_byte{};
     Loop::TimerId deadline = 0;
     bool whole = false;  // It came to its right end, so that its handle may be used again.
     char message[CURL_ERROR_SIZE] = {};
+
+    bool hand_on(std::string_view bytes);
   };
 
   Loop& loop;
@@ -196,7 +163,7 @@ std::size_t HttpClient::State::on_header(char* bytes, std::size_t size, std::siz
     call.stop = Stop::kHeadTooLarge;
     return 0;
   }
-  const std::string_view line = trim({bytes, length});
+  const std::string_view line = without_blanks({bytes, length});
   if (line.starts_with("HTTP/") && call.head.headers.empty()) {
     long status = 0;
     curl_easy_getinfo(call.easy, CURLINFO_RESPONSE_CODE, &status);
@@ -207,12 +174,16 @@ std::size_t HttpClient::State::on_header(char* bytes, std::size_t size, std::siz
       return length;
     }
     call.head_done = true;
+    const std::string_view encoding = call.head.header("content-encoding");
+    call.decoder = BodyDecoder::make(encoding);
+    call.undecodable = !BodyDecoder::knows(encoding);
     ++call.state->inside;
     call.sink->on_head(call.head);
     --call.state->inside;
     if (call.stop != Stop::kNone) return 0;
   } else if (const std::size_t colon = line.find(':'); colon != std::string_view::npos) {
-    call.head.headers.emplace_back(lower(trim(line.substr(0, colon))), trim(line.substr(colon + 1)));
+    call.head.headers.emplace_back(lower_case(without_blanks(line.substr(0, colon))),
+                                   without_blanks(line.substr(colon + 1)));
   }
   return length;
 }
@@ -222,16 +193,29 @@ std::size_t HttpClient::State::on_write(char* bytes, std::size_t size, std::size
   const std::size_t length = size * count;
   if (call.stop != Stop::kNone) return 0;
   call.last_byte = call.state->clock.monotonic();
-  if (call.body_bytes == 0) call.first_byte = call.last_byte - call.started;
-  call.body_bytes += length;
-  if (call.body_bytes > call.request.response_bytes_max) {
-    call.stop = Stop::kTooLarge;
+  if (call.first_byte.count() == 0) call.first_byte = call.last_byte - call.started;
+  if (call.undecodable) {
+    call.stop = Stop::kEncoding;
     return 0;
   }
-  ++call.state->inside;
-  call.sink->on_bytes({bytes, length});
-  --call.state->inside;
-  return call.stop == Stop::kNone ? length : 0;
+  if (call.decoder == nullptr) return call.hand_on({bytes, length}) ? length : 0;
+  const auto hand_on = [&call](std::string_view piece) { return call.hand_on(piece); };
+  if (call.decoder->feed({bytes, length}, hand_on)) return length;
+  if (call.stop == Stop::kNone) call.stop = Stop::kEncoding;
+  return 0;
+}
+
+// False where the call is to end.
+bool HttpClient::State::Call::hand_on(std::string_view bytes) {
+  body_bytes += bytes.size();
+  if (body_bytes > request.response_bytes_max) {
+    stop = Stop::kTooLarge;
+    return false;
+  }
+  ++state->inside;
+  sink->on_bytes(bytes);
+  --state->inside;
+  return stop == Stop::kNone;
 }
 
 // libcurl calls this each time before it writes a request to a connection. The second time is its own repetition, which
@@ -306,8 +290,9 @@ HttpEnd HttpClient::State::describe(Call& call, CURLcode code) const {
   end.reused_connection = call.reused;
   end.sent = call.sent;
   if (code == CURLE_OK && call.stop == Stop::kNone) {
-    end.ok = true;
-    return end;
+    end.ok = call.decoder == nullptr || call.decoder->is_whole();
+    if (end.ok) return end;
+    call.stop = Stop::kEncoding;
   }
   const auto fail = [&](HttpFault fault, std::string message) {
     end.fault = fault;
@@ -320,7 +305,14 @@ HttpEnd HttpClient::State::describe(Call& call, CURLcode code) const {
       return fail(HttpFault::kTooLarge, fmt::format("the head of the response is larger than {} bytes", kHeadBytesMax));
     case Stop::kTooLarge:
       return fail(HttpFault::kTooLarge,
-                  fmt::format("the response is larger than {} bytes (response_bytes_max)", request.response_bytes_max));
+                  fmt::format("the response is larger than {} bytes{} (response_bytes_max)", request.response_bytes_max,
+                              call.head.header("content-encoding").empty() ? "" : " when it is decoded"));
+    case Stop::kEncoding:
+      return fail(
+          HttpFault::kProtocol,
+          fmt::format("the response's Content-Encoding \"{}\" {}", printable(call.head.header("content-encoding")),
+                      call.undecodable ? fmt::format("is not known: {} are", kAcceptedEncodings)
+                                       : "cannot be decoded: the body is damaged, or ends too early"));
     case Stop::kFirstByte:
       return fail(HttpFault::kTimeout, fmt::format("no byte of the response came within {} (first_byte_timeout)",
                                                    to_text(request.first_byte_timeout)));
@@ -387,11 +379,14 @@ CURLcode HttpClient::State::prepare(Call& call) {
     typed = typed || strncasecmp(header.c_str(), "content-type:", 13) == 0;
     // "Name:" alone would make libcurl leave the header out; "Name;" sends it empty.
     const std::size_t colon = header.find(':');
-    const bool empty = trim(std::string_view(header).substr(colon + 1)).empty();
+    const bool empty = without_blanks(std::string_view(header).substr(colon + 1)).empty();
     list = curl_slist_append(list, empty ? (header.substr(0, colon) + ";").c_str() : header.c_str());
   }
   list = curl_slist_append(list, "Expect:");  // No waiting for 100 Continue.
   if (!typed) list = curl_slist_append(list, "Content-Type:");
+  if (request.compression == HttpRequest::Compression::kOffered) {
+    list = curl_slist_append(list, fmt::format("Accept-Encoding: {}", kAcceptedEncodings).c_str());
+  }
   call.headers.reset(list);
 
   CURLcode code = CURLE_OK;
@@ -399,6 +394,11 @@ CURLcode HttpClient::State::prepare(Call& call) {
   code = set(code, easy, CURLOPT_PRIVATE, &call);
   code = set(code, easy, CURLOPT_URL, request.url.c_str());
   code = set(code, easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  code = set(code, easy, CURLOPT_PATH_AS_IS, kOn);
+  // Set even where there is none: libcurl would ask the environment.
+  const bool proxied = !request.proxy.empty() && !is_loopback(request.url);
+  code = set(code, easy, CURLOPT_PROXY, proxied ? request.proxy.c_str() : "");
+  code = set(code, easy, CURLOPT_NOPROXY, request.no_proxy.c_str());
   code = set(code, easy, CURLOPT_HTTP_VERSION,
              static_cast<long>(call.multiplexable ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
   code = set(code, easy, CURLOPT_HTTPHEADER, call.headers.get());
@@ -489,7 +489,7 @@ void HttpClient::State::on_deadline(Call& call) {
 }
 
 Result<HttpClient::CallId> HttpClient::State::start(HttpRequest request, std::unique_ptr<HttpSink> sink) {
-  WEFT_RETURN_IF_ERROR(check(request));
+  WEFT_RETURN_IF_ERROR(check_request(request));
   if (ending) return failed_precondition("the HTTP client is ending");
   if (calls.size() >= limits.calls_max) {
     return resource_exhausted(

@@ -24,7 +24,14 @@ struct HttpRequest {
   Duration first_byte_timeout{0};  // From start to the first byte of the body; 0: none. Comments count as bytes.
   Duration idle_timeout{0};        // Between bytes of the body; 0: none.
   Duration total_timeout{0};       // 0: none.
-  std::uint64_t response_bytes_max = std::uint64_t{64} << 20;
+  std::uint64_t response_bytes_max = std::uint64_t{64} << 20;  // Of the body, decoded.
+
+  // A response that is encoded (gzip, deflate) is decoded either way; kOffered asks for it.
+  enum class Compression : std::uint8_t { kNotAsked, kOffered };
+  Compression compression = Compression::kNotAsked;
+  // The proxy's URL; empty: none, whatever the environment says. Never used for this machine (`is_loopback`).
+  std::string proxy;
+  std::string no_proxy;  // Hosts that are reached without it, as in the variable of that name.
 };
 
 struct HttpHead {
@@ -65,8 +72,9 @@ class HttpSink {
 // Invariants:
 //  1. A request is put on the wire at most once: libcurl's own repetition of a POST on a reused connection that died is
 //     switched off (the body is a read callback that refuses to rewind), and reported as kReset.
-//  2. Redirects are not followed; no proxy is used that the environment does not name; no cookie, no netrc.
+//  2. Redirects are not followed; no proxy is used that the request does not name; no cookie, no netrc.
 //  3. After cancel() no callback comes; the sink is destroyed.
+//  4. The path goes out as it is given, dot segments included; a body is handed on decoded, or the call fails.
 class HttpClient {
  public:
   using CallId = std::uint64_t;

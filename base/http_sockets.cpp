@@ -9,7 +9,13 @@
 namespace weft {
 
 HttpSockets::HttpSockets(Loop& loop, OnReady on_ready)
-    : loop_(static_cast<uv_loop_t*>(loop.native())), on_ready_(std::move(on_ready)), timer_(new uv_timer_t{}) {
+    : loop_(static_cast<uv_loop_t*>(loop.native())),
+      on_ready_([&loop, on_ready = std::move(on_ready)](curl_socket_t socket, int flags) mutable {
+        loop.begin_turn();
+        on_ready(socket, flags);
+        loop.end_turn();
+      }),
+      timer_(new uv_timer_t{}) {
   static std::once_flag once;
   std::call_once(once, [] { WEFT_CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK, "libcurl does not start"); });
   multi_ = curl_multi_init();

@@ -12,11 +12,14 @@
 namespace weft {
 namespace {
 
+constexpr std::uint64_t kUnitsPerByte = 3;   // Of a budget, for reading,
+constexpr std::uint64_t kUnitsPerPart = 50;  // and for each value or key that is made, and destroyed.
+
 // Builds the value by hand, since the library's own builder looks every new key up linearly (a hostile object of
 // 100,000 keys would cost 10^10 comparisons) and keeps the last of two equal keys without a word.
 class Builder final : public nlohmann::json_sax<Json> {
  public:
-  explicit Builder(const JsonLimits& limits) : limits_(limits) {}
+  Builder(const JsonLimits& limits, Budget* budget) : limits_(limits), budget_(budget) {}
 
   bool null() override { return put(nullptr); }
   bool boolean(bool value) override { return put(value); }
@@ -37,6 +40,7 @@ class Builder final : public nlohmann::json_sax<Json> {
   bool end_array() override { return close(); }
 
   bool key(string_t& name) override {
+    if (!count()) return false;
     Frame& frame = frames_.back();
     auto& members = static_cast<std::vector<Json::object_t::value_type>&>(frame.value.get_ref<Json::object_t&>());
     bool seen = false;
@@ -81,12 +85,19 @@ class Builder final : public nlohmann::json_sax<Json> {
     return false;
   }
 
+  bool count() {
+    if (budget_ == nullptr || budget_->spend(kUnitsPerPart)) return true;
+    return fail(budget_->error());
+  }
+  bool count_value() {
+    if (++nodes_ <= limits_.nodes_max) return count();
+    return fail(resource_exhausted(fmt::format("a JSON text has more than {} values", limits_.nodes_max))
+                    .with("limit", "json_nodes_max"));
+  }
+
   template <class T>
   bool put(T&& value) {
-    if (++nodes_ > limits_.nodes_max) {
-      return fail(resource_exhausted(fmt::format("a JSON text has more than {} values", limits_.nodes_max))
-                      .with("limit", "json_nodes_max"));
-    }
+    if (!count_value()) return false;
     place(Json(std::forward<T>(value)));
     return true;
   }
@@ -110,10 +121,7 @@ class Builder final : public nlohmann::json_sax<Json> {
       return fail(resource_exhausted(fmt::format("a JSON text is nested deeper than {}", limits_.depth_max))
                       .with("limit", "json_depth_max"));
     }
-    if (++nodes_ > limits_.nodes_max) {
-      return fail(resource_exhausted(fmt::format("a JSON text has more than {} values", limits_.nodes_max))
-                      .with("limit", "json_nodes_max"));
-    }
+    if (!count_value()) return false;
     frames_.push_back({std::move(container), {}});
     return true;
   }
@@ -126,6 +134,7 @@ class Builder final : public nlohmann::json_sax<Json> {
   }
 
   const JsonLimits& limits_;
+  Budget* const budget_;
   std::vector<Frame> frames_;
   Json root_;
   std::size_t nodes_ = 0;
@@ -134,25 +143,30 @@ class Builder final : public nlohmann::json_sax<Json> {
 
 void write(const Json& value, std::string& out);
 
+void write_escaped(char c, std::string& out) {
+  switch (c) {
+    case '"': out += "\\\""; break;
+    case '\\': out += "\\\\"; break;
+    case '\b': out += "\\b"; break;
+    case '\f': out += "\\f"; break;
+    case '\n': out += "\\n"; break;
+    case '\r': out += "\\r"; break;
+    case '\t': out += "\\t"; break;
+    default: fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
+  }
+}
+
 void write_string(const std::string& text, std::string& out) {
   out += '"';
-  for (const char c : text) {
-    switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\b': out += "\\b"; break;
-      case '\f': out += "\\f"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
-        } else {
-          out += c;
-        }
-    }
+  const char* plain = text.data();  // What is written as it is, from here on.
+  const char* const end = text.data() + text.size();
+  for (const char* at = plain; at != end; ++at) {
+    if (static_cast<unsigned char>(*at) >= 0x20 && *at != '"' && *at != '\\') continue;
+    out.append(plain, at);
+    write_escaped(*at, out);
+    plain = at + 1;
   }
+  out.append(plain, end);
   out += '"';
 }
 
@@ -209,12 +223,13 @@ void write(const Json& value, std::string& out) {
 
 }  // namespace
 
-Result<Json> parse_untrusted(std::string_view text, const JsonLimits& limits) {
+Result<Json> parse_untrusted(std::string_view text, const JsonLimits& limits, Budget* budget) {
   if (text.size() > limits.bytes_max) {
     return resource_exhausted(fmt::format("a JSON text has {} bytes; the limit is {}", text.size(), limits.bytes_max))
         .with("limit", "json_bytes_max");
   }
-  Builder builder(limits);
+  if (budget != nullptr && !budget->spend(text.size() * kUnitsPerByte)) return budget->error();
+  Builder builder(limits, budget);
   try {
     Json::sax_parse(text.begin(), text.end(), &builder);
   } catch (const std::exception& error) {
@@ -223,7 +238,7 @@ Result<Json> parse_untrusted(std::string_view text, const JsonLimits& limits) {
   return builder.take();
 }
 
-Result<Json> parse_fenced(std::string_view text) {
+Result<Json> parse_fenced(std::string_view text, Budget* budget) {
   constexpr std::string_view kBlank = " \t\r\n";
   const auto trimmed = [&](std::string_view part) {
     const std::size_t begin = part.find_first_not_of(kBlank);
@@ -231,14 +246,14 @@ Result<Json> parse_fenced(std::string_view text) {
     return part.substr(begin, part.find_last_not_of(kBlank) - begin + 1);
   };
   const std::string_view whole = trimmed(text);
-  auto value = parse_untrusted(whole);
-  if (value) return value;
+  auto value = parse_untrusted(whole, {}, budget);
+  if (value || Budget::caused(value.error())) return value;
   const std::size_t open = whole.find("```");
   if (open == std::string_view::npos) return value;
   const std::size_t line = whole.find('\n', open);
   const std::size_t close = line == std::string_view::npos ? line : whole.find("```", line);
   if (close == std::string_view::npos || whole.find("```", close + 3) != std::string_view::npos) return value;
-  return parse_untrusted(trimmed(whole.substr(line, close - line)));
+  return parse_untrusted(trimmed(whole.substr(line, close - line)), {}, budget);
 }
 
 std::string to_text(const Json& value) {

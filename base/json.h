@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/budget.h"
 #include "base/result.h"
 
 namespace weft {
@@ -22,11 +23,12 @@ struct JsonLimits {
 };
 
 // Parses exactly one JSON text (RFC 8259). Duplicate keys, invalid UTF-8, NaN and what follows the value are errors
-// that name the byte. Never throws. Errors: INVALID_ARGUMENT (not JSON), RESOURCE_EXHAUSTED (a limit, by its name).
-Result<Json> parse_untrusted(std::string_view text, const JsonLimits& limits = {});
+// that name the byte. Never throws. Errors: INVALID_ARGUMENT (not JSON), RESOURCE_EXHAUSTED (a limit, by its name, or
+// `budget`, where there is one: the reading is spent out of it).
+Result<Json> parse_untrusted(std::string_view text, const JsonLimits& limits = {}, Budget* budget = nullptr);
 
 // The one JSON value in a model's answer: the whole text, or what stands in its only code fence. Errors as above.
-Result<Json> parse_fenced(std::string_view text);
+Result<Json> parse_fenced(std::string_view text, Budget* budget = nullptr);
 
 // Compact, UTF-8 as it is, doubles that are integral without ".0". The same value gives the same bytes.
 std::string to_text(const Json& value);

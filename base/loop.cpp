@@ -3,6 +3,7 @@
 #include <uv.h>
 
 #include <atomic>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <set>
@@ -15,6 +16,8 @@
 
 namespace weft {
 namespace {
+
+constexpr std::uint64_t kTurnNs = 10'000'000;
 
 std::uint64_t nanoseconds(Duration duration) {
   return duration.count() <= 0 ? 0 : static_cast<std::uint64_t>(duration.count()) * 1000;
@@ -38,7 +41,11 @@ struct Loop::State {
   uv_timer_t timer{};
 
   std::mutex mutex;
-  std::vector<Task> posted;  // Guarded by mutex.
+  std::vector<Task> posted;                      // Guarded by mutex, as `dropping`.
+  bool dropping = false;                         // What is posted is destroyed.
+  std::deque<Task> taken;                        // Of these, what the loop has taken and not yet done.
+  std::atomic<std::uint64_t> turn_began_ns = 0;  // 0: it waits.
+  std::atomic<std::uint64_t> longest_turn_ns = 0;
   std::atomic<bool> stopping = false;
 
   std::map<Due, Task> timers;
@@ -55,19 +62,31 @@ struct Loop::State {
                "a loop is used from a thread that is not its own");
   }
 
+  void begin_turn() { turn_began_ns.store(uv_hrtime(), std::memory_order_relaxed); }
+  void end_turn() {
+    const std::uint64_t took = uv_hrtime() - turn_began_ns.exchange(0, std::memory_order_relaxed);
+    if (took > longest_turn_ns.load(std::memory_order_relaxed)) longest_turn_ns.store(took, std::memory_order_relaxed);
+  }
+
   void on_wake() {
+    begin_turn();
     // Read before the queue: what was posted before stop() is then in it, and still runs.
     const bool stop = stopping.exchange(false);
-    std::vector<Task> tasks;
     {
       const std::lock_guard lock(mutex);
-      tasks.swap(posted);
+      for (Task& task : posted) taken.push_back(std::move(task));
+      posted.clear();
     }
-    for (Task& task : tasks) {
+    const std::uint64_t until = uv_hrtime() + kTurnNs;
+    do {
+      if (taken.empty()) break;
+      Task task = std::move(taken.front());
+      taken.pop_front();
       task();
-      task = nullptr;  // What a task holds goes before the next one runs.
-    }
-    if (!timers.empty() && timers.begin()->first.first <= uv_hrtime()) run_timers();
+    } while (stop || uv_hrtime() < until);
+    if (!taken.empty()) uv_async_send(&wake);
+    if (!timers.empty() && timers.begin()->first.first <= uv_hrtime()) run_due_timers();
+    end_turn();
     if (stop) uv_stop(&loop);
   }
 
@@ -94,9 +113,15 @@ struct Loop::State {
   }
 
   void run_timers() {
+    begin_turn();
+    run_due_timers();
+    end_turn();
+  }
+
+  void run_due_timers() {
     armed_for = 0;
     const std::uint64_t now = uv_hrtime();  // Fixed, so that a timer that sets itself again cannot hold the loop.
-    while (!timers.empty() && timers.begin()->first.first <= now) {
+    while (!timers.empty() && timers.begin()->first.first <= now && uv_hrtime() < now + kTurnNs) {
       auto node = timers.extract(timers.begin());
       due_of.erase(node.key().second);
       node.mapped()();
@@ -119,19 +144,11 @@ Loop::Loop() : state_(std::make_unique<State>()) {
 Loop::~Loop() {
   State& s = *state_;
   s.closing = true;
-  {
-    // Moved out first: what a dropped task holds may post, set or cancel while it is destroyed.
-    std::map<State::Due, Task> timers;
-    timers.swap(s.timers);
-    std::vector<Task> posted;
-    const std::lock_guard lock(s.mutex);
-    posted.swap(s.posted);
-  }
+  drop();
   for (State::Work* work : s.working) uv_cancel(reinterpret_cast<uv_req_t*>(&work->request));
   uv_close(reinterpret_cast<uv_handle_t*>(&s.wake), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&s.timer), nullptr);
   uv_run(&s.loop, UV_RUN_DEFAULT);  // Waits for blocking work that has begun.
-  s.posted.clear();
   WEFT_CHECK(uv_loop_close(&s.loop) == 0, "a loop ends while something still uses it");
 }
 
@@ -147,9 +164,26 @@ void Loop::stop() {
   uv_async_send(&state_->wake);
 }
 
+void Loop::drop() {
+  State& s = *state_;
+  // Moved out first: what a dropped task holds may post, set or cancel while it is destroyed.
+  std::map<State::Due, Task> timers;
+  std::vector<Task> posted;
+  std::deque<Task> taken;
+  {
+    const std::lock_guard lock(s.mutex);
+    s.dropping = true;
+    posted.swap(s.posted);
+  }
+  taken.swap(s.taken);
+  timers.swap(s.timers);
+  s.due_of.clear();
+}
+
 void Loop::post(Task task) {
   {
     const std::lock_guard lock(state_->mutex);
+    if (state_->dropping) return;  // The task is destroyed by the caller, outside of the lock.
     state_->posted.push_back(std::move(task));
   }
   uv_async_send(&state_->wake);
@@ -192,12 +226,27 @@ void Loop::work(Task blocking, Task done) {
         const std::unique_ptr<State::Work> ended(static_cast<State::Work*>(request->data));
         ended->state->working.erase(ended.get());
         ended->blocking = nullptr;
-        if (!ended->state->closing) ended->done();
+        if (ended->state->closing) return;
+        ended->state->begin_turn();
+        ended->done();
+        ended->state->end_turn();
       });
   WEFT_CHECK(status == 0, "work cannot be given to the pool");
   std::ignore = work.release();  // libuv owns it until its end.
 }
 
+Duration Loop::busy_for() const {
+  const std::uint64_t began = state_->turn_began_ns.load(std::memory_order_relaxed);
+  const std::uint64_t now = uv_hrtime();
+  return Duration(began == 0 || now < began ? 0 : static_cast<std::int64_t>((now - began) / 1000));
+}
+
+Duration Loop::longest_turn() const {
+  return Duration(static_cast<std::int64_t>(state_->longest_turn_ns.load(std::memory_order_relaxed) / 1000));
+}
+
 void* Loop::native() { return &state_->loop; }
+void Loop::begin_turn() { state_->begin_turn(); }
+void Loop::end_turn() { state_->end_turn(); }
 
 }  // namespace weft

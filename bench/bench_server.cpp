@@ -13,7 +13,7 @@
 
 #include "base/id.h"
 #include "bench/bench_tools.h"
-#include "memory/journal.h"
+#include "memory/journal/sqlite_store.h"
 #include "runtime/engine/engine.h"
 #include "runtime/server/server.h"
 
@@ -61,6 +61,7 @@ int serve(const std::string& store, const std::string& address, std::uint32_t sh
   if (!engine) return fail(engine.error());
 
   server::ServerOptions listen;
+  listen.tokens = server::token_files(store);
   listen.grpc.push_back({address, server::Listen::IfTaken::kFail});
   auto server = server::Server::start(**engine, listen);
   if (!server) return fail(server.error());

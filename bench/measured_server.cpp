@@ -24,7 +24,8 @@ Result<MeasuredServer> start_server(const Arguments& arguments, const std::strin
     settings.push_back("LD_PRELOAD=" + preload);
   }
   WEFT_TRY(Process process,
-           Process::start({arguments.text("server"), store, "127.0.0.1:0", arguments.text("shards", "1")}, settings));
+           Process::start({arguments.text("server"), store, "unix:" + store + ".sock", arguments.text("shards", "1")},
+                          settings));
   WEFT_TRY(const std::string address, process.await("bench_server: ready grpc=", kStartPatience));
   auto client = connect(address);
   return MeasuredServer{std::move(process), std::move(client), address};

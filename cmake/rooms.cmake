@@ -1,9 +1,51 @@
+# Most of the time of a file goes into what it includes, so several files are compiled as one. Where a name without
+# linkage stands in two files of a room, one of them is named under ALONE.
+#
+# REPLACED says that tests link copies of single files in place of the room's own (mutants, failpoints): its files are
+# joined only where there are no such copies (WEFT_REPLACED). SEPARATE: also there (the simulation's own loop).
+set(WEFT_FILES_AT_ONCE 8)
+function(weft_join target)
+  cmake_parse_arguments(JOIN "" "" "ALONE" ${ARGN})
+  if(NOT WEFT_JOIN)
+    return()
+  endif()
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${WEFT_FILES_AT_ONCE})
+  set_source_files_properties(${JOIN_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+endfunction()
+
+# Clang reads the widest headers from one file (GCC gains little by it), once with optimisation and once without: a target
+# that is not optimised in a Release build says PLAIN.
+function(weft_precompiled name)
+  add_library(${name} OBJECT cmake/precompiled.cpp)
+  target_link_libraries(${name} PRIVATE weft_proto fmt::fmt)
+  target_compile_options(${name} PRIVATE -pthread ${ARGN})
+  target_precompile_headers(${name} PRIVATE cmake/precompiled.h)
+endfunction()
+
+function(weft_precompile target)
+  cmake_parse_arguments(P "PLAIN" "" "" ${ARGN})
+  if(NOT WEFT_PCH)
+    return()
+  endif()
+  if(P_PLAIN AND CMAKE_BUILD_TYPE STREQUAL "Release")
+    target_precompile_headers(${target} REUSE_FROM weft_precompiled_plain)
+  else()
+    target_precompile_headers(${target} REUSE_FROM weft_precompiled)
+  endif()
+  target_compile_definitions(${target} PRIVATE FMT_SHARED)
+  target_compile_options(${target} PRIVATE -pthread)
+endfunction()
+
 # weft_room(NAME SOURCES ... LINKS ...): one static library a room, warnings on, includes from the root.
 function(weft_room name)
-  cmake_parse_arguments(ROOM "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  cmake_parse_arguments(ROOM "REPLACED;SEPARATE" "" "SOURCES;PUBLIC;PRIVATE;ALONE" ${ARGN})
   add_library(weft_${name} STATIC ${ROOM_SOURCES})
   target_include_directories(weft_${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_link_libraries(weft_${name} PUBLIC ${ROOM_PUBLIC} PRIVATE ${ROOM_PRIVATE})
+  weft_precompile(weft_${name})
+  if(NOT ROOM_SEPARATE AND (NOT ROOM_REPLACED OR NOT WEFT_REPLACED))
+    weft_join(weft_${name} ALONE ${ROOM_ALONE})
+  endif()
 endfunction()
 
 # Of a room that is not hot: it compiles faster so.
@@ -13,17 +55,28 @@ endfunction()
 
 # weft_test(NAME SOURCES ... LINKS ...): one Catch2 program a room, known to CTest by its name.
 function(weft_test name)
-  cmake_parse_arguments(T "" "TIMEOUT" "SOURCES;LINKS;LABELS" ${ARGN})
+  cmake_parse_arguments(T "OPTIMISED" "TIMEOUT" "SOURCES;LINKS;LABELS;ALONE" ${ARGN})
   add_executable(test_${name} ${T_SOURCES})
   target_include_directories(test_${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(test_${name} PRIVATE ${T_LINKS} Catch2::Catch2WithMain)
-  target_compile_definitions(test_${name} PRIVATE WEFT_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-                                                  WEFT_BINARY_DIR="${CMAKE_BINARY_DIR}")
   # Tests are compiled often and run briefly; what they test keeps its optimisation.
-  target_compile_options(test_${name} PRIVATE $<$<CONFIG:Release>:-O0>)
+  if(T_OPTIMISED)
+    weft_precompile(test_${name})
+  else()
+    weft_precompile(test_${name} PLAIN)
+    target_compile_options(test_${name} PRIVATE $<$<CONFIG:Release>:-O0>)
+  endif()
+  weft_join(test_${name} ALONE ${T_ALONE})
+  target_compile_definitions(test_${name} PRIVATE WEFT_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+                                                  WEFT_BINARY_DIR="${CMAKE_BINARY_DIR}"
+                                                  # Limits on time are for what people run: built with optimisation.
+                                                  $<$<CONFIG:Release>:WEFT_TIMED>)
   add_test(NAME ${name} COMMAND test_${name})
   if(NOT T_TIMEOUT)
     set(T_TIMEOUT 120)
+  endif()
+  if(WEFT_SANITIZE)
+    math(EXPR T_TIMEOUT "4 * ${T_TIMEOUT}")
   endif()
   set_tests_properties(${name} PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS "${T_LABELS}")
 endfunction()

@@ -12,7 +12,7 @@
 
 #include "sim/reply.h"
 #include "sim/script.h"
-#include "workflows/expression.h"
+#include "workflows/expression/expression.h"
 
 namespace weft::sim {
 

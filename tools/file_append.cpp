@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <mutex>
 
@@ -10,6 +11,8 @@
 
 namespace weft::tools {
 namespace {
+
+constexpr std::chrono::milliseconds kLookAgain{20};  // Whether a call that waits for another one's end is over.
 
 Appending failed(std::string reason) { return {ToolStatus::kFailed, std::move(reason), 0}; }
 Appending unknown(std::string reason) { return {ToolStatus::kUnknown, std::move(reason), 0}; }
@@ -27,7 +30,7 @@ bool nothing_written(int error) {
 
 }  // namespace
 
-Appending append_line(const Root& root, const std::string& path, const std::string& line, const FileLimits& limits,
+Appending append_line(const View& view, const std::string& path, const std::string& line, const FileLimits& limits,
                       const CallTime& time) {
   if (line.find('\n') != std::string::npos) return failed("a line cannot hold a newline: append one line a call");
   if (line.size() > limits.append_bytes_max) {
@@ -36,10 +39,14 @@ Appending append_line(const Root& root, const std::string& path, const std::stri
 
   // A file's size is seen growing while a write still runs, and its last byte is then not the last of a line: between
   // looking at the end and writing behind it there is no other call of this process.
-  static std::mutex one_at_a_time;
-  const std::lock_guard lock(one_at_a_time);
+  static std::timed_mutex one_at_a_time;
+  std::unique_lock lock(one_at_a_time, std::defer_lock);
+  while (!lock.try_lock_for(kLookAgain)) {
+    if (time.over() && !time.cancelled()) return failed("another call appends and does not end: nothing was written");
+    if (time.cancelled()) break;
+  }
   if (time.cancelled()) return failed("the call was cancelled before anything was written");
-  const auto opened = root.file_to_append(path);
+  const auto opened = view.file_to_append(path);
   if (!opened) return failed(opened.error().message);
   const OpenFile& file = opened->file;
   const std::string bytes = (lacks_end_of_line(file) ? "\n" : "") + line + "\n";

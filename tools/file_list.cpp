@@ -31,7 +31,7 @@ ListedName listed(const Descriptor& folder, const Name& name, const std::string&
 
 }  // namespace
 
-Result<Listing> list_folder(const Root& root, const std::string& path, int depth, const FileLimits& limits,
+Result<Listing> list_folder(const View& view, const std::string& path, int depth, const FileLimits& limits,
                             const CallTime& time) {
   Listing listing;
   // Level by level, so that what is cut off is what lies deepest. Each that waits is one that was listed, so they are
@@ -39,12 +39,13 @@ Result<Listing> list_folder(const Root& root, const std::string& path, int depth
   std::deque<Pending> pending{{"", 1}};
   for (; !pending.empty(); pending.pop_front()) {
     const Pending next = pending.front();
-    const auto folder = root.folder(next.prefix.empty() ? path : path + "/" + next.prefix);
+    const auto folder = view.folder(next.prefix.empty() ? path : path + "/" + next.prefix);
     if (!folder && next.prefix.empty()) return Error(folder.error());
     // One beneath it that may not be entered, or is gone, was listed all the same.
     if (!folder) continue;
-    WEFT_TRY(const std::vector<Name> names, Root::names(*folder));
-    for (const Name& name : names) {
+    WEFT_TRY(const View::Names names, view.names(*folder, time));
+    listing.truncated = listing.truncated || !names.whole;
+    for (const Name& name : names.names) {
       if (listing.names.size() >= limits.list_entries_max || time.over()) {
         listing.truncated = true;
         return listing;

@@ -83,9 +83,9 @@ std::string_view without_cut_character(std::string_view text) {
   return text;
 }
 
-Result<Excerpt> read_lines(const Root& root, const std::string& path, std::uint64_t from_line, std::uint64_t lines,
+Result<Excerpt> read_lines(const View& view, const std::string& path, std::uint64_t from_line, std::uint64_t lines,
                            const FileLimits& limits, const CallTime& time) {
-  WEFT_TRY(const OpenFile file, root.file(path));
+  WEFT_TRY(const OpenFile file, view.file(path));
   LineReader reader(from_line, lines, limits.read_bytes_max);
   std::string piece(kPieceBytes, '\0');
   std::uint64_t scanned = 0;

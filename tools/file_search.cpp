@@ -1,18 +1,22 @@
 #include <fmt/format.h>
-#include <re2/re2.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 
 #include "base/bytes.h"
+#include "base/pattern.h"
 #include "tools/file_work.h"
 
 namespace weft::tools {
 namespace {
 
-constexpr std::int64_t kPatternMemoryMax = 8 << 20;  // Bytes; RE2 refuses patterns that need more.
-constexpr std::size_t kPatternBytesMax = 4'096;
+// A file is searched in slices, so that the time is looked at between them. A line that is longer is searched in
+// several, which overlap.
+constexpr std::uint64_t kSliceUnits = 4'000'000;  // Of a Budget, about: 20 ms.
+constexpr std::size_t kSliceBytesMin = 4 << 10;
+constexpr std::size_t kSliceBytesMax = 64 << 10;
+constexpr std::size_t kOverlapBytes = 1 << 10;
 constexpr std::size_t kDepthMax = 64;       // Folders in folders; what is deeper is cut.
 constexpr std::size_t kLineBytesMax = 500;  // Of a line that is shown.
 
@@ -27,8 +31,10 @@ void remove_carriage_returns(std::string& text) {
 
 class Search {
  public:
-  Search(const RE2& pattern, const FileLimits& limits, const CallTime& time)
-      : pattern_(pattern), limits_(limits), time_(time) {}
+  Search(const View& view, const Pattern& pattern, const FileLimits& limits, const CallTime& time)
+      : view_(view), pattern_(pattern), limits_(limits), time_(time) {
+    while (slice_ > kSliceBytesMin && pattern.cost(slice_) > kSliceUnits) slice_ /= 2;
+  }
 
   void folder(const Descriptor& folder, const std::string& prefix, std::size_t depth);
   void file(const OpenFile& file, const std::string& path);
@@ -45,30 +51,32 @@ class Search {
   }
   bool load(const OpenFile& file);
   void look_into_lines(const std::string& path);
+  std::size_t find(std::string_view text, std::size_t from);
+  void add(const std::string& path, std::uint64_t line, std::string_view text);
 
-  const RE2& pattern_;
+  const View& view_;
+  const Pattern& pattern_;
   const FileLimits& limits_;
   const CallTime& time_;
   Matches found_;
   std::string content_;  // Of the file at hand; kept for its memory.
+  std::size_t slice_ = kSliceBytesMax;
 };
 
 void Search::folder(const Descriptor& folder, const std::string& prefix, std::size_t depth) {
-  const auto names = Root::names(folder);
-  if (!names) {
-    found_.truncated = true;
-    return;
-  }
-  for (const Name& name : *names) {
+  const auto names = view_.names(folder, time_);
+  found_.truncated = found_.truncated || !names || !names->whole;
+  if (!names) return;
+  for (const Name& name : names->names) {
     if (full()) return;
     const std::string path = prefix + name.name;
     if (name.kind == NameKind::kFolder) {
-      const auto inner = Root::folder_in(folder, name.name, path);
+      const auto inner = view_.folder_in(folder, name.name, path);
       // A folder that may not be entered is passed over; one too deep is cut.
       if (inner && depth < kDepthMax) this->folder(*inner, path + "/", depth + 1);
       if (depth >= kDepthMax) found_.truncated = true;
     } else if (name.kind == NameKind::kFile) {
-      const auto inner = Root::file_in(folder, name.name, path);
+      const auto inner = view_.file_in(folder, name.name, path);
       if (inner && is_utf8(path)) {
         file(*inner, path);
       } else {
@@ -85,6 +93,7 @@ bool Search::load(const OpenFile& file) {
   content_.resize(static_cast<std::size_t>(file.size) + 1);
   std::size_t size = 0;
   while (size < content_.size()) {
+    if (time_.over()) return false;
     const ssize_t count = ::read(file.descriptor.number(), content_.data() + size, content_.size() - size);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return false;
@@ -106,62 +115,66 @@ void Search::file(const OpenFile& file, const std::string& path) {
   look_into_lines(path);
 }
 
+// As Pattern::find(), slice by slice; npos also where the time is over.
+std::size_t Search::find(std::string_view text, std::size_t from) {
+  while (from < text.size() && !time_.over()) {
+    std::size_t to = std::min(from + slice_, text.size());
+    // Between lines, where one ends in the slice.
+    const std::size_t line_end = to == text.size() ? std::string_view::npos : text.rfind('\n', to - 1);
+    const bool within_line = to < text.size() && (line_end == std::string_view::npos || line_end < from);
+    if (to < text.size() && !within_line) to = line_end + 1;
+    const std::size_t hit = pattern_.find(text, from, to);
+    if (hit != std::string_view::npos) return hit;
+    from = within_line ? to - kOverlapBytes : to;
+  }
+  return std::string_view::npos;
+}
+
 void Search::look_into_lines(const std::string& path) {
-  const re2::StringPiece all(content_);
+  const std::string_view all = content_;
   std::uint64_t line = 1;
   std::size_t counted = 0;  // Up to here, newlines are in `line`.
-  for (std::size_t at = 0; at < content_.size();) {
-    if (time_.over()) {
-      found_.truncated = true;
-      return;
-    }
+  for (std::size_t at = 0; at < all.size();) {
     // The whole text at once finds the line quickly; the line alone then decides, since a match may span lines.
-    re2::StringPiece hit;
-    if (!pattern_.Match(all, at, content_.size(), RE2::UNANCHORED, &hit, 1)) return;
-    const std::size_t start = static_cast<std::size_t>(hit.data() - content_.data());
-    if (start >= content_.size()) return;
-    const std::size_t before = start == 0 ? std::string::npos : content_.rfind('\n', start - 1);
+    const std::size_t start = find(all, at);
+    if (time_.over()) found_.truncated = true;
+    if (start >= all.size()) return;
+    const std::size_t before = start == 0 ? std::string::npos : all.rfind('\n', start - 1);
     const std::size_t begin = before == std::string::npos ? 0 : before + 1;
-    const std::size_t end = std::min(content_.find('\n', start), content_.size());
-    line += static_cast<std::uint64_t>(std::count(content_.begin() + static_cast<std::ptrdiff_t>(counted),
-                                                  content_.begin() + static_cast<std::ptrdiff_t>(begin), '\n'));
+    const std::size_t end = std::min(all.find('\n', start), all.size());
+    line += static_cast<std::uint64_t>(std::count(all.begin() + static_cast<std::ptrdiff_t>(counted),
+                                                  all.begin() + static_cast<std::ptrdiff_t>(begin), '\n'));
     counted = begin;
-    const re2::StringPiece alone(content_.data() + begin, end - begin);
-    if (RE2::PartialMatch(alone, pattern_)) {
+    const std::string_view alone = all.substr(begin, end - begin);
+    if (find(alone, 0) != std::string_view::npos || (alone.empty() && pattern_.found_in(alone))) {
       if (full()) return;
-      std::size_t replaced = 0;
-      const std::string_view shown(alone.data(), alone.size());
-      const bool cut = shown.size() > kLineBytesMax;
-      std::string text = as_utf8(cut ? without_cut_character(shown.substr(0, kLineBytesMax)) : shown, replaced);
-      if (cut) text += "…";
-      found_.matches.push_back({path, line, std::move(text)});
+      add(path, line, alone);
     }
     at = end + 1;
   }
 }
 
+void Search::add(const std::string& path, std::uint64_t line, std::string_view text) {
+  std::size_t replaced = 0;
+  const bool cut = text.size() > kLineBytesMax;
+  std::string shown = as_utf8(cut ? without_cut_character(text.substr(0, kLineBytesMax)) : text, replaced);
+  if (cut) shown += "…";
+  found_.matches.push_back({path, line, std::move(shown)});
+}
+
 }  // namespace
 
-Result<Matches> search_files(const Root& root, const std::string& path, const std::string& pattern,
+Result<Matches> search_files(const View& view, const std::string& path, const std::string& pattern,
                              const FileLimits& limits, const CallTime& time) {
-  if (pattern.size() > kPatternBytesMax) {
-    return invalid_argument(fmt::format("a pattern has at most {} bytes", kPatternBytesMax));
-  }
-  RE2::Options options;
-  options.set_log_errors(false);
-  options.set_max_mem(kPatternMemoryMax);
-  const RE2 compiled("(?m)" + pattern, options);
-  if (!compiled.ok()) {
-    return invalid_argument(fmt::format("the pattern is not a regular expression of RE2: {}", compiled.error()));
-  }
-  Search search(compiled, limits, time);
-  const auto folder = root.folder(path);
+  WEFT_TRY(const Pattern compiled, Pattern::compile(pattern, Pattern::Lines::kEach));
+  Search search(view, compiled, limits, time);
+  const auto folder = view.folder(path);
   if (folder) {
     search.folder(*folder, path == "." ? "" : path + (path.ends_with('/') ? "" : "/"), 1);
     return search.take();
   }
   if (folder.error().code != Code::kFailedPrecondition) return Error(folder.error());
-  WEFT_TRY(const OpenFile file, root.file(path));
+  WEFT_TRY(const OpenFile file, view.file(path));
   search.file(file, path);
   return search.take();
 }

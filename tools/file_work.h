@@ -1,33 +1,17 @@
 // What the file tools do, without the JSON around it.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
-#include "base/time.h"
 #include "tools/beneath.h"
+#include "tools/call_time.h"
 #include "tools/files.h"
 
 namespace weft::tools {
-
-// How long a call may go on. One call's thread.
-class CallTime {
- public:
-  CallTime(Duration limit, const Cancelled& cancelled)
-      : end_(SystemClock().monotonic() + limit), cancelled_(cancelled) {}
-
-  bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
-  // True: what is done so far is the result.
-  bool over() const { return cancelled() || SystemClock().monotonic() >= end_; }
-
- private:
-  Duration end_;
-  const Cancelled& cancelled_;
-};
 
 struct ListedName {
   std::string name;  // Relative to the listed folder; UTF-8.
@@ -43,7 +27,7 @@ struct Listing {
 
 inline constexpr int kListDepthMax = 8;
 // `depth` 1 is the folder alone. Links are shown, not entered.
-Result<Listing> list_folder(const Root& root, const std::string& path, int depth, const FileLimits& limits,
+Result<Listing> list_folder(const View& view, const std::string& path, int depth, const FileLimits& limits,
                             const CallTime& time);
 
 struct Excerpt {
@@ -55,7 +39,7 @@ struct Excerpt {
 };
 
 // Lines `from_line` (from 1) to `from_line + lines - 1`. Refuses what is not text.
-Result<Excerpt> read_lines(const Root& root, const std::string& path, std::uint64_t from_line, std::uint64_t lines,
+Result<Excerpt> read_lines(const View& view, const std::string& path, std::uint64_t from_line, std::uint64_t lines,
                            const FileLimits& limits, const CallTime& time);
 
 struct Match {
@@ -72,7 +56,7 @@ struct Matches {
 };
 
 // Lines in which `pattern` (RE2) is found, in one file or all beneath a folder. Links are not followed below `path`.
-Result<Matches> search_files(const Root& root, const std::string& path, const std::string& pattern,
+Result<Matches> search_files(const View& view, const std::string& path, const std::string& pattern,
                              const FileLimits& limits, const CallTime& time);
 
 struct Appending {
@@ -82,7 +66,7 @@ struct Appending {
 };
 
 // Adds one line, durably. Where the file's last line has no end, it gets one first.
-Appending append_line(const Root& root, const std::string& path, const std::string& line, const FileLimits& limits,
+Appending append_line(const View& view, const std::string& path, const std::string& line, const FileLimits& limits,
                       const CallTime& time);
 
 // For a text that was cut somewhere: without the beginning of the character that the cut went through.

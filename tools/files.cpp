@@ -163,15 +163,15 @@ Result<Json> FileTool::read_only(Arguments& arguments, const CallTime& time) con
   const std::string pattern = operation_ == Operation::kSearch ? arguments.text("pattern") : std::string();
   if (!arguments.problem().empty()) return invalid_argument(arguments.problem());
   if (operation_ == Operation::kList) {
-    WEFT_TRY(const Listing listing, list_folder(*root_, path, static_cast<int>(depth), limits_, time));
+    WEFT_TRY(const Listing listing, list_folder(root_->view(), path, static_cast<int>(depth), limits_, time));
     return to_json(path, listing);
   }
   if (operation_ == Operation::kRead) {
-    WEFT_TRY(const Excerpt excerpt, read_lines(*root_, path, static_cast<std::uint64_t>(from_line),
+    WEFT_TRY(const Excerpt excerpt, read_lines(root_->view(), path, static_cast<std::uint64_t>(from_line),
                                                static_cast<std::uint64_t>(lines), limits_, time));
     return to_json(path, from_line, excerpt);
   }
-  WEFT_TRY(const Matches found, search_files(*root_, path, pattern, limits_, time));
+  WEFT_TRY(const Matches found, search_files(root_->view(), path, pattern, limits_, time));
   return to_json(found);
 }
 
@@ -179,15 +179,15 @@ ToolReply FileTool::append(Arguments& arguments, const CallTime& time) const {
   const std::string path = arguments.text("path");
   const std::string line = arguments.text("line");
   if (!arguments.problem().empty()) return {ToolStatus::kFailed, arguments.problem()};
-  const Appending done = append_line(*root_, path, line, limits_, time);
+  const Appending done = append_line(root_->view(), path, line, limits_, time);
   if (done.status != ToolStatus::kDone) return {done.status, done.reason};
   return {ToolStatus::kDone, to_text(Json{{"path", path}, {"bytes", done.bytes}})};
 }
 
 }  // namespace
 
-Status add_file_tools(Toolbox& toolbox, const std::string& root, const FileLimits& limits) {
-  WEFT_TRY(Root opened, Root::open(root));
+Status add_file_tools(Toolbox& toolbox, const std::string& root, const FileLimits& limits, ClosedPaths closed) {
+  WEFT_TRY(Root opened, Root::open(root, std::move(closed)));
   const auto shared = std::make_shared<const Root>(std::move(opened));
   for (const Definition& definition : kDefinitions) {
     toolbox.add(std::make_unique<FileTool>(definition, shared, limits));

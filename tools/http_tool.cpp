@@ -13,14 +13,10 @@ namespace {
 
 constexpr std::uint64_t kReplyBytesMax = std::uint64_t{16} << 20;
 constexpr std::size_t kRefusalBytesMax = std::size_t{4} << 10;  // Of a body that says why it did not work.
-constexpr std::size_t kMaskedBytesMin = 4;  // A shorter secret would be masked wherever its letters stand.
 
-std::string masked(std::string text, const std::string& secret, const std::string& name) {
-  if (secret.size() < kMaskedBytesMin) return text;
-  const std::string mask = fmt::format("[secret {}]", name);
-  for (std::size_t at = text.find(secret); at != std::string::npos; at = text.find(secret, at + mask.size())) {
-    text.replace(at, secret.size(), mask);
-  }
+// In a sentence of which a part may be cut off.
+std::string masked(std::string text, const SecretMask& secrets) {
+  secrets.mask_cut(text);
   return text;
 }
 
@@ -36,12 +32,30 @@ ToolStatus status_of(int http) {
   return http >= 400 && http < 500 ? ToolStatus::kFailed : ToolStatus::kUnknown;
 }
 
+bool is_control(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return (byte < 0x20 && c != '\t') || byte == 0x7F;
+}
+
+// Whether the workflow sets this header itself. `name` is in lower case.
+bool sets(const workflows::HttpBinding& http, std::string_view name) {
+  return std::ranges::any_of(http.headers, [&](const auto& header) {
+    return std::ranges::equal(header.first, name, {},
+                              [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  });
+}
+
+Error cannot_be_formed(const workflows::Tool& tool, Error error) {
+  error.message = fmt::format("the request of the tool {} cannot be formed: {}", tool.name, error.message);
+  return error;
+}
+
 class Sink final : public HttpSink {
  public:
-  Sink(const HttpToolCall& call, std::move_only_function<void(HttpToolReply)> done)
-      : place_(call.request.method + " " + masked(call.request.url, call.secret, call.secret_name)),
-        secret_(call.secret),
-        secret_name_(call.secret_name),
+  Sink(const HttpToolCall& call, std::shared_ptr<const SecretMask> secrets,
+       std::move_only_function<void(HttpToolReply)> done)
+      : secrets_(std::move(secrets)),
+        place_(call.request.method + " " + masked(call.request.url, *secrets_)),
         done_(std::move(done)) {}
 
   void on_head(const HttpHead& head) override { status_ = head.status; }
@@ -55,11 +69,18 @@ class Sink final : public HttpSink {
   ToolReply whole() {
     const ToolStatus status = status_of(status_);
     std::size_t replaced = 0;
-    std::string body = masked(as_utf8(body_, replaced), secret_, secret_name_);
+    std::string body = as_utf8(body_, replaced);
     if (status == ToolStatus::kDone) {
-      const auto json = parse_untrusted(body);
-      return {status, json ? to_text(*json) : to_text(Json(body))};
+      auto json = parse_untrusted(body);
+      if (json) {
+        secrets_->mask(*json);
+        return {status, to_text(*json)};
+      }
+      secrets_->mask(body);
+      return {status, to_text(Json(std::move(body)))};
     }
+    // Before it is cut, so that no part of a secret is left.
+    secrets_->mask_body(body);
     if (body.size() > kRefusalBytesMax) {
       std::size_t cut = kRefusalBytesMax;
       while (cut > 0 && (static_cast<unsigned char>(body[cut]) & 0xC0) == 0x80) --cut;
@@ -69,15 +90,14 @@ class Sink final : public HttpSink {
   }
 
   ToolReply broken(const HttpEnd& end) {
-    const std::string message = masked(end.message, secret_, secret_name_);
+    const std::string message = masked(end.message, *secrets_);
     const bool left = end.sent && end.fault != HttpFault::kConnect;
     if (!left) return {ToolStatus::kFailed, fmt::format("{} was not reached: {}", place_, message)};
     return {ToolStatus::kUnknown, fmt::format("{} was sent and no whole answer came: {}", place_, message)};
   }
 
+  const std::shared_ptr<const SecretMask> secrets_;  // Never null.
   const std::string place_;
-  const std::string secret_;
-  const std::string secret_name_;
   std::move_only_function<void(HttpToolReply)> done_;
   int status_ = 0;
   std::string body_;
@@ -95,28 +115,37 @@ Result<HttpToolCall> make_http_call(const workflows::Tool& tool, const ToolReque
   call.request.total_timeout = http.timeout;
   call.request.connect_timeout = std::min(call.request.connect_timeout, http.timeout);
   call.request.response_bytes_max = kReplyBytesMax;
-  WEFT_TRY(call.request.url, http.url.evaluate_url(names));
-  call.request.headers.emplace_back("Accept: application/json");
+  call.request.compression = HttpRequest::Compression::kOffered;
+  auto url = http.url.evaluate_url(names);
+  if (!url) return cannot_be_formed(tool, std::move(url).error());
+  call.request.url = *std::move(url);
+  if (!sets(http, "accept")) call.request.headers.emplace_back("Accept: application/json");
   for (const auto& [name, value] : http.headers) {
-    WEFT_TRY(const std::string text, value.evaluate_text(names));
-    call.request.headers.push_back(fmt::format("{}: {}", name, text));
+    auto text = value.evaluate_text(names);
+    if (!text) return cannot_be_formed(tool, std::move(text).error());
+    if (std::ranges::any_of(*text, is_control)) {
+      return cannot_be_formed(
+          tool, invalid_argument(
+                    fmt::format("the value of its header {} holds a line break or another control character", name)));
+    }
+    call.request.headers.push_back(fmt::format("{}: {}", name, *text));
   }
   if (http.sends_key) call.request.headers.push_back("Idempotency-Key: " + request.key);
   if (!http.bearer.empty()) {
-    WEFT_TRY(call.secret, secrets(http.bearer));
-    call.secret_name = http.bearer;
-    call.request.headers.push_back("Authorization: Bearer " + call.secret);
+    WEFT_TRY(const std::string secret, secrets(http.bearer));
+    call.request.headers.push_back("Authorization: Bearer " + secret);
   }
   if (http.json) {
     WEFT_TRY(const Json body, http.json->evaluate(names));
-    call.request.headers.emplace_back("Content-Type: application/json");
+    if (!sets(http, "content-type")) call.request.headers.emplace_back("Content-Type: application/json");
     call.request.body.push_back(std::make_shared<const std::string>(to_text(body)));
   }
   return call;
 }
 
-std::unique_ptr<HttpSink> make_http_sink(const HttpToolCall& call, std::move_only_function<void(HttpToolReply)> done) {
-  return std::make_unique<Sink>(call, std::move(done));
+std::unique_ptr<HttpSink> make_http_sink(const HttpToolCall& call, std::shared_ptr<const SecretMask> secrets,
+                                         std::move_only_function<void(HttpToolReply)> done) {
+  return std::make_unique<Sink>(call, std::move(secrets), std::move(done));
 }
 
 }  // namespace weft::tools

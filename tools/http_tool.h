@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/http.h"
+#include "base/secret_mask.h"
 #include "tools/tool.h"
 
 namespace weft::tools {
@@ -16,8 +17,6 @@ using Secrets = std::function<Result<std::string>(const std::string& name)>;
 
 struct HttpToolCall {
   HttpRequest request;
-  std::string secret;  // Empty: none was needed. Masked wherever it comes back.
-  std::string secret_name;
 };
 
 // The request of one call. `id` names the call, for `call.id`. Errors: INVALID_ARGUMENT (a template cannot be
@@ -30,10 +29,11 @@ struct HttpToolReply {
   int status = 0;  // Of HTTP; 0: none came.
 };
 
-// Collects the response to `call`; `done` comes once, unless the request is cancelled.
+// Collects the response to `call`, with `secrets` masked in it; `done` comes once, unless the request is cancelled.
 //   nothing was sent, or 4xx but for the four below   failed: nothing was done
 //   408 409 425 429                                   declined: later, with the same key
 //   3xx, 5xx, or no whole answer                      unknown
-std::unique_ptr<HttpSink> make_http_sink(const HttpToolCall& call, std::move_only_function<void(HttpToolReply)> done);
+std::unique_ptr<HttpSink> make_http_sink(const HttpToolCall& call, std::shared_ptr<const SecretMask> secrets,
+                                         std::move_only_function<void(HttpToolReply)> done);
 
 }  // namespace weft::tools

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "workflows/draft.h"
-#include "workflows/expression.h"
+#include "workflows/expression/expression.h"
 #include "workflows/loader_keys.h"
 
 namespace weft::workflows {

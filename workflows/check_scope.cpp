@@ -143,7 +143,7 @@ Result<Type> ScopeTypes::step(std::string_view name, std::string_view field, boo
                                                 "items",  "iteration", "exhausted", "limited"};
   Error error =
       not_found(fmt::format("the step \"{}\" has no field \"{}\"", name, field)).with("code", "unknown-field");
-  const std::string near = nearest(std::string(field), kFields);
+  const std::string near = draft_.diagnostics.nearest(std::string(field), kFields);
   return near.empty() ? error : std::move(error).with("suggestion", fmt::format("did you mean \"{}\"?", near));
 }
 

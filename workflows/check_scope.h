@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "workflows/draft.h"
-#include "workflows/expression.h"
+#include "workflows/expression/expression.h"
 #include "workflows/type.h"
 
 namespace weft::workflows {

@@ -12,6 +12,10 @@ struct Pattern {
   RE2 pattern;
 };
 
+// Of the budget of the check: for a text, and for its bytes.
+constexpr std::uint64_t kTextUnits = 40;
+constexpr std::size_t kBytesPerUnit = 2;
+
 // Shapes of well-known credentials, narrow enough that prose does not match.
 const std::vector<std::unique_ptr<Pattern>>& secret_patterns() {
   static const auto kPatterns = [] {
@@ -29,6 +33,14 @@ const std::vector<std::unique_ptr<Pattern>>& secret_patterns() {
 }
 
 void check_secret(Draft& draft, Mark mark, const std::string& text) {
+  // One look for all of them; hardly a text has any.
+  static const RE2 kAny = [] {
+    std::string all;
+    for (const auto& secret : secret_patterns()) all += (all.empty() ? "" : "|") + secret->pattern.pattern();
+    return RE2(all);
+  }();
+  if (!draft.diagnostics.work().spend(kTextUnits + text.size() / kBytesPerUnit)) return;
+  if (!RE2::PartialMatch(text, kAny)) return;
   for (const auto& secret : secret_patterns()) {
     if (!RE2::PartialMatch(text, secret->pattern)) continue;
     // The value itself is not repeated: diagnostics end up in logs.
@@ -48,9 +60,9 @@ void check_secrets(Draft& draft, const yaml::Node& node) {
 }
 
 void check_volatile(Draft& draft, const yaml::Node& node) {
-  static const RE2 kDate(R"(\b20[0-9]{2}-[01][0-9]-[0-3][0-9]\b)");
-  static const RE2 kUuid(R"(\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b)");
-  static const RE2 kPath(R"((?:^|[\s"'(])/(?:home|tmp|Users|var/folders)/\S+)");
+  static const RE2 kDate(R"((\b20[0-9]{2}-[01][0-9]-[0-3][0-9]\b))");
+  static const RE2 kUuid(R"((\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b))");
+  static const RE2 kPath(R"(((?:^|[\s"'(])/(?:home|tmp|Users|var/folders)/\S+))");
   if (node.is_map()) {
     const auto file = node.get("file") ? draft.files.find(node.get("file")->text) : draft.files.end();
     if (file != draft.files.end()) check_secret(draft, node.get("file")->mark, file->second);
@@ -61,7 +73,8 @@ void check_volatile(Draft& draft, const yaml::Node& node) {
       {&kDate, "a date"}, {&kUuid, "a UUID"}, {&kPath, "a path of this machine"}};
   for (const auto& [pattern, what] : kinds) {
     std::string found;
-    if (!RE2::PartialMatch(node.text, RE2("(" + pattern->pattern() + ")"), &found)) continue;
+    if (!draft.diagnostics.work().spend(kTextUnits + node.text.size() / kBytesPerUnit)) return;
+    if (!RE2::PartialMatch(node.text, *pattern, &found)) continue;
     draft.diagnostics.warning(node.mark, "volatile",
                               fmt::format("this text begins every call, and {} in it is likely to change", what),
                               "each change loses the provider's cache: put it into the prompt", found);

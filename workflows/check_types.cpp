@@ -15,12 +15,13 @@ Type boolean() { return Type::of(Type::Kind::kBoolean); }
 
 void require(Draft& draft, const Type& found, const Type& wanted, Mark mark, std::string_view what,
              std::string_view is) {
-  if (wanted.accepts(found)) return;
-  draft.diagnostics.error(mark, "type", fmt::format("{} must be {}, and this is {}", what, is, found.to_text()),
-                          found.optional() && wanted.accepts(found.without_optional())
+  if (wanted.accepts(found, &draft.diagnostics.work())) return;
+  const std::string text = found.to_text(Diagnostics::kSentenceBytesMax);
+  draft.diagnostics.error(mark, "type", fmt::format("{} must be {}, and this is {}", what, is, text),
+                          found.optional() && wanted.accepts(found.without_optional(), &draft.diagnostics.work())
                               ? "it may be null: give a value for that with ??"
                               : "",
-                          found.to_text());
+                          text);
 }
 
 Mark place_of(const Draft& draft, StepId id, std::string_view key) {
@@ -41,15 +42,17 @@ void check_cases(Draft& draft, StepId id, const Type& value) {
   if (possible.empty() || note.cases.empty()) return;
   std::vector<std::string> open = possible;
   for (CaseNote& choice : note.cases) {
+    if (!draft.diagnostics.work().spend(possible.size())) return;
     const auto removed = std::ranges::remove(open, choice.match.name);
     open.erase(removed.begin(), removed.end());
     if (std::ranges::find(possible, choice.match.name) != possible.end()) continue;
     choice.never_chosen = true;
-    const std::string near = nearest(choice.match.name, possible);
-    draft.diagnostics.error(
-        choice.match.mark, "unreachable",
-        fmt::format("the case \"{}\" can never be chosen: the value is {}", choice.match.name, value.to_text()),
-        near.empty() ? std::string() : fmt::format("did you mean \"{}\"?", near), choice.match.name);
+    const std::string near = draft.diagnostics.nearest(choice.match.name, possible);
+    draft.diagnostics.error(choice.match.mark, "unreachable",
+                            fmt::format("the case \"{}\" can never be chosen: the value is {}", choice.match.name,
+                                        value.to_text(Diagnostics::kSentenceBytesMax)),
+                            near.empty() ? std::string() : fmt::format("did you mean \"{}\"?", near),
+                            choice.match.name);
   }
   if (value.optional()) open.emplace_back("null");
   note.default_never_chosen = open.empty();
@@ -78,6 +81,10 @@ Type bounded(const Type& type) {
   return type;
 }
 
+// Of the budget of the check: for a step, and for each path that it knows to be there.
+constexpr std::uint64_t kStepUnits = 200;
+constexpr std::uint64_t kFactUnits = 30;
+
 class TypeChecker {
  public:
   explicit TypeChecker(Draft& draft) : draft_(draft) {}
@@ -92,6 +99,7 @@ class TypeChecker {
  private:
   void check_step(StepId id, const Surroundings& around) {
     Step& step = draft_.step(id);
+    if (!draft_.diagnostics.work().spend(kStepUnits + kFactUnits * around.narrowed.size())) return;
     Surroundings inside = around;
     if (step.is_finally) inside.ended.push_back(step.scope);
     if (step.when) {
@@ -115,7 +123,7 @@ class TypeChecker {
     draft_.note(id).round_type = type;
     if (step.repeat) check_until(id, inside);
     if (step.for_each) type = Type::list(element_may_be_null(id) ? type.as_optional() : type);
-    if (step.on_error.kind == OnError::Kind::kUse) type = Type::join(type, used);
+    if (step.on_error.kind == OnError::Kind::kUse) type = Type::join(type, used, &draft_.diagnostics.work());
     step.type = bounded(type);
     draft_.note(id).may_be_absent = may_be_absent(id);
   }
@@ -147,8 +155,9 @@ class TypeChecker {
         const bool is_object =
             args.kind() == Type::Kind::kAny || args.kind() == Type::Kind::kObject || args.kind() == Type::Kind::kMap;
         if (!is_object || args.optional()) {
-          draft_.diagnostics.error(place_of(draft_, id, "args"), "type",
-                                   fmt::format("args must be a map, and this is {}", args.to_text()));
+          draft_.diagnostics.error(
+              place_of(draft_, id, "args"), "type",
+              fmt::format("args must be a map, and this is {}", args.to_text(Diagnostics::kSentenceBytesMax)));
         }
         return Type();
       }
@@ -205,8 +214,9 @@ class TypeChecker {
     if (!body.on_timeout) return type;
     const Type late = body.on_timeout->check(types, draft_.diagnostics);
     if (draft_.note(id).output_written)
-      require(draft_, late, type, place_of(draft_, id, "on_timeout"), "on_timeout", type.to_text());
-    return Type::join(type, late);
+      require(draft_, late, type, place_of(draft_, id, "on_timeout"), "on_timeout",
+              type.to_text(Diagnostics::kSentenceBytesMax));
+    return Type::join(type, late, &draft_.diagnostics.work());
   }
 
   Type check_group(ScopeId scope, const Surroundings& inside) {
@@ -222,7 +232,7 @@ class TypeChecker {
     const bool is_computed = step.kind == StepKind::kSet || step.kind == StepKind::kGroup;
     if (is_computed) {
       require(draft_, computed, step.output.type(), place_of(draft_, id, "output"), "what the step computes",
-              step.output.type().to_text());
+              step.output.type().to_text(Diagnostics::kSentenceBytesMax));
     }
     return step.output.type();
   }

@@ -4,12 +4,17 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <unordered_set>
 
 #include "workflows/draft.h"
 #include "workflows/loader_keys.h"
 
 namespace weft::workflows {
 namespace {
+
+// Of the budget of the check: for an argument that is looked for, and for a case that is compared.
+constexpr std::uint64_t kArgumentUnits = 20;
+constexpr std::uint64_t kCaseUnits = 4;
 
 bool tool_changes_world(const Draft& draft, const std::string& name) {
   const KnownTool* tool = draft.find_tool(name);
@@ -55,13 +60,14 @@ void check_effects(Draft& draft, StepId id) {
 }
 
 // Named only by what its switches can never come to. Cases that never match are named themselves; this is the rest.
-bool is_never_chosen(const Draft& draft, const Step& step) {
+bool is_never_chosen(Draft& draft, const Step& step) {
   const auto names = [&](const std::vector<NameAt>& targets) {
     return std::ranges::find(targets, step.name, &NameAt::name) != targets.end();
   };
   bool by_default = false;
   for (const StepId id : step.switches) {
     const StepNote& note = draft.notes[id];
+    if (!draft.diagnostics.work().spend(kCaseUnits * (note.cases.size() + 1))) return false;
     if (std::ranges::any_of(note.cases, [&](const CaseNote& one) { return names(one.targets); })) return false;
     if (!note.default_never_chosen) return false;
     by_default = by_default || (note.otherwise && names(*note.otherwise));
@@ -91,6 +97,8 @@ void check_exclusive(Draft& draft, const Step& step) {
       const Step& b = draft.step(chosen[j]);
       if (a.switches != b.switches) continue;
       const Step& choice = draft.step(a.switches[0]);
+      const std::size_t cases = std::get<SwitchBody>(choice.body).cases.size();
+      if (!draft.diagnostics.work().spend(kCaseUnits * (cases + 1))) return;
       if (can_choose_both(std::get<SwitchBody>(choice.body), a.id, b.id)) continue;
       draft.diagnostics.error(
           step.mark, "unreachable",
@@ -138,32 +146,58 @@ void check_finally(Draft& draft, StepId id) {
 
 }  // namespace
 
-const KnownTool* Draft::find_tool(std::string_view name) const {
-  const auto known = std::ranges::find(tools, name, &KnownTool::name);
-  return known == tools.end() ? nullptr : &*known;
+const KnownTool* Draft::find_tool(const std::string& name) const {
+  for (; tools_placed < tools.size(); ++tools_placed) place_of_tool.emplace(tools[tools_placed].name, tools_placed);
+  const auto known = place_of_tool.find(name);
+  return known == place_of_tool.end() ? nullptr : &tools[known->second];
 }
 
-void check_arg_names(Draft& draft, const KnownTool& tool, const yaml::Node* args, Mark otherwise) {
-  const auto schema = parse_untrusted(tool.input_schema);
-  if (!schema || !schema->is_object() || (args && !args->is_map())) return;
+void say_unknown_tool(Draft& draft, const NameAt& tool) {
+  std::vector<std::string> known;
+  if (!draft.diagnostics.full()) {
+    for (const KnownTool& one : draft.tools) known.push_back(one.name);
+  }
+  unknown_name(draft.diagnostics, tool.mark, "unknown-tool", "tool", tool.name, known);
+}
+
+namespace {
+
+// What a tool takes, read once.
+const Draft::ToolArguments& arguments_of(Draft& draft, const KnownTool& tool) {
+  const auto [place, is_new] = draft.arguments_of_tool.try_emplace(tool.name);
+  Draft::ToolArguments& arguments = place->second;
+  const auto schema = is_new ? parse_untrusted(tool.input_schema) : Result<Json>(Json());
+  if (!schema || !schema->is_object()) return arguments;
   const Json none = Json::object();
   const auto member = [&](const char* key) -> const Json& { return schema->contains(key) ? schema->at(key) : none; };
   const Json& properties = member("properties");
-  std::vector<std::string> known;
-  for (const auto& [name, property] : properties.items()) known.push_back(name);
-  if (args && properties.is_object() && member("additionalProperties") == Json(false)) {
-    for (const auto& arg : args->members) {
-      if (properties.contains(arg.key)) continue;
-      unknown_name(draft.diagnostics, arg.key_mark, "args", fmt::format("argument of the tool {},", tool.name), arg.key,
-                   known);
-    }
-  }
+  for (const auto& [name, property] : properties.items()) arguments.known.push_back(name);
+  arguments.names = {arguments.known.begin(), arguments.known.end()};
+  arguments.closed = properties.is_object() && member("additionalProperties") == Json(false);
   for (const Json& required : member("required")) {
-    const bool given = !required.is_string() || (args && args->has(required.get_ref<const std::string&>()));
-    if (given) continue;
-    draft.diagnostics.error(
-        args ? args->mark : otherwise, "args",
-        fmt::format("the tool {} needs the argument \"{}\"", tool.name, required.get<std::string>()));
+    if (required.is_string()) arguments.required.push_back(required.get<std::string>());
+  }
+  return arguments;
+}
+
+}  // namespace
+
+void check_arg_names(Draft& draft, const KnownTool& tool, const yaml::Node* args, Mark otherwise) {
+  if (args && !args->is_map()) return;
+  const Draft::ToolArguments& taken = arguments_of(draft, tool);
+  std::unordered_set<std::string_view> given;
+  for (std::size_t i = 0; args && i < args->members.size(); ++i) {
+    const auto& arg = args->members[i];
+    given.insert(arg.key);
+    if (!taken.closed || taken.names.contains(arg.key)) continue;
+    unknown_name(draft.diagnostics, arg.key_mark, "args", fmt::format("argument of the tool {},", tool.name), arg.key,
+                 taken.known);
+  }
+  if (!draft.diagnostics.work().spend(taken.required.size() * kArgumentUnits)) return;
+  for (const std::string& required : taken.required) {
+    if (given.contains(required)) continue;
+    draft.diagnostics.error(args ? args->mark : otherwise, "args",
+                            fmt::format("the tool {} needs the argument \"{}\"", tool.name, required));
   }
 }
 

@@ -12,6 +12,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "workflows/diagnostic.h"
@@ -69,7 +71,7 @@ struct Draft {
   Draft(const Bundle& the_bundle, const World& the_world, Diagnostics& the_diagnostics)
       : bundle(the_bundle), world(the_world), diagnostics(the_diagnostics), tools(the_world.tools) {}
   // Null where there is none of that name.
-  const KnownTool* find_tool(std::string_view name) const;
+  const KnownTool* find_tool(const std::string& name) const;
 
   const Bundle& bundle;
   const World& world;
@@ -77,8 +79,18 @@ struct Draft {
   yaml::NodePtr root;
   std::shared_ptr<Workflow> workflow = std::make_shared<Workflow>();
   Type input_type;
-  std::vector<KnownTool> tools;  // Of the world and of the workflow.
-  std::vector<StepNote> notes;   // One for each of workflow->steps.
+  struct ToolArguments {
+    std::vector<std::string> known;  // In the order of the schema.
+    std::unordered_set<std::string> names;
+    bool closed = false;
+    std::vector<std::string> required;
+  };
+  std::unordered_map<std::string, ToolArguments> arguments_of_tool;
+  std::vector<KnownTool> tools;  // Of the world and of the workflow; it only grows.
+  mutable std::unordered_map<std::string, std::size_t>
+      place_of_tool;  // Of those that were there when one was looked for.
+  mutable std::size_t tools_placed = 0;
+  std::vector<StepNote> notes;  // One for each of workflow->steps.
 
   std::map<std::string, std::string> routes;  // Of `models`: name to model.
   std::vector<std::string> context;
@@ -96,6 +108,9 @@ struct Draft {
   // The step that `name` means when it is read in `scope`: of that scope or of an enclosing one.
   std::optional<StepId> find(ScopeId scope, std::string_view name) const;
 };
+
+// With the nearest name.
+void say_unknown_tool(Draft& draft, const NameAt& tool);
 
 // read
 void read_models(Draft& draft, const yaml::Node& top);

@@ -230,14 +230,18 @@ class Waiting {
 };
 
 void find_cycles(Draft& draft, ScopeId scope) {
+  constexpr std::size_t kCyclesMax = 50;  // More are not told apart.
   Waiting waiting(draft, scope);
-  for (;;) {
+  for (std::size_t i = 0; i < kCyclesMax; ++i) {
     while (waiting.take()) {
     }
     const std::vector<StepId> cycle = waiting.find_cycle();
     if (cycle.empty()) return;
     report_cycle(draft, cycle);
     for (const StepId id : cycle) waiting.free(id);
+  }
+  for (const StepId id : draft.scope(scope).steps) {
+    if (waiting.is_open(id)) draft.note(id).in_cycle = true;
   }
 }
 
@@ -275,7 +279,7 @@ Error missing_step(const Draft& draft, ScopeId scope, std::string_view name) {
     for (const StepId id : draft.scope(scope).steps) known.push_back(draft.workflow->steps[id].name);
     if (scope == 0) break;
   }
-  const std::string near = nearest(std::string(name), known);
+  const std::string near = draft.diagnostics.nearest(std::string(name), known);
   if (near.empty()) return Error(plain).with("code", "unknown-step");
   return Error(plain).with("code", "unknown-step").with("suggestion", fmt::format("did you mean \"{}\"?", near));
 }

@@ -132,6 +132,12 @@ void load_draft(Draft& draft) {
   check_world(draft);
   check_tools(draft);
   check_texts(draft);
+  if (draft.diagnostics.work().over()) {
+    draft.diagnostics.error({}, "limit",
+                            fmt::format("checking the workflow takes more than {} units of work (check_work_max)",
+                                        Diagnostics::kCheckWorkMax),
+                            "fewer or smaller steps, types, switches and patterns take less");
+  }
   if (!draft.diagnostics.has_errors()) write_canonical(draft);
 }
 

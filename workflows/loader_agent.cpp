@@ -38,7 +38,7 @@ std::optional<std::string> read_file(Draft& draft, const yaml::Node& node) {
   if (found == draft.bundle.files.end()) {
     std::vector<std::string> paths;
     for (const BundleFile& file : draft.bundle.files) paths.push_back(file.path);
-    const std::string near = nearest(*path, paths);
+    const std::string near = draft.diagnostics.nearest(*path, paths);
     draft.diagnostics.error(
         node.mark, "file", fmt::format("the file \"{}\" was not found", *path),
         near.empty() ? "paths are relative to the workflow's folder" : fmt::format("did you mean \"{}\"?", near),
@@ -97,7 +97,7 @@ std::optional<std::string> resolve_model(Draft& draft, const yaml::Node& node) {
   if (!refusal) return name;
   std::vector<std::string> routes;
   for (const auto& [route, model] : draft.routes) routes.push_back(route);
-  const std::string near = nearest(*name, routes);
+  const std::string near = draft.diagnostics.nearest(*name, routes);
   draft.diagnostics.error(node.mark, "unknown-model", *refusal,
                           near.empty() ? std::string() : fmt::format("did you mean the route \"{}\"?", near), *name);
   return std::nullopt;
@@ -139,11 +139,10 @@ void check_wire_names(Draft& draft, const yaml::Node& node, const std::vector<st
 }
 
 std::vector<std::string> read_tool_names(Draft& draft, const yaml::Node& node) {
-  std::vector<std::string> known, tools;
-  for (const KnownTool& tool : draft.tools) known.push_back(tool.name);
+  std::vector<std::string> tools;
   for (const NameAt& tool : read_names(draft, node, "tools")) {
-    if (std::ranges::find(known, tool.name) == known.end()) {
-      unknown_name(draft.diagnostics, tool.mark, "unknown-tool", "tool", tool.name, known);
+    if (!draft.find_tool(tool.name)) {
+      say_unknown_tool(draft, tool);
     } else {
       tools.push_back(tool.name);
     }

@@ -62,7 +62,7 @@ bool check_name(Diagnostics& diagnostics, Mark mark, std::string_view what, cons
 
 void unknown_name(Diagnostics& diagnostics, Mark mark, const char* code, std::string_view what, const std::string& name,
                   const std::vector<std::string>& known) {
-  const std::string near = diagnostics.full() ? std::string() : nearest(name, known);
+  const std::string near = diagnostics.nearest(name, known);
   diagnostics.error(mark, code, fmt::format("there is no {} \"{}\"", what, name),
                     near.empty() ? std::string() : fmt::format("did you mean \"{}\"?", near), name);
 }
@@ -113,7 +113,7 @@ std::optional<std::int64_t> read_count(Diagnostics& diagnostics, const yaml::Nod
 std::optional<std::string> read_choice(Diagnostics& diagnostics, const yaml::Node& node, std::string_view what,
                                        const std::vector<std::string>& choices) {
   if (node.is_scalar() && std::ranges::find(choices, node.text) != choices.end()) return node.text;
-  const std::string near = node.is_scalar() ? nearest(node.text, choices) : std::string();
+  const std::string near = node.is_scalar() ? diagnostics.nearest(node.text, choices) : std::string();
   diagnostics.error(node.mark, "choice", fmt::format("{} must be one of {}", what, fmt::join(choices, ", ")),
                     near.empty() ? std::string() : fmt::format("did you mean \"{}\"?", near));
   return std::nullopt;

@@ -59,11 +59,7 @@ PromptBody read_prompt(Draft& draft, const yaml::Node& node) {
 ToolBody read_tool(Draft& draft, const yaml::Node& node) {
   const yaml::Node& named = *node.get("tool");
   const auto name = read_text(draft.diagnostics, named, "tool");
-  std::vector<std::string> known;
-  for (const KnownTool& tool : draft.tools) known.push_back(tool.name);
-  if (name && std::ranges::find(known, *name) == known.end()) {
-    unknown_name(draft.diagnostics, named.mark, "unknown-tool", "tool", *name, known);
-  }
+  if (name && !draft.find_tool(*name)) say_unknown_tool(draft, {*name, named.mark});
   refuse_later(draft.diagnostics, node, {"approved"});
   yaml::Node none;
   none.kind = yaml::Kind::kMap;

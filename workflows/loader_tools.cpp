@@ -18,8 +18,9 @@ const std::vector<std::string> kMethods{"get", "post", "put", "patch", "delete"}
 const std::vector<std::string> kToolKeys{"description", "input",  "effect", "on_doubt",    "repeatable",
                                          "key_ttl",     "verify", "undo",   "concurrency", "http"};
 // What HTTP itself, weft or a key of its own says.
-const std::vector<std::string> kOwnHeaders{"host",       "content-length", "transfer-encoding",
-                                           "connection", "expect",         "idempotency-key"};
+const std::vector<std::string> kOwnHeaders{
+    "host", "content-length", "transfer-encoding", "connection", "expect",          "idempotency-key",
+    "te",   "trailer",        "upgrade",           "keep-alive", "proxy-connection"};
 
 std::string upper(std::string_view text) {
   std::string out(text);
@@ -102,6 +103,11 @@ void read_headers(Draft& draft, const yaml::Node& node, HttpBinding& http) {
       draft.diagnostics.error(
           member.key_mark, "name", fmt::format("the header {} is not set by a workflow", member.key),
           lower(member.key) == "idempotency-key" ? "write idempotency_key: \"{{ call.key }}\"" : "", member.key);
+    } else if (std::ranges::any_of(http.headers,
+                                   [&](const auto& known) { return lower(known.first) == lower(member.key); })) {
+      draft.diagnostics.error(member.key_mark, "name",
+                              fmt::format("the header {} stands here twice: case does not tell them apart", member.key),
+                              "write it once", member.key);
     } else if (!member.value->is_scalar()) {
       expected(draft.diagnostics, *member.value, fmt::format("the header {}", member.key), "a text");
     } else {
@@ -157,7 +163,13 @@ void read_http(Draft& draft, const yaml::Node& node, Tool& tool) {
     draft.diagnostics.error(node.mark, "missing-key", "http names no method and URL", "write {get: URL}");
   }
   if (const yaml::Node* headers = node.get("headers")) read_headers(draft, *headers, http);
-  if (const yaml::Node* bearer = node.get("bearer")) read_bearer(draft, *bearer, http);
+  if (const yaml::Node* bearer = node.get("bearer")) {
+    read_bearer(draft, *bearer, http);
+    if (std::ranges::any_of(http.headers, [](const auto& header) { return lower(header.first) == "authorization"; })) {
+      draft.diagnostics.error(key_mark(node, "bearer"), "http",
+                              "bearer is the header Authorization, which stands here too", "write one of them");
+    }
+  }
   if (const yaml::Node* json = node.get("json")) {
     http.json = read_template(draft, *json);
     if (http.method == "GET") draft.diagnostics.error(key_mark(node, "json"), "http", "a GET request has no body");
@@ -295,11 +307,7 @@ void check_counterpart(Draft& draft, Tool& tool, std::optional<Counterpart>& cou
   const yaml::Node* args = at.is_map() ? at.get("args") : nullptr;
   if (counterpart->args) counterpart->args->check(names, draft.diagnostics);
   const KnownTool* other = draft.find_tool(counterpart->tool);
-  if (!other) {
-    std::vector<std::string> known;
-    for (const KnownTool& one : draft.tools) known.push_back(one.name);
-    return unknown_name(draft.diagnostics, at.mark, "unknown-tool", "tool", counterpart->tool, known);
-  }
+  if (!other) return say_unknown_tool(draft, {counterpart->tool, at.mark});
   const bool verifies = std::string_view(what) == "verify";
   if (verifies && changes_world(other->effect)) {
     draft.diagnostics.error(at.mark, "effect",

@@ -6,7 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/bytes.h"
-#include "workflows/expression_functions.h"
+#include "base/pattern.h"
+#include "workflows/expression/functions.h"
 #include "workflows/shape_schema.h"
 
 namespace weft::workflows {
@@ -72,6 +73,8 @@ constexpr Keyword kKeywords[] = {
     {"$defs", Takes::kNamedSchemas},
     {"definitions", Takes::kNamedSchemas},
 };
+
+constexpr std::uint64_t kEmbeddedUnits = 4'000;  // Of the budget of the check: a text that is read as YAML of its own.
 
 const std::vector<std::string> kTypeNames = {"string", "number", "integer", "boolean", "object", "any"};
 
@@ -188,7 +191,7 @@ Json Reader::word(const yaml::Node& node) {
   } else if (text == "file") {
     return fault(node.mark, "files are not yet values of workflows", "pass the file's text as a string");
   } else if (std::find(kTypeNames.begin(), kTypeNames.end(), text) == kTypeNames.end()) {
-    std::string close = nearest(std::string(text), kTypeNames);
+    std::string close = diagnostics_.nearest(std::string(text), kTypeNames);
     for (const auto& alias : kAliases) {
       if (text == alias.written) close = alias.meant;
     }
@@ -204,7 +207,8 @@ Json Reader::word(const yaml::Node& node) {
 
 // A `?` cannot follow brackets in YAML, so "[string]?" is written in quotes.
 Json Reader::embedded(const yaml::Node& node, std::string_view text) {
-  Diagnostics inner("");
+  if (!diagnostics_.work().spend(kEmbeddedUnits)) return Json::object();
+  Diagnostics inner("", diagnostics_);
   Json result = Json::object();
   const yaml::NodePtr read = yaml::read(text, inner);
   if (read && !inner.has_errors()) result = shape(*read);
@@ -319,9 +323,10 @@ void Reader::keyword(const Keyword& known, const yaml::Node& node, Json& out) {
     return;
   }
   if (known.takes == Takes::kPattern) {
-    std::string why;
-    if (!expression::compile_pattern(node.text, why)) {
-      fault(node.mark, fmt::format("the pattern is refused: {}", why), "patterns are those of RE2");
+    // Once here, to say what is wrong with it, and once for the rules.
+    if (!diagnostics_.work().spend(2 * std::min(Pattern::compile_cost(node.text), kPatternCompileMax))) return;
+    if (auto compiled = Pattern::compile(node.text); !compiled) {
+      fault(node.mark, compiled.error().message, "patterns are those of RE2");
       return;
     }
   }
@@ -347,7 +352,7 @@ Json Reader::type(const yaml::Node& node) {
         fault(one.mark, "`type` makes this a JSON Schema, and takes the name of a type",
               "a field that is called type stands under `properties` of {type: object, properties: …}");
       } else {
-        const std::string close = nearest(name, kTypeNames);
+        const std::string close = diagnostics_.nearest(name, kTypeNames);
         fault(one.mark, fmt::format("\"{}\" is no type", printable(name.substr(0, kShownBytesMax))),
               close.empty() ? "" : fmt::format("write {}", close));
       }
@@ -441,7 +446,7 @@ struct Shape::Parts {
 Shape::Shape() = default;
 
 Shape Shape::read(const yaml::Node& node, Diagnostics& diagnostics) {
-  Diagnostics faults("");
+  Diagnostics faults("", diagnostics);
   auto parts = std::make_shared<Parts>();
   parts->source = node.to_json();
   parts->schema = shape::read_schema(node, faults);
@@ -474,9 +479,9 @@ const Json& Shape::source() const {
   return parts_ ? parts_->source : kAny;
 }
 
-Result<Json> Shape::validate(Json value, std::string_view what) const {
+Result<Json> Shape::validate(Json value, std::string_view what, Budget* budget) const {
   if (!parts_) return value;
-  WEFT_RETURN_IF_ERROR(parts_->rules->check(value, what));
+  WEFT_RETURN_IF_ERROR(parts_->rules->check(value, what, budget));
   return value;
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/budget.h"
 #include "base/json.h"
 #include "base/result.h"
 #include "workflows/type.h"
@@ -29,7 +30,8 @@ class Shape {
 
   // Checks a value and gives it the number types of the shape (5.0 becomes 5 under `integer`; an integer stays one
   // under `number` where it is exact). A refusal names the path: "output.items[3].line: expected integer, got \"x\"".
-  Result<Json> validate(Json value, std::string_view what) const;
+  // Spends out of `budget` where there is one.
+  Result<Json> validate(Json value, std::string_view what, Budget* budget = nullptr) const;
 
  private:
   struct Parts;

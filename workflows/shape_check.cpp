@@ -4,87 +4,38 @@
 // the standard library's backtracking expressions, which overflow the stack on long texts, bounds neither depth nor
 // work, and gives no number types.
 #include <fmt/format.h>
-#include <re2/re2.h>
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <unordered_map>
 
 #include "base/bytes.h"
-#include "workflows/expression_evaluate.h"
-#include "workflows/expression_functions.h"
-#include "workflows/shape_schema.h"
+#include "workflows/expression/evaluate.h"
+#include "workflows/expression/functions.h"
+#include "workflows/shape_rules.h"
 
 namespace weft::workflows::shape {
-
-struct Rules::Rule {
-  enum Types : std::uint8_t {
-    kNull = 1,
-    kBoolean = 2,
-    kInteger = 4,
-    kNumber = 8,
-    kString = 16,
-    kArray = 32,
-    kObject = 64
-  };
-  struct Property {
-    std::string name;
-    const Rule* rule = nullptr;
-    bool required = false;
-  };
-
-  std::uint8_t types = 0;  // 0: any.
-  bool nothing = false;    // The schema `false`.
-  const Rule* reference = nullptr;
-  const Json* values = nullptr;
-  const Json* constant = nullptr;
-  std::vector<Property> properties;
-  std::vector<std::string> names;  // Required and no property.
-  const Rule* additional = nullptr;
-  bool closed = false;
-  const Rule* items = nullptr;
-  bool unique = false;
-  std::optional<std::uint64_t> length_min, length_max, items_min, items_max, members_min, members_max;
-  std::optional<double> minimum, maximum, above, below, multiple;
-  std::shared_ptr<const re2::RE2> pattern;
-  std::vector<const Rule*> any_of, one_of, all_of;
-  const Rule* excluded = nullptr;
-};
-
-struct Rules::Set {
-  std::map<const Json*, std::unique_ptr<Rule>> rules;  // By identity; never iterated.
-  const Json* root = nullptr;
-  const Rule* first = nullptr;
-
-  std::vector<std::pair<const Json*, Rule*>> open;  // Still to be filled.
-
-  const Rule* compile(const Json& schema);
-  void compile_open();
-  void compile_into(const Json& schema, Rule& rule);
-  void compile_object(const Json& schema, Rule& rule);
-  std::vector<const Rule*> compile_all(const Json& schema, const char* keyword);
-};
 
 namespace {
 
 constexpr std::size_t kRefusalSteps = 16;  // A sentence costs far more than a step.
 constexpr std::size_t kBytesPerStep = 64;
+constexpr std::uint64_t kUnitsPerStep = 5;  // Of the budget around.
+constexpr std::size_t kWriteSteps = 4;      // For a value that is written as JSON.
 
-// Steps that comparing the value with another takes, beside one: about.
+// Steps that comparing the value with another takes, or writing it.
 std::size_t weight(const Json& value) {
-  if (value.is_string()) return value.get_ref<const std::string&>().size() / kBytesPerStep;
-  return value.is_structured() ? 4 * value.size() : 0;
-}
-
-std::uint8_t type_bit(const std::string& name) {
-  constexpr std::pair<std::string_view, int> kBits[] = {{"null", 1},    {"boolean", 2}, {"integer", 4}, {"number", 8},
-                                                        {"string", 16}, {"array", 32},  {"object", 64}};
-  for (const auto& [known, bit] : kBits) {
-    if (name == known) return static_cast<std::uint8_t>(bit);
+  std::size_t steps = 1;
+  if (value.is_string()) return steps + value.get_ref<const std::string&>().size() / kBytesPerStep;
+  if (value.is_array()) {
+    for (const Json& element : value.get_ref<const Json::array_t&>()) steps += weight(element);
+  } else if (value.is_object()) {
+    for (const auto& [name, member] : value.get_ref<const Json::object_t&>())
+      steps += 1 + name.size() / kBytesPerStep + weight(member);
   }
-  return 0;
+  return steps;
 }
 
 std::string type_names(std::uint8_t types) {
@@ -107,123 +58,31 @@ std::string shown(const Json& value) {
   return fmt::format("\"{}{}\"", printable(text), cut ? "…" : "");
 }
 
-template <class T>
-std::optional<T> number_at(const Json& schema, const char* keyword) {
-  const auto found = schema.find(keyword);
-  if (found == schema.end()) return std::nullopt;
-  return found->get<T>();
-}
-
 }  // namespace
 
-const Rules::Rule* Rules::Set::compile(const Json& schema) {
-  auto& slot = rules[&schema];
-  if (slot) return slot.get();
-  slot = std::make_unique<Rule>();
-  // Later, and not from here: references can make a chain as long as the file.
-  open.emplace_back(&schema, slot.get());
-  return slot.get();
-}
-
-void Rules::Set::compile_open() {
-  while (!open.empty()) {
-    const auto [schema, rule] = open.back();
-    open.pop_back();
-    if (schema->is_boolean()) {
-      rule->nothing = !schema->get<bool>();
-    } else {
-      compile_into(*schema, *rule);
-    }
-  }
-}
-
-std::vector<const Rules::Rule*> Rules::Set::compile_all(const Json& schema, const char* keyword) {
-  std::vector<const Rule*> result;
-  if (const auto parts = schema.find(keyword); parts != schema.end()) {
-    for (const auto& part : *parts) result.push_back(compile(part));
-  }
-  return result;
-}
-
-void Rules::Set::compile_into(const Json& schema, Rule& rule) {
-  if (const auto reference = schema.find("$ref"); reference != schema.end()) {
-    if (const Json* target = resolve(*root, reference->get_ref<const std::string&>()))
-      rule.reference = compile(*target);
-    return;
-  }
-  if (const auto type = schema.find("type"); type != schema.end()) {
-    if (type->is_string()) rule.types = type_bit(type->get_ref<const std::string&>());
-    if (type->is_array()) {
-      for (const auto& name : *type) rule.types |= type_bit(name.get_ref<const std::string&>());
-    }
-  }
-  if (const auto values = schema.find("enum"); values != schema.end()) rule.values = &*values;
-  if (const auto value = schema.find("const"); value != schema.end()) rule.constant = &*value;
-  rule.length_min = number_at<std::uint64_t>(schema, "minLength");
-  rule.length_max = number_at<std::uint64_t>(schema, "maxLength");
-  rule.items_min = number_at<std::uint64_t>(schema, "minItems");
-  rule.items_max = number_at<std::uint64_t>(schema, "maxItems");
-  rule.members_min = number_at<std::uint64_t>(schema, "minProperties");
-  rule.members_max = number_at<std::uint64_t>(schema, "maxProperties");
-  rule.minimum = number_at<double>(schema, "minimum");
-  rule.maximum = number_at<double>(schema, "maximum");
-  rule.above = number_at<double>(schema, "exclusiveMinimum");
-  rule.below = number_at<double>(schema, "exclusiveMaximum");
-  rule.multiple = number_at<double>(schema, "multipleOf");
-  rule.unique = number_at<bool>(schema, "uniqueItems").value_or(false);
-  if (const auto pattern = schema.find("pattern"); pattern != schema.end()) {
-    std::string why;
-    rule.pattern = expression::compile_pattern(pattern->get_ref<const std::string&>(), why);
-  }
-  if (const auto items = schema.find("items"); items != schema.end()) rule.items = compile(*items);
-  if (const auto excluded = schema.find("not"); excluded != schema.end()) rule.excluded = compile(*excluded);
-  rule.any_of = compile_all(schema, "anyOf");
-  rule.one_of = compile_all(schema, "oneOf");
-  rule.all_of = compile_all(schema, "allOf");
-  compile_object(schema, rule);
-}
-
-void Rules::Set::compile_object(const Json& schema, Rule& rule) {
-  if (const auto properties = schema.find("properties"); properties != schema.end()) {
-    for (const auto& [name, property] : properties->items())
-      rule.properties.push_back({name, compile(property), false});
-  }
-  if (const auto required = schema.find("required"); required != schema.end()) {
-    for (const auto& name : *required) {
-      const auto property = std::find_if(rule.properties.begin(), rule.properties.end(), [&](const Rule::Property& p) {
-        return p.name == name.get_ref<const std::string&>();
-      });
-      if (property != rule.properties.end()) {
-        property->required = true;
-      } else {
-        rule.names.push_back(name.get<std::string>());
-      }
-    }
-  }
-  if (const auto additional = schema.find("additionalProperties"); additional != schema.end()) {
-    rule.closed = *additional == Json(false);
-    if (additional->is_object()) rule.additional = compile(*additional);
-  }
-}
-
-// One check of one value. Functions give false where the value is refused; `failure` and `path` then say why.
+// One check of one value. Functions give false where the value is refused; `failure_` then says why.
 class Rules::Check {
  public:
-  explicit Check(std::string_view what) : path_(what) {}
+  Check(std::string_view what, Budget* budget) : what_(what), budget_(budget) {}
 
   bool value(const Rule& rule, Json& value);
-  Error error() const {
-    if (exhausted_) {
-      return resource_exhausted(fmt::format("{}: {}", failed_at_, failure_)).with("limit", limit_);
-    }
-    return invalid_argument(fmt::format("{}: {}", failed_at_, failure_));
-  }
+  Error error() const;
 
  private:
-  bool refuse(std::string message) {
-    steps_ += kRefusalSteps;
-    failure_ = std::move(message);
-    failed_at_ = path_;
+  struct Part {
+    const std::string* name = nullptr;  // Null: an element.
+    std::size_t index = 0;
+  };
+  struct Failure {
+    std::string at;
+    std::string message;
+    const Rule* closed = nullptr;  // That has no such field as `name`: the nearest is looked for once, at the end.
+    std::string name;
+  };
+
+  bool refuse(std::string message, const Rule* closed = nullptr, const std::string& name = {}) {
+    steps_ += kRefusalSteps + path_.size();
+    failure_ = {where(), std::move(message), closed, name};
     return false;
   }
   bool exhaust(const char* limit, std::string message) {
@@ -233,6 +92,7 @@ class Rules::Check {
   }
   bool spend(std::size_t steps) {
     steps_ += steps;
+    if (budget_ != nullptr && !budget_->spend(steps * kUnitsPerStep)) return exhaust("cost", "the check was left off");
     if (steps_ <= kCheckStepsMax) return true;
     return exhaust("check_steps_max", fmt::format("the check takes more than {} steps", kCheckStepsMax));
   }
@@ -242,20 +102,56 @@ class Rules::Check {
   bool number(const Rule& rule, const Json& value);
   bool text(const Rule& rule, const std::string& value);
   bool list(const Rule& rule, Json& value);
+  bool distinct(const Json& list);
   bool object(const Rule& rule, Json& value);
   bool member(const Rule& rule, const Rule* wanted, const std::string& name, Json& value);
   bool missing(const Rule& rule, const std::vector<bool>& seen, const Json& value);
   bool combined(const Rule& rule, Json& value);
-  std::string step(const std::string& name) const;
+  std::size_t fitting(const std::vector<const Rule*>& rules, Json& value, std::size_t enough);
+  // Whether the value fits; where it does not, it is as it was.
+  bool tried(const Rule& rule, Json& value);
+  void change(Json& value, Json other);
+  void change_back(std::size_t changes);
+  static std::string step(const std::string& name);
+  std::string where() const;
 
-  std::string path_;
-  std::string failure_;
-  std::string failed_at_;
+  const std::string_view what_;
+  Budget* const budget_;
+  std::vector<Part> path_;
+  std::vector<std::pair<Json*, Json>> changes_;  // What numbers were before they were given their types.
+  Failure failure_;
   std::string limit_;
   std::size_t steps_ = 0;
   std::size_t depth_ = 0;
   bool exhausted_ = false;
 };
+
+Error Rules::Check::error() const {
+  if (budget_ != nullptr && budget_->over()) return budget_->error();
+  std::string message = fmt::format("{}: {}", failure_.at, failure_.message);
+  if (exhausted_) return resource_exhausted(std::move(message)).with("limit", limit_);
+  if (failure_.closed != nullptr && failure_.name.size() <= kShownBytesMax) {
+    std::vector<std::string> names;
+    for (const auto& property : failure_.closed->properties) names.push_back(property.name);
+    const std::string close = nearest(failure_.name, names);
+    if (!close.empty()) message += fmt::format("; did you mean {}?", close);
+  }
+  return invalid_argument(std::move(message));
+}
+
+std::string Rules::Check::where() const {
+  std::string text(what_);
+  for (const Part& part : path_) text += part.name != nullptr ? step(*part.name) : fmt::format("[{}]", part.index);
+  return text;
+}
+
+void Rules::Check::change(Json& value, Json other) {
+  changes_.emplace_back(&value, std::exchange(value, std::move(other)));
+}
+
+void Rules::Check::change_back(std::size_t changes) {
+  for (; changes_.size() > changes; changes_.pop_back()) *changes_.back().first = std::move(changes_.back().second);
+}
 
 bool Rules::Check::value(const Rule& rule, Json& value) {
   if (depth_ >= kCheckDepthMax) {
@@ -310,14 +206,14 @@ bool Rules::Check::type(const Rule& rule, Json& value) {
       if (fits && (rule.types & Rule::kInteger)) return true;
       if (!(rule.types & Rule::kNumber)) break;
       const std::int64_t integer = fits ? value.get<std::int64_t>() : INT64_MAX;
-      if (integer > kExactMax || integer < -kExactMax) value = value.get<double>();
+      if (integer > kExactMax || integer < -kExactMax) change(value, value.get<double>());
       return true;
     }
     case Json::value_t::number_float: {
       const double number = value.get<double>();
       const bool integral = number == std::trunc(number) && number < kTwoTo63 && number >= -kTwoTo63;
       if (integral && (rule.types & Rule::kInteger)) {
-        value = static_cast<std::int64_t>(number);
+        change(value, static_cast<std::int64_t>(number));
         return true;
       }
       given = std::isfinite(number) ? Rule::kNumber : 0;
@@ -330,13 +226,16 @@ bool Rules::Check::type(const Rule& rule, Json& value) {
 }
 
 bool Rules::Check::choice(const Rule& rule, Json& value) {
+  if (!rule.constant && !rule.values) return true;
+  const std::size_t each = value.is_structured() || value.is_string() ? weight(value) : 1;
+  if (!spend(each)) return false;
   if (rule.constant) {
     if (!(value == *rule.constant))
       return refuse(fmt::format("expected {}, got {}", shown(*rule.constant), shown(value)));
-    value = *rule.constant;
+    if (value.type() != rule.constant->type() || value.is_structured()) change(value, *rule.constant);
   }
   if (!rule.values) return true;
-  if (!spend(rule.values->size() / 4)) return false;
+  if (!spend(rule.values->size() * each / 4)) return false;
   const auto found = std::find(rule.values->begin(), rule.values->end(), value);
   if (found == rule.values->end()) {
     constexpr std::size_t kNamedMax = 20;
@@ -347,7 +246,7 @@ bool Rules::Check::choice(const Rule& rule, Json& value) {
     return refuse(
         fmt::format("expected one of {}{}, got {}", names, rule.values->size() > kNamedMax ? ", …" : "", shown(value)));
   }
-  if (value.type() != found->type()) value = *found;
+  if (value.type() != found->type()) change(value, *found);
   return true;
 }
 
@@ -372,6 +271,7 @@ bool Rules::Check::number(const Rule& rule, const Json& value) {
 
 bool Rules::Check::text(const Rule& rule, const std::string& value) {
   if (rule.length_min || rule.length_max) {
+    if (!spend(value.size() / kBytesPerStep)) return false;
     const std::size_t length = expression::code_points(value);
     if (rule.length_min && length < *rule.length_min) {
       return refuse(fmt::format("expected at least {} characters, got {}", *rule.length_min, length));
@@ -381,9 +281,9 @@ bool Rules::Check::text(const Rule& rule, const std::string& value) {
     }
   }
   if (rule.pattern) {
-    if (!spend(value.size() / 16 * expression::pattern_weight(*rule.pattern))) return false;
-    if (!re2::RE2::PartialMatch(value, *rule.pattern)) {
-      return refuse(fmt::format("expected a text that matches {}, got {}", shown(Json(rule.pattern->pattern())),
+    if (!spend(rule.pattern->cost(value.size()) / kUnitsPerStep + 1)) return false;
+    if (!rule.pattern->found_in(value)) {
+      return refuse(fmt::format("expected a text that matches {}, got {}", shown(Json(rule.pattern->text())),
                                 shown(Json(value))));
     }
   }
@@ -397,23 +297,25 @@ bool Rules::Check::list(const Rule& rule, Json& value) {
   if (rule.items_max && value.size() > *rule.items_max) {
     return refuse(fmt::format("expected at most {} elements, got {}", *rule.items_max, value.size()));
   }
-  const std::size_t path_size = path_.size();
   for (std::size_t i = 0; rule.items && i < value.size(); ++i) {
-    path_ += fmt::format("[{}]", i);
+    path_.push_back({nullptr, i});
     if (!this->value(*rule.items, value[i])) return false;
-    path_.resize(path_size);
+    path_.pop_back();
   }
-  for (std::size_t i = 0; rule.unique && i < value.size(); ++i) {
-    for (std::size_t j = 0; j < i; ++j) {
-      if (!spend(1 + std::min(weight(value[i]), weight(value[j])))) return false;
-      if (value[i] == value[j])
-        return refuse(fmt::format("elements {} and {} are equal, and each may stand once", j, i));
-    }
+  return !rule.unique || distinct(value);
+}
+
+bool Rules::Check::distinct(const Json& list) {
+  std::unordered_map<std::string, std::size_t> seen;  // By what is written: equal values are written alike.
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (!spend(kWriteSteps * weight(list[i]))) return false;
+    const auto [first, is_new] = seen.emplace(weft::to_text(list[i]), i);
+    if (!is_new) return refuse(fmt::format("elements {} and {} are equal, and each may stand once", first->second, i));
   }
   return true;
 }
 
-std::string Rules::Check::step(const std::string& name) const {
+std::string Rules::Check::step(const std::string& name) {
   const bool plain =
       !name.empty() && name.size() <= kShownBytesMax && std::all_of(name.begin(), name.end(), [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
@@ -422,13 +324,7 @@ std::string Rules::Check::step(const std::string& name) const {
 }
 
 bool Rules::Check::member(const Rule& rule, const Rule* wanted, const std::string& name, Json& value) {
-  if (!wanted && rule.closed) {
-    std::vector<std::string> names;
-    for (const auto& property : rule.properties) names.push_back(property.name);
-    const std::string close = name.size() <= kShownBytesMax ? nearest(name, names) : "";
-    return refuse(close.empty() ? "there is no such field"
-                                : fmt::format("there is no such field; did you mean {}?", close));
-  }
+  if (!wanted && rule.closed) return refuse("there is no such field", &rule, name);
   if (!wanted) wanted = rule.additional;
   return !wanted || this->value(*wanted, value);
 }
@@ -441,7 +337,6 @@ bool Rules::Check::object(const Rule& rule, Json& value) {
     return refuse(fmt::format("expected at most {} fields, got {}", *rule.members_max, value.size()));
   }
   std::vector<bool> seen(rule.properties.size(), false);
-  const std::size_t path_size = path_.size();
   for (auto& [name, field] : value.get_ref<Json::object_t&>()) {
     if (!spend(rule.properties.size() / 4)) return false;
     const Rule* wanted = nullptr;
@@ -452,9 +347,9 @@ bool Rules::Check::object(const Rule& rule, Json& value) {
       absent = field.is_null() && !rule.properties[i].required;
       seen[i] = true;
     }
-    path_ += step(name);
+    path_.push_back({&name, 0});
     if (!absent && !member(rule, wanted, name, field)) return false;
-    path_.resize(path_size);
+    path_.pop_back();
   }
   return missing(rule, seen, value);
 }
@@ -474,64 +369,59 @@ bool Rules::Check::missing(const Rule& rule, const std::vector<bool>& seen, cons
   return true;
 }
 
-bool Rules::Check::combined(const Rule& rule, Json& value) {
-  const std::size_t path_size = path_.size();
+bool Rules::Check::tried(const Rule& rule, Json& value) {
+  const std::size_t parts = path_.size();
   const std::size_t depth = depth_;
-  // How many fit; the nearest failure is the one that came farthest.
-  const auto try_all = [&](const std::vector<const Rule*>& rules, std::size_t enough) {
-    std::size_t fitting = 0;
-    std::string nearest_failure, nearest_at;
-    for (const Rule* part : rules) {
-      if (fitting >= enough || exhausted_) break;
-      if (this->value(*part, value)) {
-        ++fitting;
-        continue;
-      }
-      path_.resize(path_size);
-      depth_ = depth;
-      if (!exhausted_ && failed_at_.size() > nearest_at.size()) {
-        nearest_at = failed_at_;
-        nearest_failure = failure_;
-      }
+  const std::size_t changes = changes_.size();
+  if (this->value(rule, value)) return true;
+  path_.resize(parts);
+  depth_ = depth;
+  change_back(changes);
+  return false;
+}
+
+// How many fit; the nearest failure is the one that came farthest.
+std::size_t Rules::Check::fitting(const std::vector<const Rule*>& rules, Json& value, std::size_t enough) {
+  std::size_t fit = 0;
+  Failure nearest_failure;
+  for (const Rule* part : rules) {
+    if (fit >= enough || exhausted_) break;
+    if (tried(*part, value)) {
+      ++fit;
+    } else if (!exhausted_ && failure_.at.size() > nearest_failure.at.size()) {
+      nearest_failure = std::move(failure_);
     }
-    if (fitting == 0 && !exhausted_) {
-      failed_at_ = nearest_at;
-      failure_ = rules.size() == 1
-                     ? nearest_failure
-                     : fmt::format("fits none of {} forms; the nearest says: {}", rules.size(), nearest_failure);
-    }
-    return fitting;
-  };
+  }
+  if (fit > 0 || exhausted_) return fit;
+  failure_ = std::move(nearest_failure);
+  if (rules.size() > 1) {
+    failure_.message = fmt::format("fits none of {} forms; the nearest says: {}", rules.size(), failure_.message);
+  }
+  return 0;
+}
+
+bool Rules::Check::combined(const Rule& rule, Json& value) {
   for (const Rule* part : rule.all_of) {
     if (!this->value(*part, value)) return false;
   }
-  if (!rule.any_of.empty() && try_all(rule.any_of, 1) == 0) return false;
+  if (!rule.any_of.empty() && fitting(rule.any_of, value, 1) == 0) return false;
   if (!rule.one_of.empty()) {
-    const std::size_t fitting = try_all(rule.one_of, 2);
-    if (exhausted_ || fitting == 0) return false;
-    if (fitting > 1) return refuse("fits more than one of the forms of which it may fit one");
+    const std::size_t fit = fitting(rule.one_of, value, 2);
+    if (exhausted_ || fit == 0) return false;
+    if (fit > 1) return refuse("fits more than one of the forms of which it may fit one");
   }
   if (rule.excluded) {
-    Json copy = value;
-    const bool fits = this->value(*rule.excluded, copy);
-    path_.resize(path_size);
-    depth_ = depth;
+    const std::size_t changes = changes_.size();
+    const bool fits = tried(*rule.excluded, value);
+    change_back(changes);
     if (exhausted_) return false;
     if (fits) return refuse(fmt::format("this form is excluded, got {}", shown(value)));
   }
   return !exhausted_;
 }
 
-Rules::Rules(const Json& schema) : set_(std::make_unique<Set>()) {
-  set_->root = &schema;
-  set_->first = set_->compile(schema);
-  set_->compile_open();
-}
-
-Rules::~Rules() = default;
-
-Status Rules::check(Json& value, std::string_view what) const {
-  Check check(what);
+Status Rules::check(Json& value, std::string_view what, Budget* budget) const {
+  Check check(what, budget);
   if (!check.value(*set_->first, value)) return check.error();
   return {};
 }

@@ -39,7 +39,7 @@ class Rules {
   Rules& operator=(const Rules&) = delete;
 
   // Gives numbers the types of the schema in place. Errors: INVALID_ARGUMENT with the path, RESOURCE_EXHAUSTED.
-  Status check(Json& value, std::string_view what) const;
+  Status check(Json& value, std::string_view what, Budget* budget) const;
 
  private:
   struct Rule;

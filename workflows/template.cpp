@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "workflows/expression_evaluate.h"
+#include "workflows/expression/evaluate.h"
+#include "workflows/url_values.h"
 
 namespace weft::workflows {
 namespace {
@@ -215,7 +216,7 @@ Type Template::Parts::check(const Part& part, const TypeScope& scope, Diagnostic
       Type element;
       for (std::size_t i = 0; i < part.items.size(); ++i) {
         const Type type = check(part.items[i], scope, diagnostics);
-        element = i == 0 ? type : Type::join(element, type);
+        element = i == 0 ? type : Type::join(element, type, &diagnostics.work());
       }
       return Type::list(element);
     }
@@ -324,16 +325,20 @@ Result<std::string> Template::evaluate_url(const Environment& environment, const
   if (is_constant() || parts_->root.kind != Part::Kind::kText) return evaluate_text(environment, limits);
   expression::Evaluation evaluation(environment, limits);
   std::string url;
+  std::vector<UrlValue> values;
   for (const auto& segment : parts_->root.segments) {
     url += segment.text;
     if (!segment.text.empty()) continue;
+    const std::size_t begin = url.size();
     std::string value;
     if (!evaluation.write_text(evaluation.run(parts_->tree(segment.expression)), value)) return evaluation.take_error();
     for (const char c : value) {
       const bool unreserved = is_name_part(c) || c == '-' || c == '.' || c == '~';
       url += unreserved ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
     }
+    values.push_back({begin, url.size(), parts_->expressions[segment.expression].text()});
   }
+  WEFT_RETURN_IF_ERROR(check_path(url, values));
   return url;
 }
 

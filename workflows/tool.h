@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/time.h"
-#include "workflows/expression.h"
+#include "workflows/expression/expression.h"
 #include "workflows/shape.h"
 
 namespace weft::workflows {
@@ -78,9 +78,12 @@ class NamedValues final : public Environment {
   void set(std::string name, Json value);
   const Json* name(std::string_view root) const override;
   const Json* step(std::string_view, std::string_view) const override { return nullptr; }
+  Budget* budget() const override { return budget_; }
+  void spend_out_of(Budget* budget) { budget_ = budget; }  // Null: evaluation has its own limits alone.
 
  private:
   std::map<std::string, Json, std::less<>> values_;
+  Budget* budget_ = nullptr;
 };
 // `args` and `call.{key,id}`.
 NamedValues call_names(Json args, std::string key, std::string id);

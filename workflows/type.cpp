@@ -33,6 +33,13 @@ bool holds(const std::vector<Json>& values, const Json& value) {
   return std::find(values.begin(), values.end(), value) != values.end();
 }
 
+constexpr std::uint64_t kNodeUnits = 10;  // Of a budget, for a type that is looked at.
+constexpr std::size_t kPairsPerUnit = 2;  // Of values or fields that are compared.
+
+bool spend(Budget* budget, std::size_t pairs) {
+  return budget == nullptr || budget->spend(kNodeUnits + pairs / kPairsPerUnit);
+}
+
 // Text that YAML reads back as the same string without quotes.
 bool is_plain(const std::string& text) {
   constexpr std::string_view kWords[] = {"null", "true", "false", "Null", "True", "False", "NULL", "TRUE", "FALSE"};
@@ -61,13 +68,15 @@ std::string name_of(Kind kind) {
 
 constexpr std::size_t kJoinedFieldsMax = 256;  // Of objects that differ; more are a map of anything.
 
-Type join_objects(const Type& a, const Type& b) {
+constexpr std::size_t kJoinedValuesMax = 1'000;  // Of enumerations that differ; more are any value of their kind.
+
+Type join_objects(const Type& a, const Type& b, Budget* budget) {
   if (a.fields().size() + b.fields().size() > 2 * kJoinedFieldsMax) return Type::map({});
   std::vector<Type::Field> fields;
   for (const auto& field : a.fields()) {
     const Type::Field* other = b.field(field.name);
-    fields.push_back(
-        {field.name, other ? Type::join(field.type, other->type) : field.type.as_optional(), field.description});
+    fields.push_back({field.name, other ? Type::join(field.type, other->type, budget) : field.type.as_optional(),
+                      field.description});
   }
   for (const auto& field : b.fields()) {
     if (!a.field(field.name)) fields.push_back({field.name, field.type.as_optional(), field.description});
@@ -75,20 +84,20 @@ Type join_objects(const Type& a, const Type& b) {
   return Type::object(std::move(fields));
 }
 
-Type join_of_fields(const Type& object) {
+Type join_of_fields(const Type& object, Budget* budget) {
   if (object.fields().empty()) return {};
   Type joined = object.fields().front().type;
-  for (const auto& field : object.fields()) joined = Type::join(joined, field.type);
+  for (const auto& field : object.fields()) joined = Type::join(joined, field.type, budget);
   return joined;
 }
 
-bool object_accepts(const Type& wanted, const Type& from) {
+bool object_accepts(const Type& wanted, const Type& from, Budget* budget) {
   for (const auto& field : from.fields()) {
     if (!wanted.field(field.name)) return false;
   }
   for (const auto& field : wanted.fields()) {
     const Type::Field* given = from.field(field.name);
-    if (given ? !field.type.accepts(given->type) : !field.type.optional()) return false;
+    if (given ? !field.type.accepts(given->type, budget) : !field.type.optional()) return false;
   }
   return true;
 }
@@ -171,96 +180,128 @@ Type Type::widened() const {
   return type;
 }
 
-bool Type::accepts(const Type& from) const {
-  if (kind_ == Kind::kAny) return true;
+bool Type::accepts(const Type& from, Budget* budget) const {
+  if (kind_ == Kind::kAny || (parts_ && parts_ == from.parts_ && kind_ == from.kind_ && optional_ >= from.optional_))
+    return true;
+  const std::size_t pairs = values().size() * from.values().size() + 2 * fields().size() * from.fields().size();
+  if (!spend(budget, pairs)) return true;
   if (from.optional_ && !optional_) return false;
   if (from.kind_ == Kind::kAny || from.kind_ == Kind::kNull) return true;
   if (from.kind_ == Kind::kEnum && kind_ == Kind::kEnum) {
     return std::all_of(from.values().begin(), from.values().end(),
                        [&](const Json& value) { return holds(values(), value); });
   }
-  if (from.kind_ == Kind::kEnum) return accepts(from.widened());
+  if (from.kind_ == Kind::kEnum) return accepts(from.widened(), budget);
   switch (kind_) {
     case Kind::kNumber: return from.kind_ == Kind::kNumber || from.kind_ == Kind::kInteger;
-    case Kind::kList: return from.kind_ == Kind::kList && element().accepts(from.element());
+    case Kind::kList: return from.kind_ == Kind::kList && element().accepts(from.element(), budget);
     case Kind::kMap:
-      if (from.kind_ == Kind::kMap) return element().accepts(from.element());
-      return from.kind_ == Kind::kObject && std::all_of(from.fields().begin(), from.fields().end(),
-                                                        [&](const Field& f) { return element().accepts(f.type); });
+      if (from.kind_ == Kind::kMap) return element().accepts(from.element(), budget);
+      return from.kind_ == Kind::kObject &&
+             std::all_of(from.fields().begin(), from.fields().end(),
+                         [&](const Field& f) { return element().accepts(f.type, budget); });
     case Kind::kObject:
       if (from.kind_ == Kind::kMap) return from.element().kind() == Kind::kAny;
-      return from.kind_ == Kind::kObject && object_accepts(*this, from);
+      return from.kind_ == Kind::kObject && object_accepts(*this, from, budget);
     default: return kind_ == from.kind_;
   }
 }
 
-Type Type::join(const Type& a, const Type& b) {
+Type Type::join(const Type& a, const Type& b, Budget* budget) {
   const bool optional = a.optional_ || b.optional_;
   Type joined;
-  if (a.without_optional() == b.without_optional() || b.kind_ == Kind::kNull) {
+  const std::size_t pairs = a.values().size() * b.values().size() + 2 * a.fields().size() * b.fields().size();
+  if (same(a.without_optional(), b.without_optional(), budget) || b.kind_ == Kind::kNull) {
     joined = a;
   } else if (a.kind_ == Kind::kNull) {
     joined = b;
-  } else if (a.kind_ == Kind::kEnum && b.kind_ == Kind::kEnum && a.widened().kind_ == b.widened().kind_) {
+  } else if (!spend(budget, pairs)) {
+    return {};
+  } else if (a.kind_ == Kind::kEnum && b.kind_ == Kind::kEnum &&
+             a.values().size() + b.values().size() <= kJoinedValuesMax && a.widened().kind_ == b.widened().kind_) {
     std::vector<Json> values = a.values();
     std::copy_if(b.values().begin(), b.values().end(), std::back_inserter(values),
                  [&](const Json& value) { return !holds(a.values(), value); });
     joined = enumeration(std::move(values));
   } else if (a.kind_ == Kind::kEnum || b.kind_ == Kind::kEnum) {
-    joined = join(a.widened(), b.widened());
+    joined = join(a.widened(), b.widened(), budget);
   } else if ((a.kind_ == Kind::kInteger && b.kind_ == Kind::kNumber) ||
              (a.kind_ == Kind::kNumber && b.kind_ == Kind::kInteger)) {
     joined = of(Kind::kNumber);
   } else if (a.kind_ == Kind::kList && b.kind_ == Kind::kList) {
-    joined = list(join(a.element(), b.element()));
+    joined = list(join(a.element(), b.element(), budget));
   } else if (a.kind_ == Kind::kObject && b.kind_ == Kind::kObject) {
-    joined = join_objects(a, b);
+    joined = join_objects(a, b, budget);
   } else if (a.kind_ == Kind::kMap && b.kind_ == Kind::kMap) {
-    joined = map(join(a.element(), b.element()));
+    joined = map(join(a.element(), b.element(), budget));
   } else if (a.kind_ == Kind::kMap && b.kind_ == Kind::kObject) {
-    joined = map(join(a.element(), join_of_fields(b)));
+    joined = map(join(a.element(), join_of_fields(b, budget), budget));
   } else if (a.kind_ == Kind::kObject && b.kind_ == Kind::kMap) {
-    joined = map(join(join_of_fields(a), b.element()));
+    joined = map(join(join_of_fields(a, budget), b.element(), budget));
   }
   joined.optional_ = joined.optional_ || optional;
   return joined;
 }
 
-std::string Type::to_text() const {
+std::string Type::to_text(std::size_t bytes_max) const {
   std::string text;
+  write(text, bytes_max);
+  if (text.size() > bytes_max) text.resize(bytes_max);
+  return text;
+}
+
+void Type::write(std::string& text, std::size_t bytes_max) const {
+  bool is_first = true;
+  const auto next = [&] {
+    if (!std::exchange(is_first, false)) text += ", ";
+    return text.size() <= bytes_max;
+  };
   switch (kind_) {
     case Kind::kEnum:
+      text += "{enum: [";
       for (const auto& value : values()) {
-        text += text.empty() ? "{enum: [" : ", ";
+        if (!next()) break;
         text += value.is_string() ? word(value.get_ref<const std::string&>()) : weft::to_text(value);
       }
       text += "]}";
       break;
-    case Kind::kList: text = "[" + element().to_text() + "]"; break;
+    case Kind::kList:
+      text += "[";
+      element().write(text, bytes_max);
+      text += "]";
+      break;
     case Kind::kMap:
-      text = element().kind_ == Kind::kAny ? "object"
-                                           : "{type: object, additionalProperties: " + element().to_text() + "}";
+      if (element().kind_ == Kind::kAny) {
+        text += "object";
+        break;
+      }
+      text += "{type: object, additionalProperties: ";
+      element().write(text, bytes_max);
+      text += "}";
       break;
     case Kind::kObject:
-      text = "{";
+      text += "{";
       for (const auto& field : fields()) {
-        if (text.size() > 1) text += ", ";
-        text += word(field.name) + ": " + field.type.to_text();
+        if (!next()) break;
+        text += word(field.name) + ": ";
+        field.type.write(text, bytes_max);
       }
       text += "}";
       break;
-    default: text = name_of(kind_);
+    default: text += name_of(kind_);
   }
   if (optional_ && kind_ != Kind::kNull) text += "?";
-  return text;
 }
 
-bool Type::operator==(const Type& other) const {
-  if (kind_ != other.kind_ || optional_ != other.optional_) return false;
-  if (parts_ == other.parts_) return true;
-  const auto same = [](const Field& a, const Field& b) { return a.name == b.name && a.type == b.type; };
-  return element() == other.element() && values() == other.values() &&
-         std::equal(fields().begin(), fields().end(), other.fields().begin(), other.fields().end(), same);
+bool Type::operator==(const Type& other) const { return same(*this, other, nullptr); }
+
+bool Type::same(const Type& a, const Type& b, Budget* budget) {
+  if (a.kind_ != b.kind_ || a.optional_ != b.optional_) return false;
+  if (a.parts_ == b.parts_) return true;
+  if (!spend(budget, 2 * (a.values().size() + a.fields().size()))) return false;
+  return same(a.element(), b.element(), budget) && a.values() == b.values() &&
+         std::equal(a.fields().begin(), a.fields().end(), b.fields().begin(), b.fields().end(),
+                    [&](const Field& x, const Field& y) { return x.name == y.name && same(x.type, y.type, budget); });
 }
 
 }  // namespace weft::workflows

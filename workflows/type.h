@@ -49,14 +49,18 @@ class Type {
   const std::vector<Json>& values() const;  // kEnum
 
   // Whether every value of `from` may stand where this type is wanted (any goes both ways, checked at run time).
-  bool accepts(const Type& from) const;
+  // Spent out of `budget` where there is one; over it, the answer is yes, and `any`.
+  bool accepts(const Type& from, Budget* budget = nullptr) const;
   // The narrowest type here that holds both.
-  static Type join(const Type& a, const Type& b);
-  std::string to_text() const;  // As a shape is written: "[{id: string}]?".
+  static Type join(const Type& a, const Type& b, Budget* budget = nullptr);
+  // As a shape is written: "[{id: string}]?"; it ends where it has so many bytes.
+  std::string to_text(std::size_t bytes_max = SIZE_MAX) const;
   bool operator==(const Type& other) const;
 
  private:
   struct Parts;
+  void write(std::string& text, std::size_t bytes_max) const;
+  static bool same(const Type& a, const Type& b, Budget* budget);
   Kind kind_ = Kind::kAny;
   bool optional_ = false;
   std::shared_ptr<const Parts> parts_;

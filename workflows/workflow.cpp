@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
-#include "workflows/expression_functions.h"
+#include "workflows/expression/functions.h"
 
 namespace weft::workflows {
 

@@ -12,7 +12,7 @@
 #include "base/time.h"
 #include "workflows/cron.h"
 #include "workflows/diagnostic.h"
-#include "workflows/expression.h"
+#include "workflows/expression/expression.h"
 #include "workflows/shape.h"
 #include "workflows/tool.h"
 

@@ -143,7 +143,7 @@ void refuse_unused(const Node& map, std::string_view what, const std::vector<std
                    Diagnostics& diagnostics) {
   for (const Node::Member& member : map.members) {
     if (member.used) continue;
-    const std::string near = diagnostics.full() ? std::string() : workflows::nearest(member.key, known);
+    const std::string near = diagnostics.nearest(member.key, known);
     diagnostics.error(member.key_mark, "unknown-key", fmt::format("{} has no key \"{}\"", what, member.key),
                       near.empty() ? std::string() : fmt::format("did you mean \"{}\"?", near));
   }

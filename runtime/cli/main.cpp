@@ -1,17 +1,20 @@
 // The program: what was asked for, what it stands on, and the command that does it.
 #include <fcntl.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
+#include <string_view>
 #include <variant>
 
-#include "runtime/cli/commands.h"
-#include "runtime/cli/options.h"
-#include "runtime/cli/terminal.h"
+#include "runtime/cli/grammar/parse.h"
+#include "runtime/cli/log_sink.h"
+#include "runtime/cli/render/terminal.h"
 #include "runtime/engine/config.h"
 
 namespace weft::cli {
@@ -31,18 +34,16 @@ int main_command(int count, const char* const* arguments) {
     Terminal terminal(Format::kText, Terminal::Colours::kWhereShown, environment);
     return print(terminal, *answer);
   }
-  const auto& invocation = std::get<Invocation>(parsed);
-  const auto colours = invocation.global.no_color ? Terminal::Colours::kNever : Terminal::Colours::kWhereShown;
-  Terminal terminal(invocation.global.format, colours, environment);
+  const auto& [global, command, invocation] = std::get<Parsed>(parsed);
+  const auto colours = global.no_color ? Terminal::Colours::kNever : Terminal::Colours::kWhereShown;
+  Terminal terminal(global.format, colours, environment);
   std::error_code fault;
   // Results are stdout's alone.
-  const bool serves = std::holds_alternative<ServeOptions>(invocation.command) ||
-                      std::holds_alternative<RunOptions>(invocation.command);
-  auto log = spdlog::stderr_logger_mt("weft");
-  log->set_level(serves ? spdlog::level::info : spdlog::level::warn);
+  auto log = std::make_shared<spdlog::logger>("weft", std::make_shared<LogSink>());
+  log->set_level(command->log == Command::Log::kEvents ? spdlog::level::info : spdlog::level::warn);
   spdlog::set_default_logger(std::move(log));
-  const Context context{terminal, environment, invocation.global, std::filesystem::current_path(fault).string()};
-  const Exit exit = std::visit([&](const auto& options) { return execute(context, options); }, invocation.command);
+  const Context context{terminal, environment, global, std::filesystem::current_path(fault).string()};
+  const Exit exit = invocation.action(context);
   if (exit == Exit::kOk && terminal.output_lost()) {
     terminal.error(resource_exhausted("the output could not be written whole; what stands in the store is complete"));
     return static_cast<int>(Exit::kFailed);
@@ -63,9 +64,21 @@ void hold_standard_streams() {
   }
 }
 
+// A core dump would hold the keys of providers and what tools sent; nor may another process of this user read them out
+// of memory. Who looks for a fault in weft sets WEFT_CORE_DUMPS=1.
+void keep_memory_private() {
+  const char* wanted = std::getenv("WEFT_CORE_DUMPS");
+  if (wanted != nullptr && std::string_view(wanted) == "1") return;
+  constexpr rlimit kNone{0, 0};
+  ::setrlimit(RLIMIT_CORE, &kNone);
+  // Where dumps go to a program, the kernel does not look at that limit.
+  ::prctl(PR_SET_DUMPABLE, 0);
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
+  keep_memory_private();
   hold_standard_streams();
   // A closed pipe is an error of the write that meets it, not of the process.
   std::signal(SIGPIPE, SIG_IGN);

@@ -26,7 +26,7 @@ Exit run_to_end(const Context& context, Session& session, Submission& submission
   interrupts.attach(session.target.get());
   WEFT_COMMAND_TRY(context, const v1::RunsSubmitResponse submitted, submit(*session.target, submission));
   if (show == Show::kNoOutput && context.terminal.is_text()) {
-    context.terminal.err_line("workflow " + submission.hash);
+    if (!submission.hash.empty()) context.terminal.err_line("workflow " + submission.hash);
     context.terminal.out_line(submitted.run_id());
   }
   return follow_to_end(context, session, submitted.run_id(), interrupts, show);

@@ -5,7 +5,7 @@
 
 #include <mutex>
 
-#include "runtime/cli/start.h"
+#include "runtime/cli/session.h"
 
 namespace weft::cli {
 

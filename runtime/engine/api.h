@@ -1,6 +1,4 @@
-// What can be asked of weft: the same requests and answers as over gRPC, without gRPC.
-//
-// `Reading` is served by a running engine and, where none runs, by the store alone (open_archive). `Api` is an engine.
+// The interface of an engine: the same requests and answers as over gRPC, without gRPC.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "base/bytes.h"
 #include "base/result.h"
+#include "runtime/engine/reply.h"
+#include "runtime/history/queries.h"
 #include "weft/v1/event.pb.h"
 #include "weft/v1/runs.pb.h"
 #include "weft/v1/schedules.pb.h"
@@ -20,70 +19,45 @@
 
 namespace weft::engine {
 
-template <class T>
-using Done = std::move_only_function<void(Result<T>)>;
-
-inline constexpr std::size_t kTracePageBytes = std::size_t{1} << 20;
-inline constexpr int kLabelsMax = 64;  // Of one run.
-
-// Nothing moves the run but a person, another program, or nothing at all.
-inline bool is_at_rest(v1::RunStatus status) { return status >= v1::RUN_STATUS_WAITING; }
-
-// Reads see what is durable, the caller's own writes included. Thread-safe; may take milliseconds (SQLite).
-class Reading {
- public:
-  virtual ~Reading() = default;
-  virtual Result<v1::WorkflowsGetResponse> get_workflow(const v1::WorkflowsGetRequest& request) const = 0;
-  virtual Result<v1::WorkflowsListResponse> list_workflows(const v1::WorkflowsListRequest& request) const = 0;
-  virtual Result<v1::SchedulesListResponse> list_schedules(const v1::SchedulesListRequest& request) const = 0;
-  virtual Result<v1::SchedulesGetResponse> get_schedule(const v1::SchedulesGetRequest& request) const = 0;
-  virtual Result<v1::RunsGetResponse> get_run(const v1::RunsGetRequest& request) const = 0;
-  virtual Result<v1::RunsListResponse> list_runs(const v1::RunsListRequest& request) const = 0;
-  virtual Result<v1::TracesGetResponse> get_trace(const v1::TracesGetRequest& request) const = 0;
-  // Events from `from_seq` on, about `bytes_max` of them, at least one where there is one.
-  virtual Result<std::vector<v1::Event>> events(std::string_view run_id, std::uint64_t from_seq,
-                                                std::size_t bytes_max) const = 0;
-  virtual Result<std::shared_ptr<const std::string>> content(std::string_view sha256) const = 0;
-};
-
-// Told when a run advances; then it reads the events for itself, at its own pace, so that no run waits for a watcher.
+// Notified when a run advances; it reads the events itself, at its own pace, so that no run waits for a watcher.
 // Called on the engine's threads: must not block.
 class Watcher {
  public:
   virtual ~Watcher() = default;
   // `ended`: the run as its row has it, once it has ended; null before.
   virtual void on_advance(std::uint64_t durable_seq, std::shared_ptr<const v1::Run> ended) = 0;
-  // Nothing moves the run any more, though it has not ended: its status says so to whoever reads it.
+  // The run has not ended and waits for a person, another program or a repair; its status says so.
   virtual void on_rest() = 0;
   virtual void on_progress(const v1::Progress& progress) = 0;
 };
 
 class Admin;
 
-// Thread-safe. Done callbacks come once, on one of the engine's threads, and must not block.
-class Api : public Reading {
+// Thread-safe. Each reply is answered exactly once (runtime/engine/reply.h), on one of the engine's threads.
+class Api : public history::Queries {
  public:
   virtual Result<v1::WorkflowsCheckResponse> check(const v1::WorkflowsCheckRequest& request) const = 0;
-  virtual void apply(const v1::WorkflowsApplyRequest& request, Done<v1::WorkflowsApplyResponse> done) = 0;
-  virtual void submit(const v1::RunsSubmitRequest& request, Done<v1::RunsSubmitResponse> done) = 0;
-  virtual void cancel(const v1::RunsCancelRequest& request, Done<v1::RunsCancelResponse> done) = 0;
-  // The care of its store (runtime/engine/admin.h); null where it needs none.
+  virtual void apply(const v1::WorkflowsApplyRequest& request, Reply<v1::WorkflowsApplyResponse> reply) = 0;
+  virtual void submit(const v1::RunsSubmitRequest& request, Reply<v1::RunsSubmitResponse> reply) = 0;
+  virtual void cancel(const v1::RunsCancelRequest& request, Reply<v1::RunsCancelResponse> reply) = 0;
+  // Operations on its store (runtime/engine/maintenance/admin.h); null where it has none.
   virtual Admin* admin() { return nullptr; }
   // Whether new runs are taken now; the sentence that says why not.
   virtual Status admits() const { return {}; }
-  virtual void resolve(const v1::RunsResolveRequest& request, Done<v1::RunsResolveResponse> done) = 0;
-  virtual void answer(const v1::RunsAnswerRequest& request, Done<v1::RunsAnswerResponse> done) = 0;
-  virtual void signal(const v1::RunsSignalRequest& request, Done<v1::RunsSignalResponse> done) = 0;
-  virtual void retry(const v1::RunsRetryRequest& request, Done<v1::RunsRetryResponse> done) = 0;
-  virtual void fork(const v1::RunsForkRequest& request, Done<v1::RunsForkResponse> done) = 0;
-  // May take as long as a run has events.
-  virtual Result<v1::TracesReplayResponse> replay(const v1::TracesReplayRequest& request) const = 0;
-  virtual void pause(const v1::RunsPauseRequest& request, Done<v1::RunsPauseResponse> done) = 0;
-  virtual void resume(const v1::RunsResumeRequest& request, Done<v1::RunsResumeResponse> done) = 0;
-  virtual void pause_schedule(const v1::SchedulesPauseRequest& request, Done<v1::SchedulesPauseResponse> done) = 0;
-  virtual void resume_schedule(const v1::SchedulesResumeRequest& request, Done<v1::SchedulesResumeResponse> done) = 0;
+  virtual void resolve(const v1::RunsResolveRequest& request, Reply<v1::RunsResolveResponse> reply) = 0;
+  virtual void answer(const v1::RunsAnswerRequest& request, Reply<v1::RunsAnswerResponse> reply) = 0;
+  virtual void signal(const v1::RunsSignalRequest& request, Reply<v1::RunsSignalResponse> reply) = 0;
+  virtual void retry(const v1::RunsRetryRequest& request, Reply<v1::RunsRetryResponse> reply) = 0;
+  virtual void fork(const v1::RunsForkRequest& request, Reply<v1::RunsForkResponse> reply) = 0;
+  // May take as long as a run has events; ends as CANCELLED where `is_over` says so between two pages.
+  virtual Result<v1::TracesReplayResponse> replay(const v1::TracesReplayRequest& request,
+                                                  const std::function<bool()>& is_over = {}) const = 0;
+  virtual void pause(const v1::RunsPauseRequest& request, Reply<v1::RunsPauseResponse> reply) = 0;
+  virtual void resume(const v1::RunsResumeRequest& request, Reply<v1::RunsResumeResponse> reply) = 0;
+  virtual void pause_schedule(const v1::SchedulesPauseRequest& request, Reply<v1::SchedulesPauseResponse> reply) = 0;
+  virtual void resume_schedule(const v1::SchedulesResumeRequest& request, Reply<v1::SchedulesResumeResponse> reply) = 0;
   virtual void trigger_schedule(const v1::SchedulesTriggerRequest& request,
-                                Done<v1::SchedulesTriggerResponse> done) = 0;
+                                Reply<v1::SchedulesTriggerResponse> reply) = 0;
   // Calls on_advance at once with what is durable, then at each advance, until `watcher` is gone. NOT_FOUND but for a
   // whole id.
   virtual Status watch(std::string_view run_id, std::weak_ptr<Watcher> watcher) = 0;

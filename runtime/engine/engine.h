@@ -1,4 +1,4 @@
-// Turns what runs want into what happens: shards, timers, the gate, recovery, routes.
+// The engine carries out what runs want: shards, timers, the output gate, recovery, routes.
 #pragma once
 
 #include <cstdint>
@@ -9,10 +9,10 @@
 #include "base/id.h"
 #include "base/result.h"
 #include "base/time.h"
-#include "memory/journal.h"
+#include "memory/journal/journal.h"
 #include "runtime/engine/api.h"
 #include "runtime/engine/config.h"
-#include "runtime/engine/timekeeper.h"
+#include "runtime/engine/schedules/scheduler.h"
 #include "tools/tool.h"
 
 namespace weft::engine {
@@ -43,11 +43,11 @@ class Engine : public Api {
   // Refuses submissions from now on and waits until no run works, or `patience` is over. Whatever still runs is
   // recovered by the next start.
   virtual void drain(Duration patience) = 0;
+  // Ends its threads. Whoever still waits for an answer, or asks for something from now on, is told UNAVAILABLE; what
+  // is durable can still be read. The destructor does the same.
+  virtual void stop() = 0;
   // Runs at work; those that wait for a person, a signal or a time are not.
   virtual std::size_t active_runs() const = 0;
 };
-
-// What a store says where no engine runs.
-std::unique_ptr<Reading> make_archive(std::unique_ptr<memory::Reader> reader);
 
 }  // namespace weft::engine

@@ -5,14 +5,10 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "runtime/history/content_store.h"
+#include "runtime/history/stored_workflow.h"
 
 namespace weft::engine {
-
-workflows::Bundle from_wire(const v1::Bundle& bundle) {
-  workflows::Bundle result{bundle.file(), bundle.text(), {}};
-  for (const v1::BundleFile& file : bundle.files()) result.files.push_back({file.path(), file.content()});
-  return result;
-}
 
 v1::Diagnostic to_wire(const workflows::Diagnostic& diagnostic) {
   v1::Diagnostic result;
@@ -36,19 +32,6 @@ v1::ScheduleSpec to_wire(const workflows::Schedule& schedule) {
   wire.set_catch_up(static_cast<v1::ScheduleCatchUp>(static_cast<int>(schedule.catch_up) + 1));
   wire.set_catch_up_us(schedule.within.count());
   return wire;
-}
-
-run::ToolTable tool_table(const std::vector<const tools::ToolSpec*>& specs) {
-  run::ToolTable table;
-  for (const tools::ToolSpec* spec : specs) {
-    workflows::Diagnostics diagnostics(spec->name);
-    // JSON is YAML: the schema goes through the one reader that knows shapes.
-    const yaml::NodePtr node = yaml::read(spec->input_schema, diagnostics);
-    workflows::Shape shape = node ? workflows::Shape::read(*node, diagnostics) : workflows::Shape();
-    WEFT_CHECK(!diagnostics.has_errors(), "the schema of the tool " + spec->name + " is no shape");
-    table.emplace(spec->name, run::ToolFacts{{.effect = spec->effect}, std::move(shape)});
-  }
-  return table;
 }
 
 Registry::Registry(memory::Journal& journal, const tools::Toolbox& tools, const Routes& routes, Refuse refuse_secret,
@@ -83,7 +66,7 @@ Result<workflows::Loaded> Registry::check(const v1::Bundle& wire, bool strict, O
   world.refuse_model = [this](const std::string& model) { return routes_.refuse(model); };
   if (origin == Origin::kSubmitted) world.refuse_secret = refuse_secret_;
   if (origin == Origin::kStored) world.zones = workflows::World::Zones::kTaken;
-  return workflows::load(from_wire(wire), world);
+  return workflows::load(history::from_wire(wire), world);
 }
 
 namespace {
@@ -107,9 +90,9 @@ v1::Workflow describe(const workflows::Workflow& workflow) {
 
 }  // namespace
 
-void Registry::apply(const v1::WorkflowsApplyRequest& request, Done<v1::WorkflowsApplyResponse> done) {
+void Registry::apply(const v1::WorkflowsApplyRequest& request, Reply<v1::WorkflowsApplyResponse> reply) {
   auto loaded = check(request.bundle(), request.strict());
-  if (!loaded) return done(std::move(loaded).error());
+  if (!loaded) return reply(std::move(loaded).error());
   v1::WorkflowsApplyResponse response;
   for (const workflows::Diagnostic& diagnostic : loaded->diagnostics) *response.add_diagnostics() = to_wire(diagnostic);
   if (!loaded->workflow) {
@@ -119,7 +102,7 @@ void Registry::apply(const v1::WorkflowsApplyRequest& request, Done<v1::Workflow
       error.details.push_back(
           {fmt::format("{}:{}:{}", diagnostic.file, diagnostic.mark.line, diagnostic.mark.column), diagnostic.message});
     }
-    return done(std::move(error));
+    return reply(std::move(error));
   }
   *response.mutable_workflow() = describe(*loaded->workflow);
   memory::WorkflowRow row;
@@ -129,12 +112,12 @@ void Registry::apply(const v1::WorkflowsApplyRequest& request, Done<v1::Workflow
   row.bundle = request.bundle().SerializeAsString();
   row.summary = response.workflow().SerializeAsString();
   journal_.put_workflow(std::move(row), [this, workflow = loaded->workflow, response = std::move(response),
-                                         done = std::move(done)](Result<memory::WorkflowRow> put) mutable {
-    if (!put) return done(std::move(put).error());
+                                         reply = std::move(reply)](Result<memory::WorkflowRow> put) mutable {
+    if (!put) return reply(std::move(put).error());
     keep(workflow);
     response.mutable_workflow()->set_version(put->version);
     response.mutable_workflow()->set_applied_at_us(put->applied_at.time_since_epoch().count());
-    done(std::move(response));
+    reply(std::move(response));
   });
 }
 
@@ -146,13 +129,15 @@ Result<std::shared_ptr<const workflows::Workflow>> Registry::by_hash(const std::
       return found->second.workflow;
     }
   }
-  WEFT_TRY(const memory::WorkflowRow row, journal_.workflow_by_hash(hash));
+  const auto row = journal_.workflow_by_hash(hash);
+  if (!row) return row.error().code == Code::kNotFound ? row.error() : history::not_read(row.error());
   v1::Bundle bundle;
-  if (!bundle.ParseFromString(row.bundle)) return data_loss(fmt::format("the stored workflow {} cannot be read", hash));
+  if (!bundle.ParseFromString(row->bundle))
+    return data_loss(fmt::format("the stored workflow {} cannot be read", hash));
   WEFT_TRY(workflows::Loaded loaded, check(bundle, /*strict=*/false, Origin::kStored));
   if (!loaded.workflow) {
     return failed_precondition(
-        fmt::format("the stored workflow {} is refused by this weft: {}", row.name,
+        fmt::format("the stored workflow {} is refused by this weft: {}", row->name,
                     loaded.diagnostics.empty() ? "" : workflows::to_text(loaded.diagnostics.front())));
   }
   keep(loaded.workflow);

@@ -1,4 +1,4 @@
-// Workflows by content: checks them, registers versions, and keeps the loaded ones at hand.
+// Workflows by content: checks them, registers their versions, and caches the loaded ones.
 #pragma once
 
 #include <functional>
@@ -8,20 +8,16 @@
 #include <string>
 
 #include "base/time.h"
-#include "memory/journal.h"
+#include "memory/journal/journal.h"
 #include "runtime/engine/api.h"
-#include "runtime/engine/routes.h"
-#include "runtime/run/tool_table.h"
+#include "runtime/engine/routing/routes.h"
 #include "tools/tool.h"
 #include "workflows/loader.h"
 
 namespace weft::engine {
 
-workflows::Bundle from_wire(const v1::Bundle& bundle);
 v1::Diagnostic to_wire(const workflows::Diagnostic& diagnostic);
 v1::ScheduleSpec to_wire(const workflows::Schedule& schedule);
-// What the core and the checker know of a toolbox.
-run::ToolTable tool_table(const std::vector<const tools::ToolSpec*>& specs);
 
 // Thread-safe. What it is given outlives it.
 class Registry {
@@ -32,10 +28,10 @@ class Registry {
   Registry(memory::Journal& journal, const tools::Toolbox& tools, const Routes& routes, Refuse refuse_secret,
            const Clock& clock);
 
-  // A stored workflow was let in when it was applied; what has been forbidden since is refused where it is used.
+  // A stored workflow passed the checks when it was applied; what has been forbidden since is refused at its use.
   enum class Origin : std::uint8_t { kSubmitted, kStored };
   Result<workflows::Loaded> check(const v1::Bundle& bundle, bool strict, Origin origin = Origin::kSubmitted) const;
-  void apply(const v1::WorkflowsApplyRequest& request, Done<v1::WorkflowsApplyResponse> done);
+  void apply(const v1::WorkflowsApplyRequest& request, Reply<v1::WorkflowsApplyResponse> reply);
   Result<std::shared_ptr<const workflows::Workflow>> by_hash(const std::string& hash);
   // The hash of the version that a submission means: the one it names, or the last applied under its name.
   Result<std::string> resolve(const std::string& name, const std::string& hash) const;

@@ -1,31 +1,26 @@
-// Runs a run again from its record, without the network: the decisions, the bodies of model calls and the arguments of
-// tool calls come out as they are recorded, or the places where they do not are named.
+// Replays of runs (runtime/history/replay.h) with the routes and the tools of this machine.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
-#include "memory/journal.h"
-#include "runtime/engine/api.h"
+#include "base/result.h"
+#include "memory/journal/journal.h"
 #include "runtime/engine/config.h"
-#include "runtime/engine/routes.h"
+#include "runtime/engine/routing/routes.h"
 #include "tools/tool.h"
+#include "weft/v1/traces.pb.h"
 
 namespace weft::engine {
 
-// Differences that one answer names; more are counted.
-inline constexpr std::size_t kDifferencesMax = 20;
+// `offered`: the tools of this engine. The file tools are added where they are missing: the run may have been that of
+// another server, with a root for its files.
+Result<v1::TracesReplayResponse> replay(const memory::Reader& reader, const Routes& routes,
+                                        std::vector<const tools::ToolSpec*> offered,
+                                        const v1::TracesReplayRequest& request, const std::function<bool()>& is_over);
 
-struct ReplayWorld {
-  const memory::Reader& reader;
-  const Routes& routes;
-  std::vector<const tools::ToolSpec*> tools;  // That a server offers. Outlive the call.
-};
-
-// Errors: NOT_FOUND; FAILED_PRECONDITION where the run's workflow cannot be read by this version. Blocks on the store.
-Result<v1::TracesReplayResponse> replay(const ReplayWorld& world, const v1::TracesReplayRequest& request);
-
-// The same of a store at rest, with the tools that every server may offer.
+// Replays a run of a store on which no engine runs.
 Result<v1::TracesReplayResponse> replay_archive(const std::string& store, const Config& config,
                                                 const Getenv& environment, const v1::TracesReplayRequest& request);
 

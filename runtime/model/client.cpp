@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "runtime/model/decoder.h"
+#include "runtime/model/masking.h"
 
 namespace weft::model {
 namespace {
@@ -27,13 +28,14 @@ struct Live {
 class CallSink final : public HttpSink {
  public:
   CallSink(HttpClient& http, std::shared_ptr<Live> live, Duration first_token_timeout, OnProgress on_progress,
-           std::shared_ptr<OnOutcome> on_outcome)
+           std::shared_ptr<const SecretMask> secrets, std::shared_ptr<OnOutcome> on_outcome)
       : http_(http),
         live_(std::move(live)),
         first_token_timeout_(first_token_timeout),
-        on_progress_(std::move(on_progress)),
+        secrets_(std::move(secrets)),
+        progress_(std::move(on_progress), secrets_),
         decoder_([this](Stream stream, std::string_view text) {
-          if (on_outcome_ && on_progress_) on_progress_(stream, text);
+          if (on_outcome_) progress_(stream, text);
         }),
         on_outcome_(std::move(on_outcome)),
         started_(clock_.monotonic()) {}
@@ -88,6 +90,7 @@ class CallSink final : public HttpSink {
     end.total = clock_.monotonic() - started_;
     // The sink dies with the call, so what is still needed leaves it first.
     Outcome outcome = decoder_.finish(end);
+    if (secrets_) mask(outcome, *secrets_);
     const std::shared_ptr<OnOutcome> on_outcome = std::exchange(on_outcome_, nullptr);
     http_.cancel(id_);
     if (on_outcome) (*on_outcome)(std::move(outcome));
@@ -95,9 +98,11 @@ class CallSink final : public HttpSink {
 
   void deliver(const HttpEnd& end) {
     Outcome outcome = decoder_.finish(end);
+    if (secrets_) mask(outcome, *secrets_);
     if (auto* answer = std::get_if<Answer>(&outcome)) {
       answer->first_token = first_token_;
       answer->total = end.total;
+      if (on_outcome_) progress_.finish();
     } else if (end.ok) {
       http_.cancel(id_);  // Nothing is worth waiting for; an ended call ignores it.
     }
@@ -111,7 +116,8 @@ class CallSink final : public HttpSink {
   const std::shared_ptr<Live> live_;
   const Duration first_token_timeout_;
   const SystemClock clock_;
-  OnProgress on_progress_;
+  const std::shared_ptr<const SecretMask> secrets_;
+  MaskedProgress progress_;
   Decoder decoder_;
   std::shared_ptr<OnOutcome> on_outcome_;  // Null from the outcome on.
   const Duration started_;
@@ -128,6 +134,8 @@ HttpRequest to_request(Call call) {
   request.url = fmt::format("{}/chat/completions", base);
   request.headers = {"Content-Type: application/json", "Accept: text/event-stream, application/json"};
   if (!endpoint.key.empty()) request.headers.push_back("Authorization: Bearer " + endpoint.key);
+  request.proxy = endpoint.proxy;
+  request.no_proxy = endpoint.no_proxy;
   request.body = std::move(call.body);
   request.idle_timeout = endpoint.idle_timeout;
   request.total_timeout = endpoint.total_timeout;
@@ -155,7 +163,8 @@ Client::~Client() {
 Client::CallId Client::start(Call call, OnProgress on_progress, OnOutcome on_outcome) {
   const Duration first_token_timeout = call.endpoint.first_token_timeout;
   const auto told = std::make_shared<OnOutcome>(std::move(on_outcome));
-  auto sink = std::make_unique<CallSink>(http_, state_->live, first_token_timeout, std::move(on_progress), told);
+  auto sink = std::make_unique<CallSink>(http_, state_->live, first_token_timeout, std::move(on_progress),
+                                         std::move(call.secrets), told);
   CallSink& kept = *sink;
   const Result<HttpClient::CallId> id = http_.start(to_request(std::move(call)), std::move(sink));
   if (id) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/http.h"
+#include "base/secret_mask.h"
 #include "runtime/model/message.h"
 
 namespace weft::model {
@@ -17,6 +18,8 @@ namespace weft::model {
 struct Endpoint {
   std::string base_url;                       // "https://api.deepseek.com"; "/chat/completions" is appended.
   std::string key;                            // Empty: no Authorization header. Never logged, never recorded.
+  std::string proxy;                          // URL of the proxy; empty: none.
+  std::string no_proxy;                       // Hosts that are reached without it.
   Duration first_token_timeout{600'000'000};  // From sending; comments do not count.
   Duration idle_timeout{300'000'000};         // Between bytes; comments count.
   Duration total_timeout{3'600'000'000};      // The whole call.
@@ -26,6 +29,7 @@ struct Endpoint {
 struct Call {
   Endpoint endpoint;
   std::vector<std::shared_ptr<const std::string>> body;
+  std::shared_ptr<const SecretMask> secrets = {};  // Masked in whatever comes back; may be null.
 };
 
 enum class Stream : std::uint8_t { kText, kReasoning };

@@ -371,7 +371,8 @@ Outcome Decoder::State::judge(const HttpEnd& end) {
   auto taken = calls.take(cut_off);
   if (!taken.fault.empty()) return failure(end, taken.kind, std::move(taken.fault));
   if (taken.calls.empty() && is_blank(text)) {
-    if (!declined.empty()) return failure(end, FailureKind::kBlocked, "the model declined: " + printable(declined));
+    if (!declined.empty())
+      return failure(end, FailureKind::kBlocked, "the model declined: " + printable_lines(declined));
     if (!cut_off) return failure(end, FailureKind::kEmptyResponse, "the response has neither text nor tool calls");
   }
   if (taken.calls.empty() && finish_reason == "tool_calls") {

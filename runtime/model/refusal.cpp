@@ -61,7 +61,7 @@ constexpr std::array<std::string_view, 3> kAuth = {"authentication_error", "inva
 std::string cut(std::string_view text) {
   std::size_t length = std::min(text.size(), kRefusalBytesMax);
   while (length < text.size() && length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0) == 0x80) --length;
-  return printable(text.substr(0, length));
+  return printable_lines(text.substr(0, length));
 }
 
 std::string text_of(const Json& object, const char* name) {

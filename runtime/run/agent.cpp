@@ -43,9 +43,9 @@ const v1::Content* Run::State::recorded(const ToolCallState& call) const {
   return history == effects.end() || !history->second.recorded ? nullptr : &*history->second.recorded;
 }
 
-bool Run::State::was_let_go(const ToolCallState& call) const {
+bool Run::State::was_abandoned(const ToolCallState& call) const {
   const auto history = effects.find(call.identity);
-  return call.policy != nullptr && !call.policy->repeatable && history != effects.end() && history->second.let_go;
+  return call.policy != nullptr && !call.policy->repeatable && history != effects.end() && history->second.abandoned;
 }
 
 bool Run::State::has_recorded(const Execution& execution) const {
@@ -80,7 +80,7 @@ void Run::State::issue_tools(Execution& execution) {
     if (!tools::changes_world(call.effect) && call.refusal.empty() && !call.commanded) command_tool(execution, call);
   }
   if (ToolCallState* effect = next_effect(execution)) {
-    const bool stays = recorded(*effect) != nullptr || was_let_go(*effect) || is_held_back(*effect);
+    const bool stays = recorded(*effect) != nullptr || was_abandoned(*effect) || is_held_back(*effect);
     if (effect->refusal.empty() && !effect->commanded && !stays) command_tool(execution, *effect);
   }
   if (execution.step->kind != workflows::StepKind::kPrompt) return;
@@ -95,7 +95,7 @@ void Run::State::issue_tools(Execution& execution) {
   want_model(execution);
 }
 
-std::optional<v1::Event> Run::State::decide_execution(const At& at) {
+std::optional<v1::Event> Run::State::decide_execution(const SlotRef& at) {
   Execution& execution = *at.slot().execution;
   const Step& step = *execution.step;
   const auto give_up = [&](v1::Failure failure, Again again) {
@@ -145,11 +145,11 @@ std::optional<v1::Event> Run::State::decide_execution(const At& at) {
         return give_up(
             failed(refused ? v1::ERROR_KIND_INPUT : v1::ERROR_KIND_TOOL_FAILED, why ? **why : why.error().message)
                 .failure(),
-            refused ? Again::kNever : Again::kMay);
+            refused || call.resolution == v1::RESOLUTION_RETRY ? Again::kNever : Again::kMay);
       }
       if (step.output.is_any()) return finish(at, outcome(execution.tool_output), Again::kNever);
       const auto value = json(execution.tool_output);
-      auto valid = value ? step.output.validate(**value, "output") : Result<Json>(value.error());
+      auto valid = value ? step.output.validate(**value, "output", budget) : Result<Json>(value.error());
       return finish(at, outcome(store(valid), v1::ERROR_KIND_INVALID_OUTPUT), Again::kNever);
     }
     case Phase::kWaiting:
@@ -165,7 +165,7 @@ std::optional<v1::Event> Run::State::decide_execution(const At& at) {
   return std::nullopt;
 }
 
-std::optional<v1::Event> Run::State::decide_model_failure(const At& at) {
+std::optional<v1::Event> Run::State::decide_model_failure(const SlotRef& at) {
   const Slot& slot = at.slot();
   const Execution& execution = *slot.execution;
   const Step& step = *execution.step;
@@ -196,8 +196,8 @@ std::optional<v1::Event> Run::State::decide_tools(Execution& execution) {
     if (call.ended || call.commanded || call.started || call.in_doubt) continue;
     const bool changes = tools::changes_world(call.effect);
     std::string sentence = call.refusal;
-    const bool let_go = changes && recorded(call) == nullptr && was_let_go(call);
-    if (let_go) sentence = "not run again: an identical call of this step is in doubt, and may have been done";
+    const bool abandoned = changes && recorded(call) == nullptr && was_abandoned(call);
+    if (abandoned) sentence = "not run again: an identical call of this step is in doubt, and may have been done";
     if (changes && stop) sentence = "not run: an earlier call of this turn that changes the world did not succeed";
     if (changes && !stop && &call != effect) continue;
     v1::Event event = draft(execution.path, execution.attempt, execution.turn, i + 1);
@@ -219,7 +219,7 @@ std::optional<v1::Event> Run::State::decide_tools(Execution& execution) {
       }
       sentence = fmt::format("{}: not run, since this fork refuses calls that change the world", call.tool);
     }
-    const bool skipped = let_go && !stop && call.policy->on_doubt != workflows::OnDoubt::kFail;
+    const bool skipped = abandoned && !stop && call.policy->on_doubt != workflows::OnDoubt::kFail;
     over.set_outcome(skipped ? v1::TOOL_OUTCOME_SKIPPED : v1::TOOL_OUTCOME_REFUSED);
     auto put = contents.put(std::move(sentence));
     if (put) *over.mutable_output() = *std::move(put);
@@ -237,8 +237,8 @@ v1::StepResult Run::State::answer_result(const Execution& execution) {
   if (step.output.is_any()) return result;
   auto text = contents.bytes(execution.text);
   if (!text) return failed(v1::ERROR_KIND_INTERNAL, text.error().message, execution.attempt);
-  auto value = step.asks_for_json() ? parse_fenced(**text) : Result<Json>(Json(**text));
-  if (value) value = step.output.validate(*std::move(value), "output");
+  auto value = step.asks_for_json() ? parse_fenced(**text, budget) : Result<Json>(Json(**text));
+  if (value) value = step.output.validate(*std::move(value), "output", budget);
   if (value) {
     auto put = store(value);
     if (put) *result.mutable_output_json() = *std::move(put);

@@ -38,12 +38,12 @@ struct ToolCall {
   bool started = false;
 };
 
-// Asks the tool that `verify` names about a call in doubt. Answered by ToolCallVerified.
+// Asks the tool that `verify` names about a call in doubt; Run::question() has the arguments. Answered by
+// ToolCallVerified.
 struct VerifyCall {
   CallKey key;       // Of the call in doubt.
   std::string tool;  // The one that is asked; it changes nothing.
   std::string idempotency_key;
-  v1::Content arguments;    // Absent: the question cannot be put.
   std::int64_t due_us = 0;  // Not earlier.
 };
 

@@ -17,7 +17,7 @@ inline constexpr std::size_t kValueBytesMax = std::size_t{16} << 20;
 class Contents {
  public:
   virtual ~Contents() = default;
-  // The bytes; DATA_LOSS where a blob is gone.
+  // The bytes; DATA_LOSS where a blob is gone or is not what it was, another code where the store cannot be read now.
   virtual Result<std::shared_ptr<const std::string>> bytes(const v1::Content& content) = 0;
   // Inline up to kInlineBytesMax, else by hash, kept until the event that names it is durable.
   // RESOURCE_EXHAUSTED over kValueBytesMax.

@@ -15,6 +15,8 @@ using workflows::Step;
 using workflows::StepId;
 using workflows::StepKind;
 
+constexpr std::uint64_t kKeyUnits = 100;  // Of the budget of a decision: a key, beside what is evaluated for it.
+
 // Evaluates with what names mean in `environment`; a fault of a content counts as a fault of the expression.
 template <class Evaluate>
 auto evaluated(const StateEnvironment& environment, Evaluate evaluate) -> decltype(evaluate()) {
@@ -76,17 +78,21 @@ std::optional<v1::Event> skip_by_graph(const Run::State& run, const Scope& scope
 
 }  // namespace
 
-std::optional<v1::Event> Run::State::decide() {
+std::optional<v1::Event> Run::State::decide(Budget& given) {
+  budget = within = &given;
+  auto event = decide_next();
+  budget = within = nullptr;
+  // What was drafted when it was over says that the work was left off, and nothing about the run.
+  if (given.over()) return std::nullopt;
+  return event;
+}
+
+std::optional<v1::Event> Run::State::decide_next() {
   if (ended || !top || paused) return std::nullopt;
-  while (!agenda.empty()) {
-    const AgendaItem item = agenda.front();
-    if (const std::shared_ptr<Scope> scope = item.scope.lock()) {
-      if (auto event = decide_step({*scope, item.position, item.slot})) return event;
-    }
-    agenda.pop_front();
-  }
+  if (auto event = decide_due()) return event;
+  if (left_off()) return std::nullopt;
   if (!top->steps_ended()) return std::nullopt;
-  if (top->came_to) return top->all_ended() ? std::optional(run_end()) : std::nullopt;
+  if (top->body_result) return top->all_ended() ? std::optional(run_end()) : std::nullopt;
   v1::Event end = run_end();
   const bool takes_back =
       end.run_ended().status() == v1::RUN_STATUS_FAILED || end.run_ended().status() == v1::RUN_STATUS_CANCELLED;
@@ -99,7 +105,7 @@ std::optional<v1::Event> Run::State::decide() {
 }
 
 std::optional<v1::Event> Run::State::decide_finally(Scope& scope, const Execution* group) {
-  if (!scope.definition->has_finally() || !scope.steps_ended() || scope.came_to || killing) return std::nullopt;
+  if (!scope.definition->has_finally() || !scope.steps_ended() || scope.body_result || killing) return std::nullopt;
   v1::Event event = group != nullptr ? draft(group->path, group->attempt) : draft("");
   v1::StepResult& result = *event.mutable_finally_started()->mutable_result();
   if (group != nullptr && group->closing && group->failure.kind() != v1::ERROR_KIND_UNSPECIFIED) {
@@ -114,7 +120,15 @@ std::optional<v1::Event> Run::State::decide_finally(Scope& scope, const Executio
   return event;
 }
 
-std::optional<v1::Event> Run::State::decide_step(const At& at) {
+std::optional<v1::Event> Run::State::decide_step(const SlotRef& at) {
+  Budget decision(kDecisionCostMax, nullptr, within, "decision_cost_max");
+  budget = &decision;
+  auto event = decide_at(at);
+  budget = within;
+  return event;
+}
+
+std::optional<v1::Event> Run::State::decide_at(const SlotRef& at) {
   StepState& step = at.step();
   if (step.phase == StepState::Phase::kEnded) return std::nullopt;
   if (step.closing) {
@@ -148,6 +162,7 @@ std::optional<v1::Event> Run::State::decide_step(const At& at) {
     // A slot that a decision has already moved on is passed over; the next one begins.
     if (step.slots[step.next_slot].phase == Slot::Phase::kIdle) {
       if (auto event = decide_slot({at.scope, at.position, step.next_slot})) return event;
+      if (contents.failed()) return std::nullopt;
     }
     ++step.next_slot;
   }
@@ -155,7 +170,7 @@ std::optional<v1::Event> Run::State::decide_step(const At& at) {
   return std::nullopt;
 }
 
-std::optional<v1::Event> Run::State::decide_start(const At& at) {
+std::optional<v1::Event> Run::State::decide_start(const SlotRef& at) {
   const Step& step = definition(*this, at);
   const auto fail = [&](const std::string& message, v1::ErrorKind kind = v1::ERROR_KIND_EXPRESSION) {
     return end_step(at, failed(kind, message));
@@ -194,6 +209,9 @@ std::optional<v1::Event> Run::State::decide_start(const At& at) {
   if (!items->is_array()) return fail(fmt::format("for_each: `{}` gave no list", step.for_each->in.text()));
   if (items->size() > kElementsMax)
     return fail(fmt::format("for_each: {} elements; the limit is {}", items->size(), kElementsMax));
+  if (auto why = refuse_more(items->size())) return fail(fmt::format("for_each of `{}`: {}", step.name, *why));
+  if (auto why = refuse_growth(items->size() * sizeof(Slot)))
+    return fail(fmt::format("for_each of `{}`: {}", step.name, *why));
   v1::Event event = draft(path);
   v1::FanOutStarted& fan_out = *event.mutable_fan_out_started();
   fan_out.set_count(static_cast<std::uint32_t>(items->size()));
@@ -206,11 +224,12 @@ std::optional<v1::Event> Run::State::decide_start(const At& at) {
   return event;
 }
 
-std::optional<v1::StepResult> Run::State::element_keys(const At& at, const Json& items, v1::FanOutStarted& fan_out) {
+std::optional<v1::StepResult> Run::State::element_keys(const SlotRef& at, const Json& items,
+                                                       v1::FanOutStarted& fan_out) {
   // The keys are read while the elements are not slots yet, so the step is dressed as a fan-out for the evaluation.
   const Step& step = definition(*this, at);
   StepState& state = at.step();
-  state.items_json = std::make_shared<const Json>(items);
+  state.items_json = std::shared_ptr<const Json>(std::shared_ptr<const Json>(), &items);  // Borrowed.
   std::unordered_map<std::string, std::uint32_t> seen;
   std::optional<v1::StepResult> fault;
   std::size_t bytes = 0;
@@ -221,6 +240,7 @@ std::optional<v1::StepResult> Run::State::element_keys(const At& at, const Json&
       fault = failed(v1::ERROR_KIND_EXPRESSION, key.error().message);
       break;
     }
+    if (!budget->spend(kKeyUnits)) fault = failed(v1::ERROR_KIND_EXPRESSION, budget->error().message);
     std::string text = workflows::encode_key(key->is_string() ? key->get<std::string>() : to_text(*key));
     const auto [found, fresh] = seen.emplace(text, i);
     if (!fresh) {
@@ -237,7 +257,7 @@ std::optional<v1::StepResult> Run::State::element_keys(const At& at, const Json&
   return fault;
 }
 
-std::optional<v1::Event> Run::State::decide_slot(const At& at) {
+std::optional<v1::Event> Run::State::decide_slot(const SlotRef& at) {
   Slot& slot = at.slot();
   switch (slot.phase) {
     case Slot::Phase::kIdle: return begin(at);
@@ -266,7 +286,7 @@ std::optional<v1::Event> Run::State::decide_slot(const At& at) {
 }
 
 // Starts an attempt; a `set` step is over as soon as it begins.
-std::optional<v1::Event> Run::State::begin(const At& at) {
+std::optional<v1::Event> Run::State::begin(const SlotRef& at) {
   const Step& step = definition(*this, at);
   StepState& state = at.step();
   const bool fresh = state.slots.empty();
@@ -277,6 +297,13 @@ std::optional<v1::Event> Run::State::begin(const At& at) {
   const std::uint32_t attempt = slot.attempt;
 
   v1::Event event = [&]() -> v1::Event {
+    // What `finally` does has to be done.
+    const std::size_t more = step.kind == StepKind::kGroup
+                                 ? workflow->scopes[std::get<workflows::GroupBody>(step.body).scope].steps.size()
+                                 : 0;
+    const auto full = step.is_finally ? std::nullopt : refuse_growth(sizeof(Execution) + more * sizeof(StepState));
+    if (full)
+      return finish(at, failed(v1::ERROR_KIND_EXPRESSION, fmt::format("`{}`: {}", step.name, *full)), Again::kNever);
     StateEnvironment environment(*this, at);
     v1::Event begun = draft(path, attempt);
     v1::AttemptStarted& started = *begun.mutable_attempt_started();
@@ -309,7 +336,7 @@ std::optional<v1::Event> Run::State::begin(const At& at) {
       const auto& source =
           set ? std::get<workflows::SetBody>(step.body).value : std::get<workflows::ToolBody>(step.body).args;
       auto json = evaluated(environment, [&] { return source.evaluate(environment); });
-      if (json && set) json = step.output.validate(*std::move(json), "output");
+      if (json && set) json = step.output.validate(*std::move(json), "output", budget);
       given = store(json);
       if (set) return finish(at, outcome(std::move(given)), Again::kNever);
     }
@@ -326,8 +353,8 @@ v1::Event Run::State::run_end() {
   v1::RunEnded& over = *event.mutable_run_ended();
   const v1::StepResult result = scope_result(*top);
   // What succeeds behind a retry takes nothing back, whatever could not be taken back before.
-  const v1::StepStatus came_to = top->came_to ? top->came_to->status() : result.status();
-  if (cancelling || came_to == v1::STEP_STATUS_FAILED || came_to == v1::STEP_STATUS_CANCELLED)
+  const v1::StepStatus body_result = top->body_result ? top->body_result->status() : result.status();
+  if (cancelling || body_result == v1::STEP_STATUS_FAILED || body_result == v1::STEP_STATUS_CANCELLED)
     over.set_undos_failed(undos_failed);
   if (cancelling) {
     over.set_status(v1::RUN_STATUS_CANCELLED);

@@ -93,12 +93,42 @@ ToolCallState Run::State::plan_call(const Execution& execution, const std::vecto
     return call;
   }
   call.policy = &facts->policy;
-  const std::string text = to_text(sorted(*value));
-  call.identity = idempotency_key(identity.lineage(), workflows::without_attempts(execution.path), tool, text);
-  call.key = call.identity;
-  if (call.policy->key) call.payload = hash64(fmt::format("{}:{}{}", tool.size(), tool, text));
   call.arguments = *std::move(canonical);
+  identify(execution, call, *value);
   return call;
+}
+
+void Run::State::identify(const Execution& execution, ToolCallState& call, const Json& arguments) const {
+  const std::string text = to_text(sorted(arguments));
+  call.identity = idempotency_key(identity.lineage(), workflows::without_attempts(execution.path), call.tool, text);
+  call.key = call.identity;
+  if (call.policy->key) call.payload = hash64(fmt::format("{}:{}{}", call.tool.size(), call.tool, text));
+}
+
+const workflows::ToolPolicy& unknown_policy() {
+  static const workflows::ToolPolicy kPolicy;
+  return kPolicy;
+}
+
+bool Run::State::is_planned(const ToolCallState& call, const v1::ToolCallStarted& started) {
+  const v1::Content& recorded = started.arguments();
+  const bool same = recorded.has_blob() == call.arguments.has_blob() &&
+                    (recorded.has_blob() ? recorded.blob().sha256() == call.arguments.blob().sha256()
+                                         : recorded.inline_() == call.arguments.inline_());
+  return !call.identity.empty() && (same || !started.has_arguments());
+}
+
+void Run::State::take_recorded(const Execution& execution, ToolCallState& call, const v1::ToolCallStarted& started) {
+  call.commanded = true;
+  if (started.effect() != v1::TOOL_EFFECT_UNSPECIFIED)
+    call.effect = static_cast<tools::Effect>(static_cast<int>(started.effect()) - 1);
+  if (is_planned(call, started)) return;
+  // This server does not offer the tool, or not for these arguments.
+  call.refusal.clear();
+  call.tool = started.tool();
+  if (call.policy == nullptr) call.policy = &unknown_policy();
+  if (started.has_arguments()) call.arguments = started.arguments();
+  if (const auto arguments = json(call.arguments)) identify(execution, call, **arguments);
 }
 
 // Gives the call the key under which it leaves now. A key that a workflow forms itself stands for one payload.
@@ -133,7 +163,10 @@ bool Run::State::fits_call(const v1::Event& event, const Execution& execution) c
   const ToolCallState& call = execution.calls[event.call() - 1];
   if (call.ended) return false;
   switch (event.kind_case()) {
-    case Kind::kToolCallStarted: return !call.in_doubt && !call.open_effect() && !execution.closing;
+    case Kind::kToolCallStarted:
+      // Runs of older versions sent what was verified as not done again without a decision.
+      return (!call.in_doubt || call.resolution == v1::RESOLUTION_RETRY) && (!call.open_effect() || call.in_doubt) &&
+             !execution.closing;
     case Kind::kToolCallEnded:
       // A late answer settles a doubt, and what a fork asks may be answered when nobody waits for it any more.
       return !execution.closing || call.open_effect() || (call.in_doubt && call.asked);
@@ -143,7 +176,7 @@ bool Run::State::fits_call(const v1::Event& event, const Execution& execution) c
     }
     case Kind::kToolCallVerified: return call.verifying;
     case Kind::kToolCallResolved:
-      return call.in_doubt && call.resolution == v1::RESOLUTION_UNSPECIFIED &&
+      return call.in_doubt && !is_settled(call) &&
              (!execution.closing || event.tool_call_resolved().resolution() != v1::RESOLUTION_RETRY ||
               may_reopen(execution));
     default: return call.resend_due_us > 0 && !execution.closing;  // TimerFired
@@ -154,6 +187,8 @@ void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const 
   const auto history = [&]() -> EffectHistory& { return effects[call.identity]; };
   switch (event.kind_case()) {
     case v1::Event::kToolCallStarted: {
+      take_recorded(execution, call, event.tool_call_started());
+      if (call.in_doubt) end_doubt(call);
       call.started = true;
       ++call.sendings;
       if (!tools::changes_world(call.effect)) return;
@@ -179,7 +214,9 @@ void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const 
       call.verifying = verified.verdict() == v1::VERDICT_UNKNOWN && ++call.verifications < kVerificationsMax;
       if (call.verifying) outbox.push_back(verify_call(execution, call));
       if (verified.verdict() == v1::VERDICT_UNKNOWN) return;
-      if (verified.verdict() == v1::VERDICT_NOT_DONE && !execution.closing) return call_again(execution, call, 0);
+      // Again, or failed where it has been sent often enough: a decision.
+      call.resolution = v1::RESOLUTION_RETRY;
+      if (verified.verdict() == v1::VERDICT_NOT_DONE && !execution.closing) return;
       const bool done = verified.verdict() == v1::VERDICT_DONE;
       call.resolution = done ? v1::RESOLUTION_DONE : v1::RESOLUTION_SKIP;
       call.nothing_done = !done;
@@ -192,7 +229,7 @@ void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const 
       call.verifying = false;
       if (resolved.resolution() == v1::RESOLUTION_RETRY) {
         if (call.asked) approved.insert(call.identity);
-        if (resolved.new_key()) history().use_up_key();
+        if (resolved.new_key()) history().burn_key();
         if (execution.closing) {
           execution.closing = false;
           execution.failure.Clear();
@@ -202,7 +239,7 @@ void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const 
       call.resolution = resolved.resolution();
       call.resolved = resolved.output_json();
       if (resolved.resolution() != v1::RESOLUTION_FAIL) return;
-      history().let_go = true;
+      history().abandoned = true;
       call.ended = true;
       call.outcome = v1::TOOL_OUTCOME_FAILED;
       if (execution.closing) return;
@@ -226,13 +263,13 @@ void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const 
   if (tools::changes_world(call.effect) && call.policy != nullptr) {
     const bool done = call.outcome == v1::TOOL_OUTCOME_DONE;
     if (call.nothing_done) {
-      history().use_up_key();
+      history().burn_key();
     } else if (done && call.policy->repeatable) {
       history().take_next_key();
     } else if (done) {
       history().recorded = end.output();
     } else if (call.outcome == v1::TOOL_OUTCOME_SKIPPED) {
-      history().let_go = true;
+      history().abandoned = true;
     }
     if (done && call.policy->undo && !workflow->in_finally(execution.step->id)) {
       undoable.push_back({workflows::call_path(execution.path, execution.attempt, execution.turn, event.call()),
@@ -244,10 +281,15 @@ void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const 
   execution.phase = Execution::Phase::kToolDone;
 }
 
-void Run::State::call_again(Execution& execution, ToolCallState& call, std::int64_t due_us) {
+void Run::State::end_doubt(ToolCallState& call) {
   call.in_doubt = false;
   call.lost = false;
   call.asked = false;
+  call.resolution = v1::RESOLUTION_UNSPECIFIED;
+}
+
+void Run::State::call_again(Execution& execution, ToolCallState& call, std::int64_t due_us) {
+  end_doubt(call);
   call.started = false;
   call.commanded = false;
   if (due_us <= at_us) return issue_tools(execution);
@@ -270,22 +312,27 @@ Result<v1::Content> Run::State::counterpart_args(const workflows::Counterpart& c
       WEFT_TRY(const std::shared_ptr<const Json> result, json(*output));
       names.set("output", *result);
     }
+    names.spend_out_of(budget);
     WEFT_TRY(given, counterpart.args->evaluate(names));
   }
-  return store(facts->input.validate(std::move(given), "arguments"));
+  return store(facts->input.validate(std::move(given), "arguments", budget));
 }
 
-// Where the question cannot even be put, its arguments stay absent: the engine then answers that it is not known.
-Command Run::State::verify_call(const Execution& execution, const ToolCallState& call) {
-  const std::uint32_t number = number_of(execution, call);
-  const workflows::Counterpart& counterpart = *call.policy->verify;
+Command Run::State::verify_call(const Execution& execution, const ToolCallState& call) const {
   const std::int64_t wait = call.verifications == 0 ? 0 : kVerifyAgainUs * call.verifications;
-  VerifyCall verify{execution.key(execution.turn, number), counterpart.tool, call.key, {}, at_us + wait};
-  const std::string path = workflows::call_path(execution.path, execution.attempt, execution.turn, number);
-  if (auto args = counterpart_args(counterpart, call.arguments, call.key, path, nullptr)) {
-    verify.arguments = *std::move(args);
-  }
-  return verify;
+  return VerifyCall{execution.key(execution.turn, number_of(execution, call)), call.policy->verify->tool, call.key,
+                    at_us + wait};
+}
+
+Result<v1::Content> Run::State::question(const CallKey& key) {
+  const auto place = is_undo(key.path) ? std::nullopt : locate(key.path);
+  const Execution* execution = is_undo(key.path) && undo ? undo->execution.get() : place ? place->execution : nullptr;
+  const bool is_there = execution != nullptr && execution->attempt == key.attempt && execution->turn == key.turn &&
+                        key.call > 0 && key.call <= execution->calls.size() && execution->calls[key.call - 1].verifying;
+  if (!is_there) return not_found(fmt::format("nothing is asked about a call at {}", key.path));
+  const ToolCallState& call = execution->calls[key.call - 1];
+  const std::string path = workflows::call_path(execution->path, execution->attempt, execution->turn, key.call);
+  return counterpart_args(*call.policy->verify, call.arguments, call.key, path, nullptr);
 }
 
 std::optional<v1::Event> Run::State::decide_doubts(const Execution& execution, Next next) const {
@@ -293,6 +340,31 @@ std::optional<v1::Event> Run::State::decide_doubts(const Execution& execution, N
     const ToolCallState& call = execution.calls[i];
     if (!call.in_doubt || call.ended || call.policy == nullptr) continue;
     v1::Event event = draft(execution.path, execution.attempt, execution.turn, i + 1);
+    const std::uint32_t sendings_max = std::max(kSendingsMax, execution.step->retry.attempts);
+    const auto again = [&](v1::ResolvedBy by) {
+      v1::ToolCallResolved& resolved = *event.mutable_tool_call_resolved();
+      resolved.set_by(by);
+      resolved.set_resolution(v1::RESOLUTION_RETRY);
+      resolved.set_reason(call.doubt);
+      const Duration wait =
+          call.lost ? Duration(0)
+                    : workflows::backoff(execution.step->retry, call.sendings, identity.run_id() + execution.path);
+      resolved.set_retry_at_us(at_us + wait.count());
+    };
+    if (is_undone(call)) {
+      if (!execution.closing && (call.lost || call.sendings < sendings_max)) {
+        again(v1::RESOLVED_BY_VERIFY);
+        return event;
+      }
+      v1::ToolCallEnded& over = *event.mutable_tool_call_ended();
+      over.set_tool(call.tool);
+      over.set_outcome(execution.closing ? v1::TOOL_OUTCOME_SKIPPED : v1::TOOL_OUTCOME_FAILED);
+      over.set_nothing_done(true);
+      const std::string who = call.policy->verify ? call.policy->verify->tool : "verify";
+      over.mutable_output()->set_inline_(fmt::format("{} says that {} was not done, after {} sendings: {}", who,
+                                                     call.tool, call.sendings, call.doubt));
+      return event;
+    }
     if (call.resolution != v1::RESOLUTION_UNSPECIFIED) {
       v1::ToolCallEnded& over = *event.mutable_tool_call_ended();
       over.set_tool(call.tool);
@@ -307,28 +379,20 @@ std::optional<v1::Event> Run::State::decide_doubts(const Execution& execution, N
       return event;
     }
     if (call.verifying || call.asked) continue;
-    v1::ToolCallResolved& resolved = *event.mutable_tool_call_resolved();
     const workflows::ToolPolicy& policy = *call.policy;
-    const bool idempotent = policy.effect == workflows::Effect::kIdempotent;
-    resolved.set_by(idempotent ? v1::RESOLVED_BY_EFFECT : v1::RESOLVED_BY_ON_DOUBT);
+    const bool idempotent = call.effect == workflows::Effect::kIdempotent;
     const auto history = effects.find(call.identity);
     const bool known_there =
         history == effects.end() || at_us - history->second.first_sent_us <= policy.key_ttl.count();
-    const std::uint32_t sendings_max = std::max(kSendingsMax, execution.step->retry.attempts);
     if ((idempotent || policy.on_doubt == OnDoubt::kRetry) && known_there) {
       const bool open = !execution.closing || (next == Next::kAttempt && may_reopen(execution));
       if (open && (call.lost || call.sendings < sendings_max)) {
-        resolved.set_resolution(v1::RESOLUTION_RETRY);
-        resolved.set_reason(call.doubt);
-        const std::int64_t wait =
-            call.lost
-                ? 0
-                : workflows::backoff(execution.step->retry, call.sendings, identity.run_id() + execution.path).count();
-        resolved.set_retry_at_us(at_us + wait);
+        again(idempotent ? v1::RESOLVED_BY_EFFECT : v1::RESOLVED_BY_ON_DOUBT);
         return event;
       }
     }
     if (policy.on_doubt != OnDoubt::kSkip && policy.on_doubt != OnDoubt::kFail) continue;
+    v1::ToolCallResolved& resolved = *event.mutable_tool_call_resolved();
     resolved.set_by(v1::RESOLVED_BY_ON_DOUBT);
     resolved.set_resolution(policy.on_doubt == OnDoubt::kSkip ? v1::RESOLUTION_SKIP : v1::RESOLUTION_FAIL);
     resolved.set_reason(call.doubt);

@@ -4,13 +4,19 @@
 #include <nlohmann/json.hpp>
 
 namespace weft::run {
+namespace {
+
+constexpr std::uint64_t kItemUnits = 200;  // Of the budget: an element of `items`, beside what is read for it.
+constexpr std::size_t kBytesPerUnit = 8;   // A text that is copied.
+
+}  // namespace
 
 StateEnvironment::StateEnvironment(Run::State& state, Scope& scope) : state_(state), scope_(scope) {}
 
 StateEnvironment::StateEnvironment(Run::State& state, Scope& scope, std::uint32_t position)
     : state_(state), scope_(scope), self_(&definition(state, scope, position)) {}
 
-StateEnvironment::StateEnvironment(Run::State& state, const At& at)
+StateEnvironment::StateEnvironment(Run::State& state, const SlotRef& at)
     : state_(state), scope_(at.scope), here_(Frame{&at.scope, at.position, at.index}), self_(&definition(state, at)) {}
 
 void StateEnvironment::show_round(const v1::StepResult& result) {
@@ -74,9 +80,9 @@ const Json* StateEnvironment::run() const {
   for (const Frame& frame : frames()) {
     if (over == nullptr && definition(state_, *frame.scope, frame.position).is_finally) over = frame.scope;
   }
-  if (over == nullptr || !over->came_to) return state_.run_names.get();
+  if (over == nullptr || !over->body_result) return state_.run_names.get();
   Json names = *state_.run_names;
-  const v1::StepResult& result = *over->came_to;
+  const v1::StepResult& result = *over->body_result;
   const bool is_limited = result.status() == v1::STEP_STATUS_SUCCEEDED && result.limited();
   names["status"] = is_limited ? "limited" : status_name(result.status());
   const Json* error = field_of(result, "error");
@@ -182,6 +188,7 @@ const Json* StateEnvironment::field_of(const v1::StepResult& result, std::string
   }
   if (field == "text" && result.has_text()) {
     auto bytes = state_.contents.bytes(result.text());
+    if (bytes && budget() != nullptr && !budget()->spend((*bytes)->size() / kBytesPerUnit)) bytes = budget()->error();
     if (bytes) return keep(Json(**bytes));
     fault_ = std::move(bytes).error();
   }
@@ -192,6 +199,10 @@ const Json* StateEnvironment::items_of(const StepState& step) const {
   Json items = Json::array();
   auto source = state_.json(step.items);
   if (!source) return keep(std::move(source));
+  if (budget() != nullptr && !budget()->spend(kItemUnits * step.slots.size())) {
+    fault_ = budget()->error();
+    return nullptr;
+  }
   for (std::size_t i = 0; i < step.slots.size(); ++i) {
     const v1::StepResult& result = step.slots[i].result;
     const auto value = [&](std::string_view field) {

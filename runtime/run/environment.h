@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "runtime/run/state.h"
-#include "workflows/expression.h"
+#include "workflows/expression/expression.h"
 
 namespace weft::run {
 
@@ -15,7 +15,7 @@ class StateEnvironment final : public workflows::Environment {
   // In `scope`, for the step at `position` as a whole (`when`, `for_each`, `switch`).
   StateEnvironment(Run::State& state, Scope& scope, std::uint32_t position);
   // For one slot of it (prompts, arguments, `until`, groups' `returns` take the group's own slot).
-  StateEnvironment(Run::State& state, const At& at);
+  StateEnvironment(Run::State& state, const SlotRef& at);
   // In `scope` itself (`returns`).
   StateEnvironment(Run::State& state, Scope& scope);
 
@@ -26,6 +26,7 @@ class StateEnvironment final : public workflows::Environment {
 
   const Json* name(std::string_view root) const override;
   const Json* step(std::string_view name, std::string_view field) const override;
+  Budget* budget() const override { return state_.budget; }
 
   // The status of a step that an expression mentions; unspecified where it has not ended.
   v1::StepStatus status_of(std::string_view name) const;

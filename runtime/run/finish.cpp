@@ -14,6 +14,8 @@ namespace weft::run {
 
 using workflows::Step;
 
+constexpr std::size_t kBytesPerUnit = 2;  // Of the budget of a decision: what is written as JSON and hashed.
+
 bool retries(const workflows::Retry& retry, v1::ErrorKind kind) {
   switch (kind) {
     case v1::ERROR_KIND_IN_DOUBT:    // Whether it was done is not known: never again unasked.
@@ -26,7 +28,7 @@ bool retries(const workflows::Retry& retry, v1::ErrorKind kind) {
   }
 }
 
-v1::Event Run::State::finish(const At& at, v1::StepResult result, Again again) {
+v1::Event Run::State::finish(const SlotRef& at, v1::StepResult result, Again again) {
   const Step& step = definition(*this, at);
   const Slot& slot = at.slot();
   if (result.status() == v1::STEP_STATUS_FAILED) {
@@ -45,7 +47,7 @@ v1::Event Run::State::finish(const At& at, v1::StepResult result, Again again) {
   return step.repeat ? end_round(at, std::move(result)) : end_slot(at, std::move(result));
 }
 
-v1::Event Run::State::end_round(const At& at, v1::StepResult result) {
+v1::Event Run::State::end_round(const SlotRef& at, v1::StepResult result) {
   const Step& step = definition(*this, at);
   const Slot& slot = at.slot();
   result.set_iteration(slot.round);
@@ -74,10 +76,16 @@ v1::Event Run::State::end_round(const At& at, v1::StepResult result) {
       } else {
         const workflows::Repeat& repeat = *step.repeat;
         const bool may_ask =
-            repeat.otherwise == workflows::Repeat::Else::kAsk && (slot.lots + 1) * repeat.at_most <= kRoundsMax;
-        verdict = slot.round < slot.lots * repeat.at_most ? v1::ROUND_VERDICT_AGAIN
-                  : may_ask                               ? v1::ROUND_VERDICT_ASK
-                                                          : v1::ROUND_VERDICT_EXHAUSTED;
+            repeat.otherwise == workflows::Repeat::Else::kAsk && (slot.allowances + 1) * repeat.at_most <= kRoundsMax;
+        verdict = slot.round < slot.allowances * repeat.at_most ? v1::ROUND_VERDICT_AGAIN
+                  : may_ask                                     ? v1::ROUND_VERDICT_ASK
+                                                                : v1::ROUND_VERDICT_EXHAUSTED;
+      }
+      const auto full = verdict == v1::ROUND_VERDICT_AGAIN ? refuse_more(1) : std::nullopt;
+      if (full) {
+        verdict = v1::ROUND_VERDICT_STOPPED;
+        result = failed(v1::ERROR_KIND_EXPRESSION, fmt::format("repeat of `{}`: {}", step.name, *full), slot.used);
+        result.set_iteration(slot.round);
       }
     }
   }
@@ -86,7 +94,7 @@ v1::Event Run::State::end_round(const At& at, v1::StepResult result) {
   return event;
 }
 
-v1::Event Run::State::end_slot(const At& at, v1::StepResult result) {
+v1::Event Run::State::end_slot(const SlotRef& at, v1::StepResult result) {
   const Step& step = definition(*this, at);
   if (!step.for_each) return end_step(at, std::move(result));
   v1::Event event = draft(slot_path(at), at.slot().attempt);
@@ -95,7 +103,7 @@ v1::Event Run::State::end_slot(const At& at, v1::StepResult result) {
   return event;
 }
 
-v1::Event Run::State::end_step(const At& at, v1::StepResult result) {
+v1::Event Run::State::end_step(const SlotRef& at, v1::StepResult result) {
   const Step& step = definition(*this, at);
   if (result.status() == v1::STEP_STATUS_FAILED && step.on_error.kind == workflows::OnError::Kind::kUse) {
     StateEnvironment environment(*this, at.scope, at.position);
@@ -110,7 +118,7 @@ v1::Event Run::State::end_step(const At& at, v1::StepResult result) {
   return event;
 }
 
-v1::Event Run::State::end_fan_out(const At& at) {
+v1::Event Run::State::end_fan_out(const SlotRef& at) {
   const Step& step = definition(*this, at);
   const StepState& state = at.step();
   v1::StepResult result;
@@ -127,7 +135,10 @@ v1::Event Run::State::end_fan_out(const At& at) {
     }
     auto output = value(element);
     if (!output) return end_step(at, failed(v1::ERROR_KIND_INTERNAL, output.error().message));
+    const std::size_t before = list.size();
     list += to_text(**output);
+    if (!budget->spend((list.size() - before) / kBytesPerUnit))
+      return end_step(at, failed(v1::ERROR_KIND_EXPRESSION, budget->error().message));
   }
   const bool limited_element = result.limited();
   result = outcome(contents.put(list + "]"));
@@ -138,8 +149,8 @@ v1::Event Run::State::end_fan_out(const At& at) {
 // What a scope comes to once all its steps have ended.
 v1::StepResult Run::State::scope_result(Scope& scope) {
   v1::StepResult result;
-  if (scope.came_to) {
-    result = *scope.came_to;
+  if (scope.body_result) {
+    result = *scope.body_result;
     if (!scope.finally_failure || result.status() == v1::STEP_STATUS_FAILED) return result;
     result.Clear();
     result.set_status(v1::STEP_STATUS_FAILED);

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "base/check.h"
 #include "base/time.h"
 #include "runtime/run/state.h"
 #include "workflows/path.h"
@@ -25,25 +26,22 @@ void take_place(StepState& step, Slot& slot) {
 
 }  // namespace
 
-void Run::State::consider(Scope& scope, std::uint32_t at, std::uint32_t slot) {
-  agenda.push_back({scope.weak_from_this(), at, slot});
-}
-
 void Run::State::open_scope(const std::shared_ptr<Scope>& scope, workflows::ScopeId id, std::string prefix) {
   scope->definition = &workflow->scopes[id];
   scope->prefix = std::move(prefix);
+  scope->opened_seq = seq;
   scope->steps.resize(scope->definition->steps.size());
   for (std::uint32_t i = 0; i < scope->steps.size(); ++i) {
     if (definition(*this, *scope, i).waits_for.empty()) consider(*scope, i);
   }
 }
 
-std::optional<Place> Run::State::locate(std::string_view path) const {
-  Place place;
+std::optional<EventTarget> Run::State::locate(std::string_view path) const {
+  EventTarget place;
   Scope* scope = top.get();
   while (scope != nullptr) {
     const workflows::PathSegment segment = workflows::take_segment(path);
-    place = Place{.scope = scope};
+    place = EventTarget{.scope = scope};
     for (std::uint32_t i = 0; i < scope->steps.size() && place.step == nullptr; ++i) {
       if (definition(*this, *scope, i).name != segment.name) continue;
       place.step = &scope->steps[i];
@@ -111,28 +109,9 @@ void Run::State::close_scope(Scope& scope) {
 }
 
 void Run::State::start_finally(Scope& scope, const v1::StepResult& result) {
-  scope.came_to = result;
+  scope.body_result = result;
   for (auto i = static_cast<std::uint32_t>(scope.definition->finally_from); i < scope.steps.size(); ++i)
     consider(scope, i);
-}
-
-void Run::State::consider_all(Scope& scope) {
-  for (std::uint32_t i = 0; i < scope.steps.size(); ++i) {
-    consider(scope, i);
-    scope.steps[i].next_slot = 0;  // One that has begun may be to begin anew.
-    const std::vector<Slot>& slots = scope.steps[i].slots;
-    for (std::uint32_t index = 0; index < slots.size(); ++index) {
-      if (index > 0 && slots[index].phase != Slot::Phase::kIdle && slots[index].phase != Slot::Phase::kDone)
-        consider(scope, i, index);
-      if (slots[index].execution && slots[index].execution->inner) consider_all(*slots[index].execution->inner);
-    }
-  }
-}
-
-// What may be due is decided in the order of the definition, whatever order it came in.
-void Run::State::reconsider() {
-  agenda.clear();
-  if (top && !ended) consider_all(*top);
 }
 
 Status Run::State::apply(const v1::Event& event) {
@@ -144,20 +123,31 @@ Status Run::State::apply(const v1::Event& event) {
   const bool begins = event.kind_case() == Kind::kRunSubmitted;
   const bool undoes = is_undo(event.path());
   const bool whole = begins || undoes || event.path().empty();
-  const std::optional<Place> place = whole ? Place{} : locate(event.path());
+  const std::optional<EventTarget> place = whole ? EventTarget{} : locate(event.path());
   const bool fitting = undoes ? fits_undo(event) : place && fits(event, *place);
   if (event.seq() != seq + 1 || ended != event.has_run_retried() || begins != (seq == 0) || !fitting) {
     return data_loss(fmt::format("event {} (kind {}, path \"{}\") does not fit the run's history after event {}",
                                  event.seq(), static_cast<int>(event.kind_case()), event.path(), seq));
   }
+  const Execution* execution = !undoes ? place->execution : undo ? undo->execution.get() : nullptr;
+  Status held = hold_contents(event, execution);
+  if (held) held = fold(event, *place);
+  contents.release();
+  WEFT_CHECK(!contents.failed(), "an event reads what was not held for it");
+  return held;
+}
+
+Status Run::State::fold(const v1::Event& event, const EventTarget& place) {
   seq = event.seq();
   const std::int64_t previous_at_us = std::exchange(at_us, event.at_us());
   digest = event.digest();
   if (event.path().empty()) return apply_to_run(event, previous_at_us);
-  if (undoes) {
+  if (is_undo(event.path())) {
     apply_to_undo(event);
     return {};
   }
+  using Kind = v1::Event::KindCase;
+  held_bytes -= held_at(event, place);
   switch (event.kind_case()) {
     case Kind::kFanOutStarted:
     case Kind::kAttemptStarted:
@@ -165,12 +155,13 @@ Status Run::State::apply(const v1::Event& event) {
     case Kind::kRoundEnded:
     case Kind::kElementEnded:
     case Kind::kJoinMet:
-    case Kind::kStepEnded: apply_to_step(event, *place); break;
+    case Kind::kStepEnded: apply_to_step(event, place); break;
     default:
-      place->execution != nullptr || !event.has_answered() ? apply_to_attempt(event, *place)
-                                                           : apply_to_step(event, *place);
+      place.execution != nullptr || !event.has_answered() ? apply_to_attempt(event, place)
+                                                          : apply_to_step(event, place);
   }
-  weigh(*place->scope, place->position, place->slot_index);
+  held_bytes += held_at(event, place);
+  weigh(*place.scope, place.position, place.slot_index);
   return {};
 }
 
@@ -194,6 +185,7 @@ Status Run::State::apply_to_run(const v1::Event& event, std::int64_t previous_at
     run_names = std::make_shared<const Json>(std::move(names));
     top = std::make_shared<Scope>();
     open_scope(top, 0, "");
+    held_bytes = held_in_all();
     if (workflow->deadline) {
       deadline_due_us = at_us + workflow->deadline->count();
       outbox.push_back(StartTimer{{"", 0, 0, 0}, v1::TIMER_KIND_DEADLINE, deadline_due_us});
@@ -203,19 +195,22 @@ Status Run::State::apply_to_run(const v1::Event& event, std::int64_t previous_at
     if (!paused) reconsider();
   } else if (event.has_signal_received()) {
     if (!event.signal_received().id().empty()) signal_ids.insert(event.signal_received().id());
-    signals.push_back({event.seq(), event.signal_received().name(), event.signal_received().payload_json()});
-    consider_all(*top);
+    held_bytes += held(event.signal_received());
+    signals.push_back({event.seq(), event.signal_received().name(), event.signal_received().payload_json(), {}});
+    begin_sweep(event.seq());
   } else if (event.has_finally_started()) {
     start_finally(*top, event.finally_started().result());
   } else if (event.has_run_ended()) {
     ended = true;
     end_status = event.run_ended().status();
     cut_off_undo();
-    agenda.clear();
+    clear_agenda();
   } else if (event.has_run_retried()) {
     retry();
+    held_bytes = held_in_all();
   } else if (event.has_run_forked()) {
     fork(event.run_forked(), at_us - previous_at_us);
+    held_bytes = held_in_all();
   } else if (event.has_cancel_requested()) {
     killing = event.cancel_requested().kill();
     if (std::exchange(paused, false)) reconsider();
@@ -239,7 +234,7 @@ Status Run::State::apply_to_run(const v1::Event& event, std::int64_t previous_at
 }
 
 // Whether the history allows the event where it stands: the answers that are awaited, the levels that are open.
-bool Run::State::fits(const v1::Event& event, const Place& place) const {
+bool Run::State::fits(const v1::Event& event, const EventTarget& place) const {
   using Kind = v1::Event::KindCase;
   using Phase = Execution::Phase;
   const Execution* execution = place.execution;
@@ -250,10 +245,10 @@ bool Run::State::fits(const v1::Event& event, const Place& place) const {
     case Kind::kRunEnded: return event.path().empty();
     case Kind::kCancelRequested:
       if (!event.path().empty() || !top) return false;
-      return event.cancel_requested().kill() ? !killing : !cancelling && !top->came_to;
+      return event.cancel_requested().kill() ? !killing : !cancelling && !top->body_result;
     case Kind::kFinallyStarted: {
       const Scope* scope = event.path().empty() ? top.get() : attempt_is_open ? execution->inner.get() : nullptr;
-      return scope != nullptr && scope->definition->has_finally() && scope->steps_ended() && !scope->came_to;
+      return scope != nullptr && scope->definition->has_finally() && scope->steps_ended() && !scope->body_result;
     }
     case Kind::kSignalReceived:
     case Kind::kRunForked: return event.path().empty();
@@ -295,7 +290,7 @@ bool Run::State::fits(const v1::Event& event, const Place& place) const {
         case v1::TIMER_KIND_WAIT:
         case v1::TIMER_KIND_EXPIRY: return attempt_is_open && fits_waiting(event, execution);
         case v1::TIMER_KIND_DEADLINE:
-          if (event.path().empty()) return deadline_due_us > 0 && !cancelling && !top->failure && !top->came_to;
+          if (event.path().empty()) return deadline_due_us > 0 && !cancelling && !top->failure && !top->body_result;
           return attempt_is_open && !execution->closing;
         case v1::TIMER_KIND_RESEND: return attempt_is_open && fits_call(event, *execution);
         default: return false;
@@ -305,7 +300,7 @@ bool Run::State::fits(const v1::Event& event, const Place& place) const {
 }
 
 // The slot that an event opens or closes; a step without elements gets its one slot with its first event.
-Slot& Run::State::open_slot(Place& place) {
+Slot& Run::State::open_slot(EventTarget& place) {
   if (place.step->phase == StepState::Phase::kPending) {
     place.step->phase = StepState::Phase::kRunning;
     place.step->slots = std::vector<Slot>(1);
@@ -317,14 +312,14 @@ Slot& Run::State::open_slot(Place& place) {
 
 void Run::State::end_execution(Slot& slot, Keep keep) {
   if (slot.execution) outbox.push_back(Drop{slot.execution->key()});
-  if (keep == Keep::kNothing) slot.remains.reset();
-  if (keep == Keep::kRemains && slot.execution) {
-    slot.remains = std::make_unique<Remains>(std::move(slot.execution), slot.result, slot.inner_results);
+  if (keep == Keep::kNothing) slot.resume_point.reset();
+  if (keep == Keep::kResumePoint && slot.execution) {
+    slot.resume_point = std::make_unique<ResumePoint>(std::move(slot.execution), slot.result, slot.inner_results);
   }
   slot.execution.reset();
 }
 
-void Run::State::apply_to_step(const v1::Event& event, Place place) {
+void Run::State::apply_to_step(const v1::Event& event, EventTarget place) {
   Scope& scope = *place.scope;
   StepState& step = *place.step;
   switch (event.kind_case()) {
@@ -333,6 +328,7 @@ void Run::State::apply_to_step(const v1::Event& event, Place place) {
       step.phase = StepState::Phase::kRunning;
       step.items = fan_out.items_json();
       step.slots = std::vector<Slot>(fan_out.count());
+      slots_begun += fan_out.count();
       for (Slot& slot : step.slots) slot.attempt = step.first_attempt;
       step.keys.assign(fan_out.keys().begin(), fan_out.keys().end());
       for (std::uint32_t i = 0; i < step.keys.size(); ++i) step.slot_of_key[step.keys[i]] = i;
@@ -341,6 +337,7 @@ void Run::State::apply_to_step(const v1::Event& event, Place place) {
     case v1::Event::kAttemptStarted: {
       Slot& slot = open_slot(place);
       if (slot.phase == Slot::Phase::kIdle) ++step.working;
+      if (slot.begun_seq == 0) slot.begun_seq = seq;
       slot.phase = Slot::Phase::kWorking;
       slot.attempt = event.attempt();
       step.last_attempt = std::max(step.last_attempt, event.attempt());
@@ -366,11 +363,12 @@ void Run::State::apply_to_step(const v1::Event& event, Place place) {
         for (const StepState& inner : slot.execution->inner->steps) inner_results.push_back(inner.result);
       }
       const bool stands = event.round_ended().result().status() == v1::STEP_STATUS_SUCCEEDED;
-      end_execution(slot, stands ? Keep::kNothing : Keep::kRemains);
+      end_execution(slot, stands ? Keep::kNothing : Keep::kResumePoint);
       slot.inner_results = std::move(inner_results);
       slot.result = event.round_ended().result();
       slot.verdict = event.round_ended().verdict();
       const bool again = slot.verdict == v1::ROUND_VERDICT_AGAIN;
+      if (slot.begun_seq == 0) slot.begun_seq = seq;
       take_place(step, slot);
       if (slot.phase == Slot::Phase::kIdle && !again) ++step.working;
       if (slot.phase != Slot::Phase::kIdle && again) --step.working;
@@ -378,13 +376,14 @@ void Run::State::apply_to_step(const v1::Event& event, Place place) {
                    : slot.verdict == v1::ROUND_VERDICT_ASK ? Slot::Phase::kAsking
                                                            : Slot::Phase::kRoundOver;
       if (again) begin_round(slot, step.first_attempt);
+      if (again) ++slots_begun;
       break;
     }
     case v1::Event::kElementEnded: {
       Slot& slot = *place.slot;
       const bool fails = event.element_ended().result().status() == v1::STEP_STATUS_FAILED &&
                          place.definition->for_each->on_item_error == workflows::ForEach::OnError::kFail;
-      end_execution(slot, fails ? Keep::kRemains : Keep::kNothing);
+      end_execution(slot, fails ? Keep::kResumePoint : Keep::kNothing);
       slot.inner_results.clear();
       take_place(step, slot);
       if (slot.phase != Slot::Phase::kIdle) --step.working;
@@ -404,11 +403,12 @@ void Run::State::apply_to_step(const v1::Event& event, Place place) {
       slot.told_to_fail = said == fmt::format("\"{}\"", kFailRounds);
       slot.verdict = v1::ROUND_VERDICT_EXHAUSTED;
       slot.phase = Slot::Phase::kRoundOver;
-      if (said != fmt::format("\"{}\"", kOneMoreLot)) break;
+      if (said != fmt::format("\"{}\"", kMoreRounds)) break;
       --step.working;
-      ++slot.lots;
+      ++slot.allowances;
       slot.phase = Slot::Phase::kIdle;
       begin_round(slot, step.first_attempt);
+      ++slots_begun;
       break;
     }
     case v1::Event::kJoinMet: {
@@ -424,7 +424,7 @@ void Run::State::apply_to_step(const v1::Event& event, Place place) {
       step.phase = StepState::Phase::kEnded;
       step.result = event.step_ended().result();
       const bool again = begins_again(step, *place.definition);
-      for (Slot& slot : step.slots) end_execution(slot, again ? Keep::kRemains : Keep::kNothing);
+      for (Slot& slot : step.slots) end_execution(slot, again ? Keep::kResumePoint : Keep::kNothing);
       if (!place.definition->for_each && !again) step.slots.clear();
       step.targets.assign(event.step_ended().targets().begin(), event.step_ended().targets().end());
       const bool is_last = scope.is_finally(place.position);
@@ -449,7 +449,7 @@ void Run::State::apply_to_step(const v1::Event& event, Place place) {
   consider(scope, place.position, place.slot_index);
 }
 
-void Run::State::start_execution(const v1::Event& event, const Place& place) {
+void Run::State::start_execution(const v1::Event& event, const EventTarget& place) {
   const v1::AttemptStarted& started = event.attempt_started();
   Execution& execution = *place.slot->execution;
   execution.step = place.definition;
@@ -463,7 +463,10 @@ void Run::State::start_execution(const v1::Event& event, const Place& place) {
     execution.deadline_due_us = event.at_us() + started.deadline_us();
     outbox.push_back(StartTimer{execution.key(), v1::TIMER_KIND_DEADLINE, execution.deadline_due_us});
   }
-  if (started.has_waiting()) return start_waiting(execution, started.waiting());
+  if (started.has_waiting()) {
+    start_waiting(execution, started.waiting());
+    return await_signal(*place.scope, place.position, place.slot_index);
+  }
   if (started.kind() == v1::STEP_KIND_PROMPT) return want_model(execution);
   if (started.kind() == v1::STEP_KIND_TOOL) {
     const std::string& tool = std::get<workflows::ToolBody>(place.definition->body).tool;
@@ -482,7 +485,7 @@ void Run::State::start_execution(const v1::Event& event, const Place& place) {
              execution.path + attempt + "/");
 }
 
-void Run::State::apply_to_attempt(const v1::Event& event, const Place& place) {
+void Run::State::apply_to_attempt(const v1::Event& event, const EventTarget& place) {
   using Phase = Execution::Phase;
   consider(*place.scope, place.position, place.slot_index);
   if (event.has_timer_fired() && event.timer_fired().timer() == v1::TIMER_KIND_RETRY) {

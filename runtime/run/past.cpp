@@ -57,8 +57,8 @@ std::optional<std::string> Run::State::refuse_retry(const Scope& scope) const {
     const workflows::Step& own = definition(*this, scope, i);
     if (!begins_again(step, own)) continue;
     for (const Slot& slot : step.slots) {
-      if (!slot.remains || !slot_begins_again(slot, own)) continue;
-      const Execution& execution = *slot.remains->execution;
+      if (!slot.resume_point || !slot_begins_again(slot, own)) continue;
+      const Execution& execution = *slot.resume_point->execution;
       for (std::uint32_t call = 0; call < execution.calls.size(); ++call) {
         const ToolCallState& state = execution.calls[call];
         const bool unknown = state.in_doubt || execution.failure.kind() == v1::ERROR_KIND_IN_DOUBT;
@@ -81,7 +81,7 @@ std::optional<std::string> Run::State::refuse_retry(const Scope& scope) const {
 
 void Run::State::retry() {
   ended = cancelling = killing = grace_over = paused = false;
-  for (const std::string& call : finally_effects) effects[call].use_up_key();
+  for (const std::string& call : finally_effects) effects[call].burn_key();
   finally_effects.clear();
   reopen(*top);
   limited = std::ranges::any_of(top->steps, [](const StepState& step) { return step.result.limited(); });
@@ -101,7 +101,7 @@ Run::State::Reopened Run::State::reopen(Scope& scope) {
     const bool reopened = reopen_step(scope, i) == Reopened::kYes;
     again = again || (reopened && !scope.is_finally(i));
   }
-  if (again && scope.came_to) begin_finally_anew(scope);
+  if (again && scope.body_result) begin_finally_anew(scope);
   return again ? Reopened::kYes : Reopened::kNo;
 }
 
@@ -128,7 +128,7 @@ Run::State::Reopened Run::State::reopen_step(Scope& scope, std::uint32_t at) {
 // What the steps come to is decided anew, and `finally` runs once more behind them: all of it, in new attempts, and
 // what it does to the world under new keys.
 void Run::State::begin_finally_anew(Scope& scope) {
-  scope.came_to.reset();
+  scope.body_result.reset();
   scope.ended_last = 0;
   for (auto i = static_cast<std::uint32_t>(scope.definition->finally_from); i < scope.steps.size(); ++i) {
     const std::uint32_t attempts = scope.steps[i].last_attempt;
@@ -138,18 +138,18 @@ void Run::State::begin_finally_anew(Scope& scope) {
   }
 }
 
-void Run::State::reopen(const At& at) {
+void Run::State::reopen(const SlotRef& at) {
   Slot& slot = at.slot();
   slot.used = 1;
   slot.retry_due_us = 0;
   slot.yields = false;
   slot.verdict = v1::ROUND_VERDICT_UNSPECIFIED;
-  const std::unique_ptr<Remains> remains = std::exchange(slot.remains, nullptr);
-  if (remains) {
-    slot.result = std::move(remains->before);
-    slot.inner_results = std::move(remains->inner_before);
+  const std::unique_ptr<ResumePoint> resume_point = std::exchange(slot.resume_point, nullptr);
+  if (resume_point) {
+    slot.result = std::move(resume_point->before);
+    slot.inner_results = std::move(resume_point->inner_before);
   }
-  if (!remains || (!remains->execution->inner && !goes_on(*remains->execution))) {
+  if (!resume_point || (!resume_point->execution->inner && !goes_on(*resume_point->execution))) {
     // One that had not begun keeps its number.
     const bool begun = slot.phase != Slot::Phase::kIdle && slot.phase != Slot::Phase::kBackoff;
     slot.phase = Slot::Phase::kIdle;
@@ -157,7 +157,7 @@ void Run::State::reopen(const At& at) {
     return;
   }
   slot.phase = Slot::Phase::kWorking;
-  slot.execution = std::move(remains->execution);
+  slot.execution = std::move(resume_point->execution);
   Execution& execution = *slot.execution;
   execution.closing = false;
   execution.failure.Clear();
@@ -207,7 +207,7 @@ void Run::State::take_generation(const v1::KeyGeneration& source) {
   if (source.generation() <= history.generation) return;
   history.generation = source.generation();
   if (!history.recorded) history.first_sent_us = 0;
-  history.used_up = true;
+  history.key_burnt = true;
 }
 
 void Run::State::put_off(Scope& scope, std::int64_t later_us) {

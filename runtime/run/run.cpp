@@ -10,8 +10,9 @@
 
 namespace weft::run {
 
-Run::Run(std::shared_ptr<const workflows::Workflow> workflow, const ToolTable& tools, Contents& contents)
-    : state_(std::make_unique<State>(std::move(workflow), tools, contents)) {
+Run::Run(std::shared_ptr<const workflows::Workflow> workflow, const ToolTable& tools, Contents& contents,
+         const Limits& limits)
+    : state_(std::make_unique<State>(std::move(workflow), tools, contents, limits)) {
   state_->position.resize(state_->workflow->steps.size());
   for (const workflows::Scope& scope : state_->workflow->scopes) {
     for (std::uint32_t i = 0; i < scope.steps.size(); ++i) state_->position[scope.steps[i]] = i;
@@ -21,14 +22,31 @@ Run::Run(std::shared_ptr<const workflows::Workflow> workflow, const ToolTable& t
 Run::~Run() = default;
 
 Status Run::apply(const v1::Event& event) { return state_->apply(event); }
-std::optional<v1::Event> Run::decide() { return state_->decide(); }
-
-void Run::take_up() {
-  state_->reconsider();
-  (void)state_->decide();  // Puts aside what is not due yet.
+Result<std::optional<v1::Event>> Run::decide() {
+  Budget endless;
+  return decide(endless);
 }
 
-void Run::take_up_again() { state_->agenda.clear(); }
+Result<std::optional<v1::Event>> Run::decide(Budget& budget) {
+  auto event = state_->decide(budget);
+  auto failed = state_->contents.take_failed();
+  if (budget.over()) return std::nullopt;
+  if (failed) return *std::move(failed);
+  return event;
+}
+
+Result<v1::Content> Run::question(const CallKey& call) {
+  auto arguments = state_->question(call);
+  if (auto failed = state_->contents.take_failed()) return *std::move(failed);
+  return arguments;
+}
+
+void Run::reseed_agenda() {
+  state_->reconsider();
+  (void)decide();  // Puts aside what is not due yet.
+}
+
+void Run::clear_agenda() { state_->clear_agenda(); }
 
 std::optional<Command> Run::next() {
   if (state_->outbox.empty()) return std::nullopt;
@@ -109,25 +127,32 @@ void doubts_in(const Scope& scope, std::vector<Doubt>& doubts) {
   }
 }
 
-void open_waits_in(const Run::State& state, Scope& scope, std::vector<OpenWait>& open) {
-  for (StepState& step : scope.steps) {
-    for (const Slot& slot : step.slots) {
-      if (slot.phase == Slot::Phase::kAsking && !step.closing) {
-        const auto position = static_cast<std::uint32_t>(&step - scope.steps.data());
-        const auto index = static_cast<std::uint32_t>(&slot - step.slots.data());
-        v1::Waiting waiting;
-        for (const auto choice : {kOneMoreLot, kKeepRound, kFailRounds}) waiting.add_choices(std::string(choice));
-        const At at{scope, position, index};
-        open.push_back({{state.slot_path(at), slot.attempt, 0, 0}, &definition(state, at), true, std::move(waiting)});
-      }
+// Each place that waits, in the order of the definition: one that asks about its rounds, or an attempt.
+template <class Each>
+void each_wait_in(Scope& scope, const Each& each) {
+  for (std::uint32_t position = 0; position < scope.steps.size(); ++position) {
+    StepState& step = scope.steps[position];
+    if (step.phase != StepState::Phase::kRunning) continue;
+    for (std::uint32_t index = 0; index < step.slots.size(); ++index) {
+      const Slot& slot = step.slots[index];
+      if (slot.phase == Slot::Phase::kAsking && !step.closing) each(SlotRef{scope, position, index}, nullptr);
       if (!slot.execution) continue;
       const Execution& execution = *slot.execution;
-      const bool asks = execution.step->kind == workflows::StepKind::kAsk;
       if (execution.phase == Execution::Phase::kWaiting && !execution.closing)
-        open.push_back({execution.key(), execution.step, asks, execution.waiting});
-      if (execution.inner) open_waits_in(state, *execution.inner, open);
+        each(SlotRef{scope, position, index}, &execution);
+      if (execution.inner) each_wait_in(*execution.inner, each);
     }
   }
+}
+
+OpenWait open_wait(const Run::State& state, const SlotRef& at, const Execution* execution) {
+  if (execution != nullptr) {
+    const bool asks = execution->step->kind == workflows::StepKind::kAsk;
+    return {execution->key(), execution->step, asks, execution->waiting};
+  }
+  v1::Waiting waiting;
+  for (const auto choice : {kMoreRounds, kKeepRound, kFailRounds}) waiting.add_choices(std::string(choice));
+  return {{state.slot_path(at), at.slot().attempt, 0, 0}, &definition(state, at), true, std::move(waiting)};
 }
 
 // "STEP_STATUS_SUCCEEDED" without its prefix, in lower case.
@@ -150,7 +175,7 @@ std::vector<Command> Run::outstanding() const {
       commands.push_back(StartTimer{{path, undo->attempt, 0, 0}, v1::TIMER_KIND_RETRY, undo->retry_due_us});
     }
   }
-  if (state_->deadline_due_us > 0 && !state_->cancelling && !state_->top->failure && !state_->top->came_to) {
+  if (state_->deadline_due_us > 0 && !state_->cancelling && !state_->top->failure && !state_->top->body_result) {
     commands.push_back(StartTimer{{"", 0, 0, 0}, v1::TIMER_KIND_DEADLINE, state_->deadline_due_us});
   }
   if (state_->cancelling && !state_->grace_over) {
@@ -162,7 +187,7 @@ std::vector<Command> Run::outstanding() const {
 bool Run::expects(const v1::Event& event) const {
   if (state_->ended) return event.has_run_retried() && may_retry();
   if (state_->is_undo(event.path())) return state_->fits_undo(event);
-  const auto place = event.path().empty() ? Place{} : state_->locate(event.path());
+  const auto place = event.path().empty() ? EventTarget{} : state_->locate(event.path());
   return place && state_->fits(event, *place);
 }
 
@@ -196,7 +221,7 @@ Status Run::may_retry() const {
 std::vector<v1::KeyGeneration> Run::generations() const {
   std::vector<v1::KeyGeneration> all;
   for (const auto& [identity, history] : state_->effects) {
-    if (!history.used_up) continue;
+    if (!history.key_burnt) continue;
     all.emplace_back().set_identity(identity);
     all.back().set_generation(history.generation);
   }
@@ -205,15 +230,33 @@ std::vector<v1::KeyGeneration> Run::generations() const {
 
 std::vector<OpenWait> Run::open_waits() const {
   std::vector<OpenWait> open;
-  if (state_->top && !state_->ended) open_waits_in(*state_, *state_->top, open);
+  if (state_->ended || !state_->top) return open;
+  each_wait_in(*state_->top, [&](const SlotRef& at, const Execution* execution) {
+    open.push_back(open_wait(*state_, at, execution));
+  });
   return open;
+}
+
+Rest Run::rest() const {
+  Rest rest;
+  if (state_->ended || !state_->top) return rest;
+  each_wait_in(*state_->top, [&](const SlotRef& at, const Execution* execution) {
+    const bool is_time = execution != nullptr && execution->waiting.due_us() > 0;
+    const bool is_better = !rest.shown || (!is_time && rest.shown->waiting.due_us() > 0);
+    if (is_better) rest.shown = open_wait(*state_, at, execution);
+    ++rest.waits;
+    rest.time_moves = rest.time_moves || is_time;
+  });
+  return rest;
 }
 
 bool Run::has_signal(const std::string& id) const { return state_->signal_ids.contains(id); }
 std::size_t Run::signals_kept() const { return state_->signals.size(); }
-bool Run::finishing() const { return state_->top && state_->top->came_to && !state_->cancelling; }
+bool Run::finishing() const { return state_->top && state_->top->body_result && !state_->cancelling; }
 bool Run::paused() const { return state_->paused; }
 
+std::uint64_t Run::slots_begun() const { return state_->slots_begun; }
+std::uint64_t Run::state_bytes() const { return state_->held_bytes; }
 bool Run::ended() const { return state_->ended; }
 std::uint64_t Run::last_seq() const { return state_->seq; }
 std::int64_t Run::last_at_us() const { return state_->at_us; }
@@ -242,7 +285,7 @@ void stamp(v1::Event& event, std::uint64_t previous_seq, std::int64_t previous_a
   event.set_epoch(epoch);
 }
 
-std::string Run::State::slot_path(const At& at) const {
+std::string Run::State::slot_path(const SlotRef& at) const {
   const workflows::Step& step = definition(*this, at);
   const StepState& state = at.step();
   std::string path = at.scope.prefix + step.name;
@@ -253,7 +296,7 @@ std::string Run::State::slot_path(const At& at) const {
 
 Result<std::shared_ptr<const Json>> Run::State::json(const v1::Content& content) {
   WEFT_TRY(const std::shared_ptr<const std::string> bytes, contents.bytes(content));
-  WEFT_TRY(Json value, parse_untrusted(*bytes));
+  WEFT_TRY(Json value, parse_untrusted(*bytes, {}, budget));
   return std::make_shared<const Json>(std::move(value));
 }
 

@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "base/budget.h"
 #include "base/result.h"
 #include "runtime/run/command.h"
 #include "runtime/run/contents.h"
@@ -34,6 +35,10 @@ inline constexpr std::uint32_t kSemantics = 1;
 // Elements of one for_each. Their keys fit one event.
 inline constexpr std::size_t kElementsMax = 100'000;
 inline constexpr std::size_t kElementKeyBytesMax = std::size_t{512} << 10;
+// Elements and rounds that one run begins, of all its for_each and repeat together, one in another or not.
+inline constexpr std::uint64_t kSlotsMax = 1'000'000;
+// What its state holds, about: elements, values and paths.
+inline constexpr std::uint64_t kStateBytesMax = std::uint64_t{512} << 20;
 // A server that asks for a longer pause than this is not waited for.
 inline constexpr std::int64_t kRetryAfterUsMax = 600'000'000;
 // How long a cancelled run waits for calls that may change the world; then they are in doubt.
@@ -46,17 +51,26 @@ struct Doubt {
   bool closing = false;  // Nobody waits for its result any more, so it cannot leave again.
 };
 
+// Units of a Budget that one decision may cost, all that is evaluated and read for it together.
+inline constexpr std::uint64_t kDecisionCostMax = 200'000'000;
+
 // Signals that a run keeps while no step takes them.
 inline constexpr std::size_t kSignalsMax = 1'000;
 
 // What somebody says of a `repeat` whose rounds are used up: as many again, the last round counts, the step fails.
-inline constexpr std::string_view kOneMoreLot = "more";
+inline constexpr std::string_view kMoreRounds = "more";
 inline constexpr std::string_view kKeepRound = "keep";
 inline constexpr std::string_view kFailRounds = "fail";
 // Rounds of one `repeat`, however often somebody lets it go on.
 inline constexpr std::uint32_t kRoundsMax = 10'000;
 // Of a label that a workflow words; what is longer is cut.
 inline constexpr std::size_t kLabelBytesMax = 200;
+
+// How much one run may be. Beyond it, the step that would make it more fails.
+struct Limits {
+  std::uint64_t slots_max = kSlotsMax;
+  std::uint64_t state_bytes_max = kStateBytesMax;
+};
 
 // A step that waits for a time, a signal or an answer.
 struct OpenWait {
@@ -66,19 +80,39 @@ struct OpenWait {
   v1::Waiting waiting;
 };
 
+// Whether an error says that a content could not be read: nothing may follow from it.
+bool is_unread(const Error& error);
+
+// What a run waits for, in short.
+struct Rest {
+  std::size_t waits = 0;          // Steps that wait for a time, a signal or an answer.
+  bool time_moves = false;        // One of them for a time.
+  std::optional<OpenWait> shown;  // The first that waits for somebody's word; where none does, the first.
+};
+
 class Run {
  public:
-  Run(std::shared_ptr<const workflows::Workflow> workflow, const ToolTable& tools, Contents& contents);
+  Run(std::shared_ptr<const workflows::Workflow> workflow, const ToolTable& tools, Contents& contents,
+      const Limits& limits = {});
   ~Run();
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
 
-  // Records what happened. DATA_LOSS where the event does not fit the history (the journal is then not this run's).
+  // Records what happened. DATA_LOSS where the event does not fit the history (the journal is then not this run's). An
+  // error of a content (is_unread) changes nothing: the event can be applied when the content can be read.
   Status apply(const v1::Event& event);
 
   // The next decision that follows from the state: an event without seq, time and digest. Nothing where the run waits
-  // for the world or has ended. The caller applies it before it asks again.
-  std::optional<v1::Event> decide();
+  // for the world or has ended. The caller applies it before it asks again. An error where it cannot be taken now
+  // (is_unread: a content that it rests on cannot be read): nothing has changed, and the same is decided later.
+  Result<std::optional<v1::Event>> decide();
+  // The same within a budget. Where that is over() afterwards, nothing is drafted and nothing is changed that counts:
+  // the same decision is due, and may be taken with more.
+  Result<std::optional<v1::Event>> decide(Budget& budget);
+
+  // The arguments of the question that a VerifyCall asks about the call. An error that is not is_unread() says that it
+  // cannot be put.
+  Result<v1::Content> question(const CallKey& call);
 
   // Drains the outbox: commands that became due with the events applied so far.
   std::optional<Command> next();
@@ -87,9 +121,9 @@ class Run {
 
   // After folding a run that an earlier life left. What may be due is then decided in the order of the definition: so
   // it makes no difference from where it was folded, and a replay knows the order.
-  void take_up();
+  void reseed_agenda();
   // After folding a run that this life had put aside with nothing due.
-  void take_up_again();
+  void clear_agenda();
 
   // The state as bytes, for this build and this workflow; empty where decisions or commands are due (or the run has
   // ended): then it cannot be taken.
@@ -100,6 +134,7 @@ class Run {
 
   std::vector<Doubt> doubts() const;
   std::vector<OpenWait> open_waits() const;
+  Rest rest() const;                             // The same without a list: cheap, however many there are.
   bool has_signal(const std::string& id) const;  // Whether a signal with the sender's id has come.
   std::size_t signals_kept() const;              // Signals that no step has taken.
   bool finishing() const;                        // Not cancelled, its result decided, its `finally` at work.
@@ -118,6 +153,8 @@ class Run {
   // FAILED_PRECONDITION, and why, where a run that has ended cannot be begun again where it failed.
   Status may_retry() const;
 
+  std::uint64_t slots_begun() const;  // What counts against Limits.
+  std::uint64_t state_bytes() const;
   bool ended() const;
   std::uint64_t last_seq() const;
   std::int64_t last_at_us() const;

@@ -11,7 +11,7 @@ namespace weft::run {
 namespace {
 
 // Rises with every change of what is written, of its order, or of what a member means.
-constexpr std::uint32_t kFormat = 1;
+constexpr std::uint32_t kFormat = 2;
 
 const workflows::ToolPolicy kPlanned;  // Stands for a policy until it is found again.
 
@@ -33,30 +33,31 @@ static void keep(Archive& archive, ToolCallState& call) {
 
 template <class Archive>
 static void keep(Archive& archive, EffectHistory& history) {
-  auto& [generation, first_sent_us, recorded, let_go, used_up] = history;
-  archive(generation, first_sent_us, recorded, let_go, used_up);
+  auto& [generation, first_sent_us, recorded, abandoned, key_burnt] = history;
+  archive(generation, first_sent_us, recorded, abandoned, key_burnt);
 }
 
 template <class Archive>
 static void keep(Archive& archive, Execution& execution) {
   auto& [step, path, attempt, phase, timeout_due_us, deadline_due_us, turn, sending, repeat_due_us, model_failure,
-         calls, text, cut, effect_started, tool_output, waiting, answered_by, failure, inner, closing] = execution;
+         calls, text, cut, effect_started, tool_output, waiting, answered_by, signal_key, signals_seen, failure, inner,
+         closing] = execution;
   archive(path, attempt, phase, timeout_due_us, deadline_due_us, turn, sending, repeat_due_us, model_failure, calls,
           text, cut, effect_started, tool_output, waiting, answered_by, failure, inner, closing);
 }
 
 template <class Archive>
-static void keep(Archive& archive, Remains& remains) {
-  auto& [execution, before, inner_before] = remains;
+static void keep(Archive& archive, ResumePoint& resume_point) {
+  auto& [execution, before, inner_before] = resume_point;
   archive(execution, before, inner_before);
 }
 
 template <class Archive>
 static void keep(Archive& archive, Slot& slot) {
-  auto& [phase, round, lots, told_to_fail, attempt, used, retry_due_us, verdict, result, inner_results, yields,
-         execution, remains] = slot;
-  archive(phase, round, lots, told_to_fail, attempt, used, retry_due_us, verdict, result, inner_results, yields,
-          execution, remains);
+  auto& [phase, round, allowances, told_to_fail, attempt, used, retry_due_us, verdict, result, inner_results, yields,
+         begun_seq, execution, resume_point] = slot;
+  archive(phase, round, allowances, told_to_fail, attempt, used, retry_due_us, verdict, result, inner_results, yields,
+          execution, resume_point);
 }
 
 template <class Archive>
@@ -73,7 +74,7 @@ static void keep(Archive& archive, StepState& step) {
 template <class Archive>
 static void keep(Archive& archive, Scope& scope) {
   archive(scope.owner_position, scope.owner_slot, scope.prefix, scope.steps, scope.ended, scope.ended_last,
-          scope.closing, scope.failure, scope.came_to, scope.finally_failure);
+          scope.closing, scope.failure, scope.body_result, scope.finally_failure);
 }
 
 template <class Archive>
@@ -90,7 +91,7 @@ static void keep(Archive& archive, Undo& undo) {
 
 template <class Archive>
 static void keep(Archive& archive, Run::State::Signal& signal) {
-  auto& [seq, name, payload] = signal;
+  auto& [seq, name, payload, keys] = signal;
   archive(seq, name, payload);
 }
 
@@ -99,16 +100,16 @@ static void keep(Archive& archive, Run::State& state) {
   archive(state.identity, state.seq, state.at_us, state.digest, state.input_json, state.top, state.paused,
           state.cancelling, state.killing, state.grace_over, state.deadline_due_us, state.limited, state.signal_ids,
           state.signals, state.effects, state.finally_effects, state.keys_used, state.undoable, state.undo,
-          state.undos_failed, state.undone, state.fork_effects, state.approved);
+          state.undos_failed, state.undone, state.fork_effects, state.approved, state.slots_begun);
 }
 
 namespace {
 
-class Mending {
+class SnapshotLinker {
  public:
-  explicit Mending(const Run::State& state) : state_(state) {}
+  explicit SnapshotLinker(const Run::State& state) : state_(state) {}
 
-  bool mend(Scope& scope, workflows::ScopeId id) {
+  bool link(Scope& scope, workflows::ScopeId id) {
     scope.definition = &state_.workflow->scopes[id];
     if (scope.steps.size() != scope.definition->steps.size()) return false;
     for (std::uint32_t i = 0; i < scope.steps.size(); ++i) {
@@ -116,26 +117,27 @@ class Mending {
       StepState& state = scope.steps[i];
       if (!state.keys.empty() && state.keys.size() != state.slots.size()) return false;
       for (Slot& slot : state.slots) {
-        if (slot.execution && !mend(*slot.execution, step, &scope)) return false;
-        if (slot.remains && (!slot.remains->execution || !mend(*slot.remains->execution, step, &scope))) return false;
+        if (slot.execution && !link(*slot.execution, step, &scope)) return false;
+        if (slot.resume_point && (!slot.resume_point->execution || !link(*slot.resume_point->execution, step, &scope)))
+          return false;
       }
     }
     return true;
   }
 
-  bool mend(Execution& execution, const workflows::Step& step, Scope* around) {
+  bool link(Execution& execution, const workflows::Step& step, Scope* around) {
     execution.step = &step;
     for (ToolCallState& call : execution.calls) {
       if (call.policy == nullptr) continue;
       const auto facts = state_.facts_of(call.tool);
-      if (!facts) return false;
-      call.policy = &facts->policy;
+      if (!facts && !call.started) return false;
+      call.policy = facts ? &facts->policy : &unknown_policy();
     }
     if (!execution.inner) return true;
     const auto* group = std::get_if<workflows::GroupBody>(&step.body);
     if (group == nullptr) return false;
     execution.inner->parent = around;
-    return mend(*execution.inner, group->scope);
+    return link(*execution.inner, group->scope);
   }
 
  private:
@@ -146,7 +148,7 @@ class Mending {
 
 std::string Run::snapshot() const {
   State& state = *state_;
-  if (!state.top || state.ended || !state.agenda.empty() || !state.outbox.empty()) return "";
+  if (!state.top || state.ended || !state.agenda.empty() || state.all_is_due || !state.outbox.empty()) return "";
   Packer packer;
   std::string names = to_text(*state.run_names);
   packer(kFormat, kSemantics, state.workflow->hash, names, state);
@@ -167,10 +169,14 @@ Status Run::restore(std::string_view snapshot) {
   if (unpacker.failed() || hash != state.workflow->hash) return refused("is of a run of another workflow");
   unpacker(state);
   if (!unpacker.is_whole() || !state.top) return refused("cannot be read");
-  if (!Mending(state).mend(*state.top, 0)) return refused("does not fit its workflow");
-  if (state.undo && state.undo->execution && !Mending(state).mend(*state.undo->execution, undo_step(), nullptr))
+  if (!SnapshotLinker(state).link(*state.top, 0)) return refused("does not fit its workflow");
+  if (state.undo && state.undo->execution && !SnapshotLinker(state).link(*state.undo->execution, undo_step(), nullptr))
     return refused("does not fit its workflow");
-  WEFT_TRY(state.input, state.json(state.input_json));
+  state.await_signals(*state.top);
+  state.held_bytes = state.held_in_all();
+  auto input = state.json(state.input_json);
+  (void)state.contents.take_failed();  // The caller is told by the error alone.
+  WEFT_TRY(state.input, std::move(input));
   WEFT_TRY(const Json parsed, parse_untrusted(names));
   state.run_names = std::make_shared<const Json>(parsed);
   return {};

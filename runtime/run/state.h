@@ -16,6 +16,7 @@
 
 #include "base/json.h"
 #include "runtime/run/command.h"
+#include "runtime/run/reads.h"
 #include "runtime/run/run.h"
 
 namespace weft::run {
@@ -62,11 +63,11 @@ struct EffectHistory {
   std::uint32_t generation = 0;    // Of their key.
   std::int64_t first_sent_us = 0;  // With the key of this generation; 0: not yet.
   std::optional<v1::Content> recorded;
-  bool let_go = false;   // In doubt, and it was gone on without knowing, or its step failed with it.
-  bool used_up = false;  // Under one of its keys nothing stands: refused, taken back, or given up for another.
+  bool abandoned = false;  // In doubt, and it was gone on without knowing, or its step failed with it.
+  bool key_burnt = false;  // Under one of its keys nothing stands: refused, taken back, or given up for another.
 
-  void take_next_key() { *this = {generation + 1, 0, std::nullopt, false, used_up}; }
-  void use_up_key() { *this = {generation + 1, 0, std::nullopt, false, true}; }
+  void take_next_key() { *this = {generation + 1, 0, std::nullopt, false, key_burnt}; }
+  void burn_key() { *this = {generation + 1, 0, std::nullopt, false, true}; }
 };
 using Effects = std::map<std::string, EffectHistory>;  // By identity.
 
@@ -106,6 +107,9 @@ struct Execution {
   v1::Content tool_output;      // Of a `tool` step; of a step that waited.
   v1::Waiting waiting;          // Of a step that waits.
   std::string answered_by;
+  // What is only kept for speed: under which key it waits for a signal, and up to which one it has looked at them.
+  std::optional<std::string> signal_key;
+  std::uint64_t signals_seen = 0;
 
   v1::Failure failure;
   std::shared_ptr<Scope> inner;  // Of a group.
@@ -115,7 +119,7 @@ struct Execution {
 };
 
 // What a retry of the run goes on from, where an instance failed or was cut off.
-struct Remains {
+struct ResumePoint {
   std::unique_ptr<Execution> execution;
   v1::StepResult before;  // Of the round before, for `previous`.
   std::vector<v1::StepResult> inner_before;
@@ -126,8 +130,8 @@ struct Slot {
   enum class Phase : std::uint8_t { kIdle, kBackoff, kWorking, kAsking, kRoundOver, kDone };
   Phase phase = Phase::kIdle;
   std::uint32_t round = 1;
-  std::uint32_t lots = 1;     // How often `at_most` rounds were allowed.
-  bool told_to_fail = false;  // When they were used up.
+  std::uint32_t allowances = 1;  // How often `at_most` rounds were allowed.
+  bool told_to_fail = false;     // When they were used up.
   std::uint32_t attempt = 1;
   std::uint32_t used = 1;  // Attempts and repeated model calls together, against `retry.attempts`.
   std::int64_t retry_due_us = 0;
@@ -135,8 +139,9 @@ struct Slot {
   v1::StepResult result;                      // Of the last round that ended; of the element once it is done.
   std::vector<v1::StepResult> inner_results;  // Of a group: its steps in that round, for `previous` and `until`.
   bool yields = false;                        // It waits, and so takes no place of its fan-out.
+  std::uint64_t begun_seq = 0;                // The event with which it began; 0: before what is remembered.
   std::unique_ptr<Execution> execution;
-  std::unique_ptr<Remains> remains;
+  std::unique_ptr<ResumePoint> resume_point;
 };
 
 struct StepState {
@@ -166,12 +171,13 @@ struct Scope : std::enable_shared_from_this<Scope> {  // Agenda items hold it we
   std::uint32_t owner_position = 0;
   std::uint32_t owner_slot = 0;
   std::string prefix;            // "reply#2/", or empty.
+  std::uint64_t opened_seq = 0;  // As a slot's begun_seq.
   std::vector<StepState> steps;  // As in the definition.
   std::uint32_t ended = 0;       // But those of `finally`.
   std::uint32_t ended_last = 0;  // Of `finally`.
   bool closing = false;
   std::optional<v1::Failure> failure;
-  std::optional<v1::StepResult> came_to;       // What its steps did, decided before those of `finally` begin.
+  std::optional<v1::StepResult> body_result;   // What its steps did, decided before those of `finally` begin.
   std::optional<v1::Failure> finally_failure;  // The first of a step of `finally`.
   bool is_finally(std::uint32_t at) const { return at >= definition->finally_from; }
   bool steps_ended() const { return ended == definition->finally_from; }
@@ -195,15 +201,42 @@ struct Undo {
   std::unique_ptr<Execution> execution;  // Null between attempts.
 };
 
-// A place where something may be decidable.
+// A place where something may be decidable, or the sweep that a signal makes.
 struct AgendaItem {
   std::weak_ptr<Scope> scope;
   std::uint32_t position = 0;
   std::uint32_t slot = 0;
+  bool is_sweep = false;
+};
+
+// Position and slot of each level, from the outermost: in the order of the definition, a group before what is in it.
+using OrderKey = std::vector<std::uint32_t>;
+
+struct Sweep {
+  std::uint64_t seq = 0;  // Of the signal.
+  bool keys_found = false;
+  std::map<workflows::StepId, std::string> keys;  // The signal's, for each step that waits for one of its name.
+  OrderKey at;                                    // The place that it has reached.
+  std::optional<AgendaItem> current;              // The same; nothing before the first.
+  std::map<OrderKey, AgendaItem> marked;          // Became due behind it.
+};
+
+// Keys under which a step waits for a signal, where no value gives one.
+inline const std::string kAnyKey;       // Each signal has to be asked about.
+inline const std::string kNoKey = "!";  // Of a signal that is for no step which waits under a key.
+
+// The places at which one step waits for a signal.
+struct Waiters {
+  static constexpr std::size_t kTidyMin = 1'024;
+  std::vector<AgendaItem> fresh;  // Whose key is not looked at yet; some wait no more.
+  std::size_t tidy_at = kTidyMin;
+  std::map<std::string, std::map<OrderKey, AgendaItem>> by_key;
+  std::map<OrderKey, std::string> key_of_place;
+  void add(OrderKey place, const std::string& key, const AgendaItem& item);
 };
 
 // One slot of one step of one scope: the place that a decision is about.
-struct At {
+struct SlotRef {
   Scope& scope;
   std::uint32_t position = 0;
   std::uint32_t index = 0;
@@ -212,7 +245,7 @@ struct At {
 };
 
 // Where an event's path leads.
-struct Place {
+struct EventTarget {
   Scope* scope = nullptr;
   StepState* step = nullptr;
   const workflows::Step* definition = nullptr;
@@ -232,12 +265,14 @@ inline bool waits_until(const workflows::Step& step) {
 const workflows::Step& undo_step();
 
 struct Run::State {
-  State(std::shared_ptr<const workflows::Workflow> workflow_in, const ToolTable& tools_in, Contents& contents_in)
-      : workflow(std::move(workflow_in)), tools(tools_in), contents(contents_in) {}
+  State(std::shared_ptr<const workflows::Workflow> workflow_in, const ToolTable& tools_in, Contents& contents_in,
+        const Limits& limits_in)
+      : workflow(std::move(workflow_in)), tools(tools_in), contents(contents_in), limits(limits_in) {}
 
   std::shared_ptr<const workflows::Workflow> workflow;
   const ToolTable& tools;
-  Contents& contents;
+  Reads contents;
+  const Limits limits;
 
   v1::RunIdentity identity;
   std::uint64_t seq = 0;
@@ -259,6 +294,7 @@ struct Run::State {
     std::uint64_t seq = 0;
     std::string name;
     v1::Content payload;
+    std::map<workflows::StepId, std::string> keys;  // For speed: those under which steps would wait for it.
   };
   std::set<std::string> signal_ids;
   std::vector<Signal> signals;  // That no step has taken, in the order in which they came.
@@ -274,50 +310,84 @@ struct Run::State {
   std::set<std::string> approved;  // Identities of calls that somebody let a fork make.
 
   std::vector<std::uint32_t> position;  // Of a step in its scope, by StepId.
+  std::uint64_t slots_begun = 0;
+  std::uint64_t held_bytes = 0;
+
   std::deque<AgendaItem> agenda;
+  std::unique_ptr<Sweep> sweep;  // The one on the agenda; null: none.
+  bool all_is_due = false;       // In place of an agenda.
+  std::map<workflows::StepId, Waiters> waiters;
   std::deque<Command> outbox;
+  Budget* budget = nullptr;  // Of the decision that is being taken; null where none is.
+  Budget* within = nullptr;  // What decide() was given, around it.
+
+  // reads.cpp: what apply() will read of the event and of the attempt that it is of; null: of none.
+  Status hold_contents(const v1::Event& event, const Execution* execution);
 
   // fold.cpp
   Status apply(const v1::Event& event);
+  Status fold(const v1::Event& event, const EventTarget& place);
   Status apply_to_run(const v1::Event& event, std::int64_t previous_at_us);
-  void apply_to_step(const v1::Event& event, Place place);
-  void apply_to_attempt(const v1::Event& event, const Place& place);
-  bool fits(const v1::Event& event, const Place& place) const;
-  void start_execution(const v1::Event& event, const Place& place);
-  enum class Keep : std::uint8_t { kNothing, kRemains };
+  void apply_to_step(const v1::Event& event, EventTarget place);
+  void apply_to_attempt(const v1::Event& event, const EventTarget& place);
+  bool fits(const v1::Event& event, const EventTarget& place) const;
+  void start_execution(const v1::Event& event, const EventTarget& place);
+  enum class Keep : std::uint8_t { kNothing, kResumePoint };
   void end_execution(Slot& slot, Keep keep = Keep::kNothing);
-  Slot& open_slot(Place& place);
-  std::optional<Place> locate(std::string_view path) const;
+  Slot& open_slot(EventTarget& place);
+  std::optional<EventTarget> locate(std::string_view path) const;
   void open_scope(const std::shared_ptr<Scope>& scope, workflows::ScopeId id, std::string prefix);
-  void consider(Scope& scope, std::uint32_t position, std::uint32_t slot = 0);
   void close_scope(Scope& scope);
   void start_finally(Scope& scope, const v1::StepResult& result);
-  void consider_all(Scope& scope);  // With the scopes inside.
-  void reconsider();
   void close_step(Scope& scope, std::uint32_t position);
   void close_execution(Execution& execution);
   bool settled(const Execution& execution) const;
   bool settled(const StepState& step) const;
 
+  // held.cpp
+  std::size_t held_at(const v1::Event& event, const EventTarget& place) const;
+  std::size_t held_in_all() const;
+  std::optional<std::string> refuse_more(std::uint64_t elements) const;
+  std::optional<std::string> refuse_growth(std::size_t bytes) const;
+
+  // agenda.cpp
+  void consider(Scope& scope, std::uint32_t position, std::uint32_t slot = 0);
+  void consider_all(Scope& scope);  // With the scopes inside.
+  void clear_agenda();
+  void reconsider();
+  void begin_sweep(std::uint64_t signal_seq);
+  std::optional<v1::Event> decide_due();
+  std::optional<v1::Event> decide_sweep();
+  bool advance_sweep();
+  bool find_waiters();
+  void await_signal(Scope& scope, std::uint32_t position, std::uint32_t slot);
+  void await_signals(Scope& scope);
+  const std::string& key_of_waiter(const SlotRef& at);
+  const std::string& key_of_signal(Signal& signal, const workflows::Step& step);
+
   // decide.cpp
-  std::optional<v1::Event> decide();
-  std::optional<v1::Event> decide_step(const At& at);
-  std::optional<v1::Event> decide_start(const At& at);
-  std::optional<v1::Event> decide_slot(const At& at);
-  std::optional<v1::Event> begin(const At& at);
+  std::optional<v1::Event> decide(Budget& given);
+  // What seems to follow is no decision: the budget is spent, or a content cannot be read.
+  bool left_off() const { return within->over() || contents.failed(); }
+  std::optional<v1::Event> decide_next();
+  std::optional<v1::Event> decide_step(const SlotRef& at);
+  std::optional<v1::Event> decide_at(const SlotRef& at);
+  std::optional<v1::Event> decide_start(const SlotRef& at);
+  std::optional<v1::Event> decide_slot(const SlotRef& at);
+  std::optional<v1::Event> begin(const SlotRef& at);
   // Of the run, or of the group that this is the attempt of.
   std::optional<v1::Event> decide_finally(Scope& scope, const Execution* group);
   // Fills in the elements' keys; the result where they cannot be told apart.
-  std::optional<v1::StepResult> element_keys(const At& at, const Json& items, v1::FanOutStarted& fan_out);
+  std::optional<v1::StepResult> element_keys(const SlotRef& at, const Json& items, v1::FanOutStarted& fan_out);
   v1::Event run_end();
 
   // finish.cpp: from how an attempt, a round or a fan-out went to the event that says so.
   enum class Again : std::uint8_t { kNever, kMay };
-  v1::Event finish(const At& at, v1::StepResult result, Again again);
-  v1::Event end_round(const At& at, v1::StepResult result);
-  v1::Event end_slot(const At& at, v1::StepResult result);
-  v1::Event end_step(const At& at, v1::StepResult result);
-  v1::Event end_fan_out(const At& at);
+  v1::Event finish(const SlotRef& at, v1::StepResult result, Again again);
+  v1::Event end_round(const SlotRef& at, v1::StepResult result);
+  v1::Event end_slot(const SlotRef& at, v1::StepResult result);
+  v1::Event end_step(const SlotRef& at, v1::StepResult result);
+  v1::Event end_fan_out(const SlotRef& at);
   v1::StepResult scope_result(Scope& scope);
 
   // agent.cpp: model turns and tool calls.
@@ -328,11 +398,11 @@ struct Run::State {
   const v1::Content* recorded(const ToolCallState& call) const;
   bool has_recorded(const Execution& execution) const;
   // An identical call of this instance is in doubt for good: this one might do the same a second time, so it stays.
-  bool was_let_go(const ToolCallState& call) const;
+  bool was_abandoned(const ToolCallState& call) const;
   ToolCallState plan_call(const Execution& execution, const std::vector<std::string>* allowed, std::string_view tool,
                           std::string_view wire_name, const v1::Content& arguments);
-  std::optional<v1::Event> decide_execution(const At& at);
-  std::optional<v1::Event> decide_model_failure(const At& at);
+  std::optional<v1::Event> decide_execution(const SlotRef& at);
+  std::optional<v1::Event> decide_model_failure(const SlotRef& at);
   std::optional<v1::Event> decide_tools(Execution& execution);
   v1::StepResult answer_result(const Execution& execution);
 
@@ -344,8 +414,15 @@ struct Run::State {
   std::optional<Facts> facts_of(std::string_view tool) const;  // Of the workflow's own, else of the server's.
   void command_tool(Execution& execution, ToolCallState& call);
   void apply_to_call(Execution& execution, ToolCallState& call, const v1::Event& event);
+  // What makes it the same as another call, from its canonical arguments.
+  void identify(const Execution& execution, ToolCallState& call, const Json& arguments) const;
   bool fits_call(const v1::Event& event, const Execution& execution) const;
-  Command verify_call(const Execution& execution, const ToolCallState& call);
+  // Of a call that left, what is recorded holds, whatever this server offers now and as what.
+  void take_recorded(const Execution& execution, ToolCallState& call, const v1::ToolCallStarted& started);
+  static bool is_planned(const ToolCallState& call, const v1::ToolCallStarted& started);
+  Command verify_call(const Execution& execution, const ToolCallState& call) const;
+  Result<v1::Content> question(const CallKey& call);
+  static void end_doubt(ToolCallState& call);
   void call_again(Execution& execution, ToolCallState& call, std::int64_t due_us);
   // The arguments for a tool that is called about a call, checked by its shape.
   Result<v1::Content> counterpart_args(const workflows::Counterpart& counterpart, const v1::Content& arguments,
@@ -357,17 +434,17 @@ struct Run::State {
   std::optional<v1::Event> give_up_waiting(const Execution& execution) const;
 
   // waiting.cpp: times, signals, questions, joins.
-  Result<v1::Waiting> begin_waiting(const At& at, v1::Content& question);
+  Result<v1::Waiting> begin_waiting(const SlotRef& at, v1::Content& question);
   void start_waiting(Execution& execution, const v1::Waiting& waiting);
   bool fits_waiting(const v1::Event& event, const Execution* execution) const;
   void apply_to_waiting(Execution& execution, const v1::Event& event);
-  std::optional<v1::Event> decide_waiting(const At& at);
+  std::optional<v1::Event> decide_waiting(const SlotRef& at);
   // Something in it waits for somebody, for a time or for the turn of a call, and nothing in it works.
   static bool waits(const Execution& execution, const Queued& queued);
   // Gives back, or takes again, the place of each fan-out's element around this slot.
   void weigh(Scope& scope, std::uint32_t position, std::uint32_t slot);
   // Whether what it waits for has ended; a decision where its `join` is met or can be met no more.
-  bool is_ready(const At& at, std::optional<v1::Event>& decision);
+  bool is_ready(const SlotRef& at, std::optional<v1::Event>& decision);
 
   // past.cpp: a run that goes on after its end, and one that goes its own way from another's past.
   // Why nothing of the ended run can begin again; nothing: it can.
@@ -377,7 +454,7 @@ struct Run::State {
   enum class Reopened : std::uint8_t { kNo, kYes };
   Reopened reopen(Scope& scope);
   Reopened reopen_step(Scope& scope, std::uint32_t position);
-  void reopen(const At& at);
+  void reopen(const SlotRef& at);
   void begin_finally_anew(Scope& scope);
   void restart_clocks(Execution& execution);
   void fork(const v1::RunForked& forked, std::int64_t later_us);
@@ -394,7 +471,7 @@ struct Run::State {
   void cut_off_undo();
 
   // Names and drafts.
-  std::string slot_path(const At& at) const;
+  std::string slot_path(const SlotRef& at) const;
   Result<std::shared_ptr<const Json>> json(const v1::Content& content);
   // What `steps.X.output` reads: the value, or an agent's text. REQUIRES: has_output(result).
   Result<std::shared_ptr<const Json>> value(const v1::StepResult& result);
@@ -405,13 +482,28 @@ struct Run::State {
 inline const workflows::Step& definition(const Run::State& state, const Scope& scope, std::uint32_t position) {
   return state.workflow->step(scope.definition->steps[position]);
 }
-inline const workflows::Step& definition(const Run::State& state, const At& at) {
+inline const workflows::Step& definition(const Run::State& state, const SlotRef& at) {
   return definition(state, at.scope, at.position);
 }
+// What is held, about, in bytes.
+std::size_t held(const Slot& slot);
+std::size_t held(const StepState& step);
+std::size_t held(const Scope& scope);
+std::size_t held(const v1::SignalReceived& signal);
 v1::Event draft(std::string path, std::uint32_t attempt = 0, std::uint32_t turn = 0, std::uint32_t call = 0);
 v1::StepResult failed(v1::ErrorKind kind, std::string message, std::uint32_t attempts = 1);
 // Succeeded with this output, or failed where it could not be had.
 v1::StepResult outcome(Result<v1::Content> output, v1::ErrorKind otherwise = v1::ERROR_KIND_EXPRESSION);
+// Of a call that left, of a tool which this server does not offer.
+const workflows::ToolPolicy& unknown_policy();
+// In doubt, and `verify` has said that it was not done: it leaves again, or has failed.
+inline bool is_undone(const ToolCallState& call) {
+  return call.in_doubt && !call.ended && call.resolution == v1::RESOLUTION_RETRY;
+}
+// In doubt no more: what became of it is known, and its end is due.
+inline bool is_settled(const ToolCallState& call) {
+  return call.resolution != v1::RESOLUTION_UNSPECIFIED && call.resolution != v1::RESOLUTION_RETRY;
+}
 // Whether a failure of this kind is tried again at all (`retry.on` where it is given).
 bool retries(const workflows::Retry& retry, v1::ErrorKind kind);
 bool has_result(const StepState& step);  // Succeeded, or failed with `on_error: {use}`.

@@ -73,7 +73,7 @@ void Run::State::apply_to_undo(const v1::Event& event) {
       if (undo && undo->execution) outbox.push_back(Drop{undo->execution->key()});
       const v1::StepResult& result = event.step_ended().result();
       undos_failed += result.status() == v1::STEP_STATUS_FAILED;
-      if (result.status() == v1::STEP_STATUS_SUCCEEDED) effects[undoable.back().identity].use_up_key();
+      if (result.status() == v1::STEP_STATUS_SUCCEEDED) effects[undoable.back().identity].burn_key();
       // Skipped, or given up in doubt: it may have been taken back.
       const bool stands =
           result.status() == v1::STEP_STATUS_FAILED && result.failure().kind() != v1::ERROR_KIND_IN_DOUBT;

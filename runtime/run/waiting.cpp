@@ -16,7 +16,7 @@ using workflows::WaitBody;
 using Phase = Execution::Phase;
 
 // What an attempt waits for, evaluated once: a restart waits for the same.
-Result<v1::Waiting> Run::State::begin_waiting(const At& at, v1::Content& question) {
+Result<v1::Waiting> Run::State::begin_waiting(const SlotRef& at, v1::Content& question) {
   const workflows::Step& step = definition(*this, at);
   StateEnvironment environment(*this, at);
   v1::Waiting waiting;
@@ -92,6 +92,7 @@ void Run::State::apply_to_waiting(Execution& execution, const v1::Event& event) 
     case v1::Event::kSignalTaken: {
       const auto taken = std::ranges::find(signals, event.signal_taken().seq(), &Signal::seq);
       execution.tool_output = taken->payload;
+      held_bytes -= taken->payload.ByteSizeLong();
       signals.erase(taken);
       return;
     }
@@ -101,15 +102,15 @@ void Run::State::apply_to_waiting(Execution& execution, const v1::Event& event) 
   }
 }
 
-std::optional<v1::Event> Run::State::decide_waiting(const At& at) {
-  const Execution& execution = *at.slot().execution;
+std::optional<v1::Event> Run::State::decide_waiting(const SlotRef& at) {
+  Execution& execution = *at.slot().execution;
   const workflows::Step& step = *execution.step;
   const auto* wait = std::get_if<WaitBody>(&step.body);
   if (execution.phase == Phase::kMet) {
     v1::StepResult result;
     if (wait != nullptr && !step.output.is_any()) {
       const auto brought = json(execution.tool_output);
-      const auto valid = brought ? step.output.validate(**brought, "signal") : Result<Json>(brought.error());
+      const auto valid = brought ? step.output.validate(**brought, "signal", budget) : Result<Json>(brought.error());
       result = outcome(store(valid), v1::ERROR_KIND_INVALID_OUTPUT);
     } else {
       result = outcome(execution.tool_output);
@@ -132,15 +133,22 @@ std::optional<v1::Event> Run::State::decide_waiting(const At& at) {
     return finish(at, outcome(store(value)), Again::kNever);
   }
   if (wait == nullptr || wait->signal.empty()) return std::nullopt;
-  for (const Signal& signal : signals) {
-    if (signal.name != wait->signal) continue;
+  Status fault;
+  for (Signal& signal : signals) {
+    if (signal.name != wait->signal || signal.seq <= execution.signals_seen) continue;
     if (wait->match) {
+      const std::string& own = key_of_waiter(at);
+      const std::string& its = key_of_signal(signal, step);
+      if (own != its && own != kAnyKey && its != kAnyKey) continue;
       const auto payload = json(signal.payload);
       if (!payload) return finish(at, failed(v1::ERROR_KIND_INTERNAL, payload.error().message), Again::kNever);
       StateEnvironment environment(*this, at);
       environment.show_signal(**payload);
       auto fits_it = wait->match->evaluate_bool(environment);
-      if (Status fault = environment.take_fault(); !fault) fits_it = std::move(fault).error();
+      if (Status unread = environment.take_fault(); !unread) {
+        fits_it = unread.error();
+        fault = std::move(unread);
+      }
       // A signal for which the question cannot even be put is another one's.
       if (!fits_it || !*fits_it) continue;
     }
@@ -148,6 +156,9 @@ std::optional<v1::Event> Run::State::decide_waiting(const At& at) {
     event.mutable_signal_taken()->set_seq(signal.seq);
     return event;
   }
+  if (budget->over()) return finish(at, failed(v1::ERROR_KIND_EXPRESSION, budget->error().message), Again::kNever);
+  // The same question has the same answer, however often it is put.
+  if (fault && !signals.empty()) execution.signals_seen = signals.back().seq;
   return std::nullopt;
 }
 
@@ -192,9 +203,9 @@ void Run::State::weigh(Scope& scope, std::uint32_t at, std::uint32_t index) {
   if (scope.parent != nullptr) weigh(*scope.parent, scope.owner_position, scope.owner_slot);
 }
 
-bool Run::State::is_ready(const At& at, std::optional<v1::Event>& decision) {
+bool Run::State::is_ready(const SlotRef& at, std::optional<v1::Event>& decision) {
   const workflows::Step& step = definition(*this, at);
-  if (step.is_finally && !at.scope.came_to) return false;
+  if (step.is_finally && !at.scope.body_result) return false;
   const auto state_of = [&](StepId id) -> const StepState* {
     const workflows::ScopeId wanted = workflow->step(id).scope;
     for (const Scope* scope = &at.scope; scope != nullptr; scope = scope->parent) {

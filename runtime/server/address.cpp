@@ -3,36 +3,22 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <charconv>
 #include <cstring>
 
+#include "runtime/server/probe.h"
+#include "runtime/server/socket.h"
+
 namespace weft::server {
 namespace {
-
-// An open descriptor, closed when it goes.
-class Socket {
- public:
-  explicit Socket(int family) : descriptor_(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)) {}
-  ~Socket() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  int get() const { return descriptor_; }
-
- private:
-  int descriptor_;
-};
 
 Error not_loopback(std::string_view text) {
   return invalid_argument(
       fmt::format("cannot listen on \"{}\": only unix:PATH, 127.0.0.1:PORT and [::1]:PORT are allowed until there is "
-                  "authentication",
+                  "TLS",
                   text));
 }
 
@@ -74,6 +60,17 @@ std::string to_text(const Address& address) {
   return fmt::format("{}:{}", address.host, address.port);
 }
 
+std::string to_target(const Address& address) {
+  if (address.kind != Address::Kind::kUnix) return to_text(address);
+  std::string target = "unix:";
+  for (const char c : address.path) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
+                       c == '.' || c == '_' || c == '-' || c == '~';
+    target += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return target;
+}
+
 bool is_taken(const Address& address) {
   if (address.port == 0) return false;
   const bool six = address.host == "[::1]";
@@ -99,20 +96,11 @@ bool is_taken(const Address& address) {
   return ::listen(socket.get(), 1) != 0;
 }
 
-bool socket_answers(const std::string& path) {
-  if (path.size() > kUnixPathMax) return false;
-  const Socket socket(AF_UNIX);
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  std::memcpy(name.sun_path, path.c_str(), path.size() + 1);
-  return ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0;
-}
-
 Status clear_dead_socket(const std::string& path) {
   struct stat found{};
   if (::lstat(path.c_str(), &found) != 0) return {};
   if (!S_ISSOCK(found.st_mode)) return failed_precondition(fmt::format("{} exists and is no socket", path));
-  if (socket_answers(path))
+  if (probe_socket(path) != Listener::kNone)
     return failed_precondition(fmt::format(
         "another server listens on {}; stop it first, or give this one a store of its own (--store)", path));
   if (::unlink(path.c_str()) != 0) {

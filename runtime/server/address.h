@@ -1,5 +1,5 @@
-// Where the server listens: `unix:PATH`, `127.0.0.1:PORT`, `[::1]:PORT`, `localhost:PORT`. Nothing else, until there is
-// authentication: who can connect is then the owner of the machine's own processes.
+// Where the server listens: `unix:PATH`, `127.0.0.1:PORT`, `[::1]:PORT`, `localhost:PORT`. Nothing else, until
+// there is TLS: a token would be read on the way.
 #pragma once
 
 #include <cstdint>
@@ -23,13 +23,13 @@ struct Address {
 
 Result<Address> parse_address(std::string_view text);
 std::string to_text(const Address& address);
+// As gRPC's core takes it: in a path whatever a URI gives a meaning is percent-encoded.
+std::string to_target(const Address& address);
 
 // Whether another socket listens on it. REQUIRES: kTcp.
 bool is_taken(const Address& address);
-// Makes way for a socket at `path`: one whose owner is dead is removed. FAILED_PRECONDITION where somebody answers on
+// Makes way for a socket at `path`: one whose owner is dead is removed. FAILED_PRECONDITION where somebody listens on
 // it, or where it is no socket.
 Status clear_dead_socket(const std::string& path);
-// Whether somebody answers on the socket.
-bool socket_answers(const std::string& path);
 
 }  // namespace weft::server

@@ -17,21 +17,35 @@ Followers::~Followers() {
   thread_.join();
 }
 
-Status Followers::add(const std::shared_ptr<Follower>& follower) {
+Status Followers::add(const std::shared_ptr<Follower>& follower, const std::string& caller) {
   const std::lock_guard lock(mutex_);
   if (closed_) return unavailable("the server is stopping");
   if (places_.size() >= kFollowersMax) {
-    return resource_exhausted(fmt::format("{} calls follow runs already: the most that a server serves", kFollowersMax))
+    return resource_exhausted(
+               fmt::format("{} calls follow runs or read contents already: the most that a server serves",
+                           kFollowersMax))
         .with("limit", "followers_max");
   }
-  places_[follower.get()] = {follower, false};
+  const auto own = by_caller_.find(caller);
+  if (own != by_caller_.end() && own->second >= kFollowersOfCallerMax) {
+    return resource_exhausted(fmt::format("{} calls of this caller follow runs or read contents already: the most that "
+                                          "a server serves of one",
+                                          kFollowersOfCallerMax))
+        .with("limit", "followers_of_caller_max");
+  }
+  ++by_caller_[caller];
+  places_[follower.get()] = {follower, caller, false};
   woken_.notify_one();
   return {};
 }
 
 void Followers::remove(const Follower* follower) {
   const std::lock_guard lock(mutex_);
-  places_.erase(follower);
+  const auto found = places_.find(follower);
+  if (found == places_.end()) return;
+  const auto own = by_caller_.find(found->second.caller);
+  if (--own->second == 0) by_caller_.erase(own);
+  places_.erase(found);
 }
 
 void Followers::wake(const Follower* follower) {

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 
 #include "base/result.h"
@@ -26,7 +27,9 @@ class Follower : public engine::Watcher {
   virtual void close() = 0;
 };
 
-inline constexpr std::size_t kFollowersMax = 4096;
+inline constexpr std::size_t kFollowersMax = 4'096;
+// Of these, those of one caller.
+inline constexpr std::size_t kFollowersOfCallerMax = 3'072;
 inline constexpr Duration kFollowerTick{50'000};
 
 // Thread-safe.
@@ -37,8 +40,8 @@ class Followers {
   Followers(const Followers&) = delete;
   Followers& operator=(const Followers&) = delete;
 
-  // RESOURCE_EXHAUSTED over kFollowersMax; UNAVAILABLE after close().
-  Status add(const std::shared_ptr<Follower>& follower);
+  // RESOURCE_EXHAUSTED over kFollowersMax, or over `caller`'s share of them; UNAVAILABLE after close().
+  Status add(const std::shared_ptr<Follower>& follower, const std::string& caller);
   void remove(const Follower* follower);
   void wake(const Follower* follower);  // Never waits long. One that is not here is ignored.
   void close();                         // Tells every follower to end, and takes no more.
@@ -46,6 +49,7 @@ class Followers {
  private:
   struct Place {
     std::weak_ptr<Follower> follower;
+    std::string caller;
     bool queued = false;
   };
   void serve();
@@ -53,7 +57,8 @@ class Followers {
   std::mutex mutex_;
   std::condition_variable woken_;
   std::map<const Follower*, Place> places_;
-  std::deque<const Follower*> queue_;  // Each at most once.
+  std::map<std::string, std::size_t> by_caller_;  // No zeros.
+  std::deque<const Follower*> queue_;             // Each at most once.
   bool closed_ = false;
   bool stopping_ = false;
   std::thread thread_;  // Last: it uses the rest.

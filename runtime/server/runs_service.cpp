@@ -1,98 +1,51 @@
-#include "runtime/server/reply.h"
 #include "runtime/server/services.h"
 
 namespace weft::server {
+namespace {
 
-grpc::ServerUnaryReactor* RunsService::Submit(grpc::CallbackServerContext* context,
-                                              const v1::RunsSubmitRequest* request, v1::RunsSubmitResponse* response) {
-  auto* reactor = context->DefaultReactor();
-  // W3C Trace Context comes as a header from clients that know nothing of weft's field.
-  const auto header = context->client_metadata().find("traceparent");
-  if (request->traceparent().empty() && header != context->client_metadata().end()) {
-    v1::RunsSubmitRequest traced = *request;
-    traced.set_traceparent(std::string(header->second.data(), header->second.size()));
-    api_.submit(traced, answer_later(reactor, response));
-  } else {
-    api_.submit(*request, answer_later(reactor, response));
-  }
-  return reactor;
+// A token that reads its own runs alone sees no others in a list; a page may then hold fewer than it could.
+Result<v1::RunsListResponse> list(const engine::Api& api, const v1::RunsListRequest& request, const Caller& caller) {
+  WEFT_TRY(v1::RunsListResponse response, api.list_runs(request));
+  auto& runs = *response.mutable_runs();
+  runs.erase(std::remove_if(runs.begin(), runs.end(), [&](const v1::Run& run) { return !is_own(caller, run); }),
+             runs.end());
+  return response;
 }
 
-grpc::ServerUnaryReactor* RunsService::Get(grpc::CallbackServerContext* context, const v1::RunsGetRequest* request,
-                                           v1::RunsGetResponse* response) {
-  return answered(context, api_.get_run(*request), response);
-}
+}  // namespace
 
-grpc::ServerUnaryReactor* RunsService::List(grpc::CallbackServerContext* context, const v1::RunsListRequest* request,
-                                            v1::RunsListResponse* response) {
-  return answered(context, api_.list_runs(*request), response);
-}
-
-grpc::ServerWriteReactor<v1::RunsWatchResponse>* RunsService::Watch(grpc::CallbackServerContext* context,
-                                                                    const v1::RunsWatchRequest* request) {
-  return start_watch(api_, followers_, watch_stall_max_, context, *request);
-}
-
-grpc::ServerUnaryReactor* RunsService::Wait(grpc::CallbackServerContext* context, const v1::RunsWaitRequest* request,
-                                            v1::RunsWaitResponse* response) {
-  return start_wait(api_, followers_, context, *request, response);
-}
-
-grpc::ServerUnaryReactor* RunsService::Cancel(grpc::CallbackServerContext* context,
-                                              const v1::RunsCancelRequest* request, v1::RunsCancelResponse* response) {
-  auto* reactor = context->DefaultReactor();
-  api_.cancel(*request, answer_later(reactor, response));
-  return reactor;
-}
-
-grpc::ServerUnaryReactor* RunsService::Resolve(grpc::CallbackServerContext* context,
-                                               const v1::RunsResolveRequest* request,
-                                               v1::RunsResolveResponse* response) {
-  auto* reactor = context->DefaultReactor();
-  api_.resolve(*request, answer_later(reactor, response));
-  return reactor;
-}
-
-grpc::ServerUnaryReactor* RunsService::Answer(grpc::CallbackServerContext* context,
-                                              const v1::RunsAnswerRequest* request, v1::RunsAnswerResponse* response) {
-  auto* reactor = context->DefaultReactor();
-  api_.answer(*request, answer_later(reactor, response));
-  return reactor;
-}
-
-grpc::ServerUnaryReactor* RunsService::Signal(grpc::CallbackServerContext* context,
-                                              const v1::RunsSignalRequest* request, v1::RunsSignalResponse* response) {
-  auto* reactor = context->DefaultReactor();
-  api_.signal(*request, answer_later(reactor, response));
-  return reactor;
-}
-
-grpc::ServerUnaryReactor* RunsService::Retry(grpc::CallbackServerContext* context, const v1::RunsRetryRequest* request,
-                                             v1::RunsRetryResponse* response) {
-  auto* reactor = context->DefaultReactor();
-  api_.retry(*request, answer_later(reactor, response));
-  return reactor;
-}
-
-grpc::ServerUnaryReactor* RunsService::Fork(grpc::CallbackServerContext* context, const v1::RunsForkRequest* request,
-                                            v1::RunsForkResponse* response) {
-  auto* reactor = context->DefaultReactor();
-  api_.fork(*request, answer_later(reactor, response));
-  return reactor;
-}
-
-grpc::ServerUnaryReactor* RunsService::Pause(grpc::CallbackServerContext* context, const v1::RunsPauseRequest* request,
-                                             v1::RunsPauseResponse* response) {
-  auto* reactor = context->DefaultReactor();
-  api_.pause(*request, answer_later(reactor, response));
-  return reactor;
-}
-
-grpc::ServerUnaryReactor* RunsService::Resume(grpc::CallbackServerContext* context,
-                                              const v1::RunsResumeRequest* request, v1::RunsResumeResponse* response) {
-  auto* reactor = context->DefaultReactor();
-  api_.resume(*request, answer_later(reactor, response));
-  return reactor;
+RunsService::RunsService(Shared& shared) : Methods(shared) {
+  engine::Api& api = shared.api;
+  add_handler<v1::RunsSubmitRequest, v1::RunsSubmitResponse>(
+      {Access::kSubmit, Lane::kAtOnce},
+      [&api](v1::RunsSubmitRequest& request, UnaryCall& call, engine::Reply<v1::RunsSubmitResponse> done) {
+        // W3C Trace Context comes as a header from clients that know nothing of weft's field.
+        if (request.traceparent().empty()) request.set_traceparent(call.header("traceparent"));
+        api.submit(request, std::move(done));
+      });
+  add_reader<v1::RunsListRequest, v1::RunsListResponse>(
+      {Access::kList, Lane::kReads},
+      [&api](const v1::RunsListRequest& request, UnaryCall& call) { return list(api, request, call.caller()); });
+  add_stream<v1::RunsWatchRequest, v1::RunsWatchResponse>(
+      [&shared](grpc::CallbackServerContext* context, const grpc::ByteBuffer& request) {
+        return start_watch(shared, context, request);
+      });
+  add_handler<v1::RunsWaitRequest, v1::RunsWaitResponse>(
+      {Access::kOwnRun, Lane::kAtOnce},
+      [&shared](const v1::RunsWaitRequest& request, UnaryCall& call, engine::Reply<v1::RunsWaitResponse> done) {
+        start_wait(shared, request, call, std::move(done));
+      });
+  const auto engine = engine_of(api);
+  add({Access::kOwnRun, Lane::kReads}, engine, &engine::Api::get_run);
+  add({Access::kAll, Lane::kAtOnce}, engine, &engine::Api::cancel);
+  add({Access::kAll, Lane::kAtOnce}, engine, &engine::Api::resolve);
+  add({Access::kAll, Lane::kAtOnce}, engine, &engine::Api::answer);
+  add({Access::kAll, Lane::kAtOnce}, engine, &engine::Api::signal);
+  add({Access::kAll, Lane::kAtOnce}, engine, &engine::Api::pause);
+  add({Access::kAll, Lane::kAtOnce}, engine, &engine::Api::resume);
+  // They read and check a run's past, or a definition, before they hand over.
+  add({Access::kAll, Lane::kLong}, engine, &engine::Api::retry);
+  add({Access::kAll, Lane::kLong}, engine, &engine::Api::fork);
 }
 
 }  // namespace weft::server

@@ -1,42 +1,14 @@
-#include "runtime/server/reply.h"
 #include "runtime/server/services.h"
 
 namespace weft::server {
 
-grpc::ServerUnaryReactor* SchedulesService::List(grpc::CallbackServerContext* context,
-                                                 const v1::SchedulesListRequest* request,
-                                                 v1::SchedulesListResponse* response) {
-  return answered(context, api_.list_schedules(*request), response);
-}
-
-grpc::ServerUnaryReactor* SchedulesService::Get(grpc::CallbackServerContext* context,
-                                                const v1::SchedulesGetRequest* request,
-                                                v1::SchedulesGetResponse* response) {
-  return answered(context, api_.get_schedule(*request), response);
-}
-
-grpc::ServerUnaryReactor* SchedulesService::Pause(grpc::CallbackServerContext* context,
-                                                  const v1::SchedulesPauseRequest* request,
-                                                  v1::SchedulesPauseResponse* response) {
-  auto* reactor = context->DefaultReactor();
-  api_.pause_schedule(*request, answer_later(reactor, response));
-  return reactor;
-}
-
-grpc::ServerUnaryReactor* SchedulesService::Resume(grpc::CallbackServerContext* context,
-                                                   const v1::SchedulesResumeRequest* request,
-                                                   v1::SchedulesResumeResponse* response) {
-  auto* reactor = context->DefaultReactor();
-  api_.resume_schedule(*request, answer_later(reactor, response));
-  return reactor;
-}
-
-grpc::ServerUnaryReactor* SchedulesService::Trigger(grpc::CallbackServerContext* context,
-                                                    const v1::SchedulesTriggerRequest* request,
-                                                    v1::SchedulesTriggerResponse* response) {
-  auto* reactor = context->DefaultReactor();
-  api_.trigger_schedule(*request, answer_later(reactor, response));
-  return reactor;
+SchedulesService::SchedulesService(Shared& shared) : Methods(shared) {
+  const auto engine = engine_of(shared.api);
+  add({Access::kAll, Lane::kReads}, engine, &engine::Api::list_schedules);
+  add({Access::kAll, Lane::kReads}, engine, &engine::Api::get_schedule);
+  add({Access::kAll, Lane::kAtOnce}, engine, &engine::Api::pause_schedule);
+  add({Access::kAll, Lane::kAtOnce}, engine, &engine::Api::resume_schedule);
+  add({Access::kAll, Lane::kAtOnce}, engine, &engine::Api::trigger_schedule);
 }
 
 }  // namespace weft::server

@@ -4,6 +4,7 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,8 +12,7 @@
 #include <mutex>
 
 #include "runtime/server/address.h"
-#include "runtime/server/followers.h"
-#include "runtime/server/health_page.h"
+#include "runtime/server/http_face.h"
 #include "runtime/server/services.h"
 
 namespace weft::server {
@@ -68,22 +68,33 @@ class GrpcServer final : public Server {
  public:
   GrpcServer(engine::Api& api, const ServerOptions& options)
       : api_(api),
-        workflows_(api),
-        runs_(api, followers_, options.watch_stall_max),
-        traces_(api),
-        schedules_(api),
-        admin_(api) {}
+        tokens_(options.tokens),
+        shared_(api, tokens_, options.watch_stall_max),
+        workflows_(shared_),
+        runs_(shared_),
+        traces_(shared_),
+        schedules_(shared_),
+        admin_(shared_),
+        token_service_(shared_) {}
   ~GrpcServer() override { stop(Duration::zero()); }
 
   Status listen(const ServerOptions& options) {
     WEFT_TRY(addresses_, free_addresses(options.grpc));
+    const bool has_port =
+        std::ranges::any_of(addresses_, [](const Address& a) { return a.kind == Address::Kind::kTcp; });
+    if (has_port || options.http) {
+      WEFT_TRY(const std::string own, tokens_.own());
+    }
     WEFT_RETURN_IF_ERROR(listen_grpc(options));
     if (!options.http) return {};
     WEFT_TRY(const Address http, parse_address(options.http->address));
     if (http.kind != Address::Kind::kTcp) return invalid_argument("the HTTP face listens on HOST:PORT only");
     const bool may_leave_out = options.http->if_taken == Listen::IfTaken::kLeaveOut;
-    if (may_leave_out && is_taken(http)) return {};
-    WEFT_TRY(page_, HealthPage::start(http, [this] { return api_.admits(); }));
+    if (may_leave_out && is_taken(http)) {
+      http_missing_ = fmt::format("the port {} is taken by another process", to_text(http));
+      return {};
+    }
+    WEFT_TRY(page_, HttpFace::start(http, tokens_, [this] { return api_.admits(); }));
     return {};
   }
 
@@ -92,6 +103,7 @@ class GrpcServer final : public Server {
     for (const Address& address : addresses_) texts.push_back(to_text(address));
     return texts;
   }
+  std::string http_missing() const override { return http_missing_; }
   std::string http_address() const override { return page_ ? page_->address() : std::string(); }
 
   void set_draining() override {
@@ -102,8 +114,9 @@ class GrpcServer final : public Server {
   void stop(Duration patience) override {
     if (!server_) return;
     set_draining();
-    followers_.close();
+    shared_.followers.close();
     server_->Shutdown(std::chrono::system_clock::now() + patience);
+    shared_.close();  // What still waits for a thread is answered; what works sees that its call is over.
     server_->Wait();
     server_.reset();
     page_.reset();
@@ -114,6 +127,7 @@ class GrpcServer final : public Server {
 
  private:
   Status listen_grpc(const ServerOptions& options) {
+    capture_parse_faults();
     static std::once_flag health;
     std::call_once(health, [] { grpc::EnableDefaultHealthCheckService(true); });
 
@@ -124,14 +138,23 @@ class GrpcServer final : public Server {
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // Two servers would share a port unnoticed.
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreamsPerConnectionMax);
     builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMetadataBytesMax);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                               static_cast<int>(kPingEveryMin / std::chrono::milliseconds(1)));
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+    grpc::ResourceQuota quota("weft");
+    quota.Resize(kArrivingBytesMax);
+    builder.SetResourceQuota(quota);
     builder.RegisterService(&workflows_);
     builder.RegisterService(&runs_);
     builder.RegisterService(&traces_);
     builder.RegisterService(&schedules_);
     builder.RegisterService(&admin_);
+    builder.RegisterService(&token_service_);
     std::vector<int> ports(addresses_.size(), 0);
     for (std::size_t i = 0; i < addresses_.size(); ++i) {
-      builder.AddListeningPort(to_text(addresses_[i]), grpc::InsecureServerCredentials(), &ports[i]);
+      const bool port = addresses_[i].kind == Address::Kind::kTcp;
+      builder.AddListeningPort(to_target(addresses_[i]),
+                               port ? port_credentials(tokens_) : grpc::InsecureServerCredentials(), &ports[i]);
     }
     {
       const PrivateFiles mask;
@@ -153,15 +176,18 @@ class GrpcServer final : public Server {
   }
 
   engine::Api& api_;
-  Followers followers_;
+  Tokens tokens_;
+  Shared shared_;
   WorkflowsService workflows_;
   RunsService runs_;
   TracesService traces_;
   SchedulesService schedules_;
   AdminService admin_;
+  TokensService token_service_;
   std::vector<Address> addresses_;
+  std::string http_missing_;
   std::unique_ptr<grpc::Server> server_;  // After the services: it ends first.
-  std::unique_ptr<HealthPage> page_;
+  std::unique_ptr<HttpFace> page_;
 };
 
 }  // namespace

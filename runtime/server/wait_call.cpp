@@ -1,9 +1,10 @@
 // Wait: answers when the run has ended or needs somebody, or with the run as it is when the time is over.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <atomic>
 #include <mutex>
 
-#include "runtime/server/reply.h"
 #include "runtime/server/services.h"
 
 namespace weft::server {
@@ -14,27 +15,22 @@ constexpr Duration kWaitMax{std::chrono::hours(1)};
 // So long before the call's deadline the answer leaves, so that it arrives.
 constexpr Duration kDeadlineMargin{200'000};
 
-Duration until(std::chrono::system_clock::time_point deadline) {
-  if (deadline == std::chrono::system_clock::time_point::max()) return kWaitMax;
-  return std::chrono::duration_cast<Duration>(deadline - std::chrono::system_clock::now());
-}
-
-class WaitCall final : public grpc::ServerUnaryReactor, public Follower {
+class WaitCall final : public Follower {
  public:
-  WaitCall(engine::Api& api, Followers& followers, v1::RunsWaitResponse* response)
-      : api_(api), followers_(followers), response_(response) {}
+  WaitCall(Shared& shared, UnaryCall& call, engine::Reply<v1::RunsWaitResponse> done)
+      : shared_(shared), call_(call), done_(std::move(done)) {}
 
-  void start(std::shared_ptr<WaitCall> self, grpc::CallbackServerContext* context, const v1::RunsWaitRequest& request) {
-    self_ = std::move(self);
-    Duration patience = std::min(kWaitMax, until(context->deadline()) - kDeadlineMargin);
+  void start(const std::shared_ptr<WaitCall>& self, const v1::RunsWaitRequest& request) {
+    self_ = self;
+    Duration patience = std::min(kWaitMax, call_.until_deadline() - kDeadlineMargin);
     // Compared as milliseconds, since any 64-bit number may come.
     if (request.timeout_ms() > 0 && request.timeout_ms() < patience / std::chrono::milliseconds(1)) {
       patience = std::chrono::milliseconds(request.timeout_ms());
     }
     due_ = SystemClock().monotonic() + patience;
-    if (auto status = follow(request); !status) {
+    if (auto status = follow(self, request); !status) {
       const std::lock_guard lock(mutex_);
-      finish(to_grpc(status.error()));
+      finish(status.error());
     }
   }
 
@@ -46,55 +42,56 @@ class WaitCall final : public grpc::ServerUnaryReactor, public Follower {
       ended_ = std::move(ended);
     }
     advanced_ = true;
-    followers_.wake(this);
+    shared_.followers.wake(this);
   }
   void on_rest() override {
     advanced_ = true;
-    followers_.wake(this);
+    shared_.followers.wake(this);
   }
   void on_progress(const v1::Progress&) override {}
 
   void attend(Duration now) override {
     const std::lock_guard lock(mutex_);
-    if (finished_ || (!advanced_.exchange(false) && now < due_)) return;
+    if (finished_) return;
+    if (call_.is_over()) return finish(Error{Code::kCancelled, "the call ended before its run", {}});
+    if (!advanced_.exchange(false) && now < due_) return;
     v1::RunsWaitResponse answer;
     if (const auto over = ended()) {
       *answer.mutable_run() = *over;
     } else {
-      v1::RunsGetRequest get;
-      get.set_run_id(run_id_);
-      auto run = api_.get_run(get);
-      if (!run) return finish(to_grpc(run.error()));
-      if (!engine::is_at_rest(run->run().status()) && now < due_) return;
-      *answer.mutable_run() = std::move(*run->mutable_run());
+      auto run = find_run(shared_.api, run_id_);
+      if (!run) return finish(run.error());
+      if (!history::is_at_rest(run->status()) && now < due_) return;
+      *answer.mutable_run() = *std::move(run);
     }
-    finish(reply(Result<v1::RunsWaitResponse>(std::move(answer)), response_));
+    finish(std::move(answer));
   }
 
   void close() override {
     attend(SystemClock().monotonic());
     const std::lock_guard lock(mutex_);
-    if (!finished_) finish(to_grpc(unavailable("the server is stopping")));
+    if (!finished_) finish(unavailable("the server is stopping"));
   }
 
  private:
-  Status follow(const v1::RunsWaitRequest& request) {
+  Status follow(const std::shared_ptr<WaitCall>& self, const v1::RunsWaitRequest& request) {
     if (request.timeout_ms() < 0) {
       return invalid_argument(fmt::format("timeout_ms is {}: not less than 0", request.timeout_ms()));
     }
-    run_id_ = request.run_id();
-    WEFT_RETURN_IF_ERROR(followers_.add(self_));
-    // Mostly the id is whole; reading the run for it would cost more than all that follows.
-    Status watched = api_.watch(run_id_, self_);
-    if (watched || watched.error().code != Code::kNotFound) return watched;
-    v1::RunsGetRequest get;
-    get.set_run_id(request.run_id());
-    WEFT_TRY(auto found, api_.get_run(get));
     {
       const std::lock_guard lock(mutex_);
-      run_id_ = found.run().id();
+      run_id_ = request.run_id();
     }
-    return api_.watch(found.run().id(), self_);
+    WEFT_RETURN_IF_ERROR(shared_.followers.add(self, call_.caller().share()));
+    // Mostly the id is whole; reading the run for it would cost more than all that follows.
+    Status watched = shared_.api.watch(request.run_id(), self);
+    if (watched || watched.error().code != Code::kNotFound) return watched;
+    WEFT_TRY(const v1::Run found, find_run(shared_.api, request.run_id()));
+    {
+      const std::lock_guard lock(mutex_);
+      run_id_ = found.id();
+    }
+    return shared_.api.watch(found.id(), self);
   }
 
   std::shared_ptr<const v1::Run> ended() {
@@ -102,24 +99,18 @@ class WaitCall final : public grpc::ServerUnaryReactor, public Follower {
     return ended_;
   }
 
-  void finish(const grpc::Status& status) {
+  // REQUIRES: mutex_. The call is gone afterwards; whoever attends holds a reference of its own.
+  void finish(Result<v1::RunsWaitResponse> answer) {
+    if (finished_) return;
     finished_ = true;
-    Finish(status);
+    shared_.followers.remove(this);
+    done_(std::move(answer));
+    self_.reset();
   }
 
-  void OnCancel() override {
-    const std::lock_guard lock(mutex_);
-    if (!finished_) finish(grpc::Status::CANCELLED);
-  }
-  void OnDone() override {
-    followers_.remove(this);
-    const auto self = std::move(self_);
-    const std::lock_guard lock(mutex_);
-  }
-
-  engine::Api& api_;
-  Followers& followers_;
-  v1::RunsWaitResponse* const response_;  // gRPC's, until Finish.
+  Shared& shared_;
+  UnaryCall& call_;  // Until `done_` is called.
+  engine::Reply<v1::RunsWaitResponse> done_;
   Duration due_{};
   std::shared_ptr<WaitCall> self_;
   std::atomic<bool> advanced_{false};
@@ -129,17 +120,16 @@ class WaitCall final : public grpc::ServerUnaryReactor, public Follower {
   std::shared_ptr<const v1::Run> ended_;  // Guarded by ended_mutex_.
 
   std::mutex mutex_;
-  std::string run_id_;     // Guarded by mutex_ once it follows; as it was asked for, then whole.
+  std::string run_id_;     // Guarded by mutex_; as it was asked for, then whole.
   bool finished_ = false;  // Guarded by mutex_.
 };
 
 }  // namespace
 
-grpc::ServerUnaryReactor* start_wait(engine::Api& api, Followers& followers, grpc::CallbackServerContext* context,
-                                     const v1::RunsWaitRequest& request, v1::RunsWaitResponse* response) {
-  auto call = std::make_shared<WaitCall>(api, followers, response);
-  call->start(call, context, request);
-  return call.get();
+void start_wait(Shared& shared, const v1::RunsWaitRequest& request, UnaryCall& call,
+                engine::Reply<v1::RunsWaitResponse> done) {
+  const auto wait = std::make_shared<WaitCall>(shared, call, std::move(done));
+  wait->start(wait, request);
 }
 
 }  // namespace weft::server

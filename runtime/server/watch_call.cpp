@@ -2,21 +2,32 @@
 //
 // The call reads events for itself, a page at a time, and writes the next message when gRPC has taken the last one: the
 // client's pace, never the run's. Progress waits in a small queue and is dropped when that is full, or when its turn's
-// result has been sent. A client that does not read is cut off, and told where to go on.
+// result has been sent. A client that does not read holds one message, is cut off, and told where to go on.
+//
+// The store is read by the followers' thread alone; gRPC's threads write what has been read.
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <atomic>
 #include <deque>
 #include <mutex>
 #include <optional>
 #include <utility>
 
-#include "runtime/server/reply.h"
 #include "runtime/server/services.h"
 
 namespace weft::server {
 namespace {
 
 constexpr std::size_t kProgressMax = 64;
-constexpr std::size_t kProgressBytesMax = std::size_t{64} << 10;
+constexpr std::size_t kProgressBytesMax = std::size_t{16} << 10;
+constexpr std::size_t kPageBytes = std::size_t{256} << 10;
+// An event as it was read, and as gRPC holds it.
+constexpr std::size_t kCopies = 2;
+// A client that takes so long for one message is not read ahead for.
+constexpr Duration kReadAheadMax{1'000'000};
+// A client that was cut off has so long to take the reason.
+constexpr Duration kFarewellMax{5'000'000};
 
 bool same_turn(const v1::Progress& a, const v1::Progress& b) {
   return a.path() == b.path() && a.attempt() == b.attempt() && a.turn() == b.turn();
@@ -65,17 +76,11 @@ class ProgressQueue {
 
 class WatchCall final : public grpc::ServerWriteReactor<v1::RunsWatchResponse>, public Follower {
  public:
-  WatchCall(engine::Api& api, Followers& followers, Duration stall_max, grpc::CallbackServerContext* context)
-      : api_(api), followers_(followers), stall_max_(stall_max), context_(context) {}
+  WatchCall(Shared& shared, grpc::CallbackServerContext* context) : shared_(shared), context_(context) {}
 
-  void start(std::shared_ptr<WatchCall> self, const v1::RunsWatchRequest& request) {
+  void start(std::shared_ptr<WatchCall> self, const grpc::ByteBuffer& bytes) {
     self_ = std::move(self);
-    wants_progress_ = request.progress();
-    next_seq_ = request.from_seq() == 0 ? 1 : request.from_seq();
-    if (auto status = follow(request); !status) {
-      const std::lock_guard lock(mutex_);
-      finish(to_grpc(status.error()));
-    }
+    if (Status begun = begin(bytes); !begun) fail(begun.error());
   }
 
   void on_advance(std::uint64_t durable_seq, std::shared_ptr<const v1::Run> ended) override {
@@ -83,29 +88,31 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::RunsWatchResponse>, 
     while (known < durable_seq && !durable_seq_.compare_exchange_weak(known, durable_seq)) {
     }
     if (ended != nullptr) ended_ = true;
-    followers_.wake(this);
+    shared_.followers.wake(this);
   }
 
   void on_rest() override {
     rests_ = true;
-    followers_.wake(this);
+    shared_.followers.wake(this);
   }
 
   void on_progress(const v1::Progress& progress) override {
     if (!wants_progress_) return;
     progress_.push(progress);
-    followers_.wake(this);
+    shared_.followers.wake(this);
   }
 
   void attend(Duration now) override {
     const std::lock_guard lock(mutex_);
     if (finished_at_) {
       // The client still does not read: not even the status goes out.
-      if (writing_ && now - *finished_at_ > stall_max_) context_->TryCancel();
+      if (writing_ && now - *finished_at_ > std::min(kFarewellMax, shared_.stall_max)) context_->TryCancel();
     } else if (!writing_) {
-      write_next();
-    } else if (now - write_started_ > stall_max_) {
+      read_and_write();
+    } else if (now - write_started_ > shared_.stall_max) {
       cut_off();
+    } else if (now - write_started_ > kReadAheadMax) {
+      forget_page();
     }
   }
 
@@ -114,30 +121,88 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::RunsWatchResponse>, 
     if (finished_at_) return;
     // Who brought a run to its end and stops behind it still tells it.
     if (!ended_) return finish_resumable(unavailable("the server is stopping; watch again from next_seq"));
-    if (!writing_) write_next();
+    if (!writing_) read_and_write();
   }
 
  private:
-  Status follow(const v1::RunsWatchRequest& request) {
-    v1::RunsGetRequest get;
-    get.set_run_id(request.run_id());
-    WEFT_TRY(auto found, api_.get_run(get));
-    run_id_ = found.run().id();
-    WEFT_RETURN_IF_ERROR(followers_.add(self_));
-    return api_.watch(run_id_, self_);
+  Status begin(const grpc::ByteBuffer& bytes) {
+    WEFT_TRY(caller_, caller_of(*context_, shared_.tokens));
+    WEFT_RETURN_IF_ERROR(check_access(caller_, Access::kOwnRun, "weft.v1.Runs/Watch"));
+    grpc::ByteBuffer sent(bytes);
+    v1::RunsWatchRequest request;
+    WEFT_RETURN_IF_ERROR(parse(sent, request));
+    wants_progress_ = request.progress();
+    next_seq_ = request.from_seq() == 0 ? 1 : request.from_seq();
+    WEFT_RETURN_IF_ERROR(shared_.followers.add(self_, caller_.share()));
+    WorkPool::Job job = [self = self_, id = request.run_id()](const Status& turn) {
+      if (Status followed = turn ? self->follow(id) : turn; !followed) self->fail(followed.error());
+    };
+    return shared_.reads.run(caller_.share(), job);
   }
 
-  // REQUIRES: the lock, and no write under way.
-  void write_next() {
-    const bool ended = ended_ || rests_;  // Before durable_seq_: it is all of it then.
-    if (page_.empty() && next_seq_ <= durable_seq_) {
-      auto page = api_.events(run_id_, next_seq_, engine::kTracePageBytes);
-      if (!page) return finish(to_grpc(page.error()));
-      if (page->empty()) {
-        return finish(to_grpc(data_loss(fmt::format("run {}: event {} is not in the store", run_id_, next_seq_))));
-      }
-      page_.assign(std::make_move_iterator(page->begin()), std::make_move_iterator(page->end()));
+  Status follow(std::string id) {
+    WEFT_RETURN_IF_ERROR(check_own_run(shared_.api, caller_, id));
+    WEFT_TRY(const v1::Run found, find_run(shared_.api, id));
+    {
+      const std::lock_guard lock(mutex_);
+      if (finished_at_) return {};
+      run_id_ = found.id();
     }
+    return shared_.api.watch(found.id(), weak_self());
+  }
+
+  std::shared_ptr<WatchCall> weak_self() {
+    const std::lock_guard lock(mutex_);
+    return self_;
+  }
+
+  void fail(const Error& error) {
+    const std::lock_guard lock(mutex_);
+    finish(to_grpc(error));
+  }
+
+  // The rest of the page is read again when the client goes on. REQUIRES: mutex_, a write under way.
+  void forget_page() {
+    page_.clear();
+    hold_.shrink(kCopies * message_.ByteSizeLong());
+  }
+
+  // REQUIRES: mutex_, and no write under way.
+  void read_and_write() {
+    if (run_id_.empty()) return;
+    const bool ended = ended_ || rests_;  // Before durable_seq_: it is all of it then.
+    if (page_.empty() && next_seq_ <= durable_seq_ && !read_page()) return;
+    if (write_what_is_there() || !ended) return;
+    auto run = find_run(shared_.api, run_id_);
+    if (!run) return finish(to_grpc(run.error()));
+    *message_.mutable_ended() = *std::move(run);
+    last_ = true;
+    write();
+  }
+
+  // False where nothing can be written now: the call ends, or waits until there is room for its page.
+  bool read_page() {
+    hold_ = Hold();
+    if (!shared_.held.fits(caller_.share(), kCopies * kPageBytes)) return false;  // Asked again at the next tick.
+    auto page = shared_.api.events(run_id_, next_seq_, kPageBytes);
+    if (page && page->empty())
+      page = data_loss(fmt::format("run {}: event {} is not in the store", run_id_, next_seq_));
+    if (!page) {
+      finish(to_grpc(page.error()));
+      return false;
+    }
+    std::size_t bytes = 0;
+    for (const v1::Event& event : *page) bytes += event.ByteSizeLong();
+    // A batch that is larger than a caller's share may go out all the same, when there is room for nearly all of it.
+    auto hold = shared_.held.take(caller_.share(), std::min(kCopies * bytes, kHeldBytesOfCallerMax / 2));
+    if (!hold) return false;
+    hold_ = *std::move(hold);
+    page_.assign(std::make_move_iterator(page->begin()), std::make_move_iterator(page->end()));
+    return true;
+  }
+
+  // The next event of the page, else progress. REQUIRES: mutex_, and no write under way.
+  bool write_what_is_there() {
     if (!page_.empty()) {
       *message_.mutable_event() = std::move(page_.front());
       page_.pop_front();
@@ -145,20 +210,15 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::RunsWatchResponse>, 
       if (message_.event().has_model_call_ended() || message_.event().has_model_call_failed()) {
         progress_.drop_turn(message_.event());
       }
-      return write();
-    }
-    if (auto progress = progress_.pop()) {
+    } else if (next_seq_ > durable_seq_) {
+      auto progress = progress_.pop();
+      if (!progress) return false;
       *message_.mutable_progress() = *std::move(progress);
-      return write();
+    } else {
+      return false;
     }
-    if (!ended) return;
-    v1::RunsGetRequest get;
-    get.set_run_id(run_id_);
-    auto run = api_.get_run(get);
-    if (!run) return finish(to_grpc(run.error()));
-    *message_.mutable_ended() = std::move(*run->mutable_run());
-    last_ = true;
     write();
+    return true;
   }
 
   void write() {
@@ -169,18 +229,21 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::RunsWatchResponse>, 
 
   void cut_off() {
     finish_resumable(resource_exhausted(fmt::format("cut off: nothing was read for {}; watch again from next_seq",
-                                                    to_text(stall_max_)))
+                                                    weft::to_text(shared_.stall_max)))
                          .with("limit", "watch_stall_max"));
   }
 
   void finish_resumable(Error error) {
     const std::string next = std::to_string(next_seq_);
-    context_->AddTrailingMetadata("next_seq", next);
+    if (!finished_at_) context_->AddTrailingMetadata("next_seq", next);
     finish(to_grpc(std::move(error).with("next_seq", next)));
   }
 
+  // REQUIRES: mutex_.
   void finish(const grpc::Status& status) {
+    if (finished_at_) return;
     finished_at_ = clock_.monotonic();
+    page_.clear();
     Finish(status);
   }
 
@@ -192,32 +255,31 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::RunsWatchResponse>, 
       finish(grpc::Status::CANCELLED);
     } else if (last_) {
       finish(grpc::Status::OK);
-    } else {
-      write_next();
+    } else if (!write_what_is_there()) {
+      shared_.followers.wake(this);
     }
   }
 
   void OnCancel() override {
     const std::lock_guard lock(mutex_);
-    if (!finished_at_) finish(grpc::Status::CANCELLED);
+    finish(grpc::Status::CANCELLED);
   }
 
   void OnDone() override {
-    followers_.remove(this);
+    shared_.followers.remove(this);
     // Whoever attends to it now holds a reference of its own.
-    const auto self = std::move(self_);
+    std::shared_ptr<WatchCall> self;
     const std::lock_guard lock(mutex_);
+    self = std::move(self_);
     writing_ = false;
+    hold_ = Hold();
   }
 
-  engine::Api& api_;
-  Followers& followers_;
-  const Duration stall_max_;
+  Shared& shared_;
   grpc::CallbackServerContext* const context_;
   const SystemClock clock_;
-  std::string run_id_;
+  Caller caller_;
   bool wants_progress_ = false;
-  std::shared_ptr<WatchCall> self_;
 
   // Told by the engine.
   std::atomic<std::uint64_t> durable_seq_{0};
@@ -227,7 +289,10 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::RunsWatchResponse>, 
 
   // Guarded by mutex_.
   std::mutex mutex_;
+  std::shared_ptr<WatchCall> self_;
+  std::string run_id_;             // Empty until it follows.
   std::deque<v1::Event> page_;     // Read and not yet sent.
+  Hold hold_;                      // For the page, the message under way included.
   std::uint64_t next_seq_ = 1;     // The first event that is not on its way to the client.
   v1::RunsWatchResponse message_;  // gRPC's while writing_.
   bool writing_ = false;
@@ -238,10 +303,9 @@ class WatchCall final : public grpc::ServerWriteReactor<v1::RunsWatchResponse>, 
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::RunsWatchResponse>* start_watch(engine::Api& api, Followers& followers, Duration stall_max,
-                                                             grpc::CallbackServerContext* context,
-                                                             const v1::RunsWatchRequest& request) {
-  auto call = std::make_shared<WatchCall>(api, followers, stall_max, context);
+grpc::ServerWriteReactor<v1::RunsWatchResponse>* start_watch(Shared& shared, grpc::CallbackServerContext* context,
+                                                             const grpc::ByteBuffer& request) {
+  auto call = std::make_shared<WatchCall>(shared, context);
   call->start(call, request);
   return call.get();
 }

@@ -42,11 +42,33 @@ TEST_CASE("only well-formed UTF-8 is UTF-8") {
 }
 
 TEST_CASE("printable text holds nothing that a terminal would obey") {
-  CHECK(printable("a\tb\nc é") == "a\tb\nc é");
+  CHECK(printable("a\tb\nc é") == "a\\tb\\nc é");
+  CHECK(printable_lines("a\tb\nc é\r") == "a\tb\nc é\\x0d");
   CHECK(printable("\x1b[31m") == "\\x1b[31m");
   CHECK(printable(std::string("\0\x7f\r", 3)) == "\\x00\\x7f\\x0d");
   CHECK(printable("\xC2\x9B") == "\\xc2\\x9b");
   CHECK(printable("\xFFx") == "\\xffx");
+}
+
+TEST_CASE("printable text holds nothing that hides, turns round or begins a line") {
+  CHECK(printable("a\u202eb") == "a\\u202eb");
+  for (const char* hidden : {"\u00ad", "\u061c", "\u180e", "\u200b", "\u200e", "\u200f", "\u2028", "\u2029", "\u202a",
+                             "\u2060", "\u2066", "\u2069", "\ufeff", "\u3164", "\u115f", "\U000e0041", "\U0001d173"}) {
+    CAPTURE(hidden);
+    const std::string text = std::string("a") + hidden + "b";
+    CHECK_FALSE(printable(text).contains(hidden));
+    CHECK_FALSE(printable_lines(text).contains(hidden));
+    CHECK(printable(text).starts_with("a\\"));
+    CHECK_FALSE(shown_json("\"" + text + "\"").contains(hidden));
+  }
+  // Letters of scripts, marks, emoji with what joins them, and a word of Persian stay as they are.
+  for (const char* seen : {"é", "e\u0301", "日本", "👩\u200d💻", "می\u200cخواهم", "❤\ufe0f", "🏳\ufe0f\u200d🌈"}) {
+    CAPTURE(seen);
+    CHECK(printable(seen) == seen);
+  }
+  CHECK(printable("pay\u200dpal") == "pay\\u200dpal");
+  CHECK(printable("\u200d") == "\\u200d");
+  CHECK(shown_json("{\"a\": \"\u202e\U000e0041\"}\n") == "{\"a\": \"\\u202e\\udb40\\udc41\"}\n");
 }
 
 TEST_CASE("the 64-bit hash is the beginning of the digest, little endian") { CHECK(hash64("") == 0x141cfc9842c4b0e3); }

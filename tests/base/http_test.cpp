@@ -7,68 +7,20 @@
 #include <string>
 #include <vector>
 
+#include "tests/base/http_calls.h"
 #include "tests/base/raw_server.h"
 
 namespace weft {
 namespace {
 
 using std::chrono::milliseconds;
+using test::fetch;
+using test::post;
 using test::RawConnection;
 using test::RawServer;
-
-struct Seen {
-  std::optional<HttpHead> head;
-  std::string body;
-  std::optional<HttpEnd> end;
-  int destroyed = 0;
-};
-
-class RecordingSink final : public HttpSink {
- public:
-  explicit RecordingSink(Seen& seen) : seen_(seen) {}
-  ~RecordingSink() override { ++seen_.destroyed; }
-  void on_head(const HttpHead& head) override {
-    seen_.head = head;
-    if (head_hook) head_hook();
-  }
-  void on_bytes(std::string_view bytes) override {
-    seen_.body += bytes;
-    if (bytes_hook) bytes_hook();
-  }
-  void on_end(const HttpEnd& end) override {
-    REQUIRE_FALSE(seen_.end);
-    seen_.end = end;
-    if (end_hook) end_hook();
-  }
-  std::function<void()> head_hook;
-  std::function<void()> bytes_hook;
-  std::function<void()> end_hook;
-
- private:
-  Seen& seen_;
-};
-
-HttpRequest post(std::string url, std::string body = "{}") {
-  HttpRequest request;
-  request.url = std::move(url);
-  request.body = {std::make_shared<const std::string>(std::move(body))};
-  return request;
-}
-
-// Runs one call to its end.
-Seen fetch(Loop& loop, HttpClient& http, HttpRequest request) {
-  Seen seen;
-  auto sink = std::make_unique<RecordingSink>(seen);
-  sink->end_hook = [&] { loop.stop(); };
-  REQUIRE(http.start(std::move(request), std::move(sink)));
-  loop.run();
-  REQUIRE(seen.end);
-  return seen;
-}
-
-std::string reply(std::string_view body) {
-  return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
-}
+using test::RecordingSink;
+using test::reply;
+using test::Seen;
 
 TEST_CASE("a name that does not resolve is kConnect, the second time as well") {
   Loop loop;
@@ -381,9 +333,9 @@ TEST_CASE("a call may be cancelled from each callback, of itself or of another, 
     c.hold();
   });
   Loop loop;
-  HttpClient http(loop);
   Seen seen;
   Seen other;
+  HttpClient http(loop);
   auto sink = std::make_unique<RecordingSink>(seen);
   RecordingSink& acting = *sink;
   const auto second = http.start(post(silent.url()), std::make_unique<RecordingSink>(other));
@@ -416,8 +368,8 @@ TEST_CASE("cancel closes the socket at once") {
     closed = c.closed_by_peer();
     loop.stop();
   });
-  HttpClient http(loop);
   Seen seen;
+  HttpClient http(loop);
   auto sink = std::make_unique<RecordingSink>(seen);
   std::optional<HttpClient::CallId> id;
   sink->bytes_hook = [&] { loop.post([&] { http.cancel(*id); }); };
@@ -483,8 +435,8 @@ TEST_CASE("a client that ends with calls in flight destroys the sinks and calls 
 
 TEST_CASE("what would change the shape of a request is refused without repeating the value") {
   Loop loop;
-  HttpClient http(loop);
   Seen seen;
+  HttpClient http(loop);
   const auto refused = [&](HttpRequest request) {
     const auto result = http.start(std::move(request), std::make_unique<RecordingSink>(seen));
     REQUIRE_FALSE(result);

@@ -1,7 +1,8 @@
-#include "runtime/cli/graph_view.h"
+#include "runtime/cli/render/graph_view.h"
 
 #include <catch2/catch.hpp>
 #include <cstdlib>
+#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "workflows/loader.h"
@@ -100,6 +101,31 @@ TEST_CASE("a run's graph shows how its steps ended, inner ones by their path") {
   CHECK(graph_tree(*workflow(), status, {false, false, 120}).find("|- draft  set  failed") != std::string::npos);
   CHECK(graph_mermaid(*workflow(), status).find("style s3 fill:#ffcdd2") != std::string::npos);
   CHECK(graph_json(*workflow(), status)["steps"][3]["status"] == "failed");
+}
+
+TEST_CASE("a picture of many steps in the reverse order of the file is drawn in a moment") {
+  workflows::Bundle bundle;
+  bundle.file = "long.yaml";
+  bundle.text = "weft: 1\nname: long\nsteps:\n";
+  constexpr int kSteps = 2'000;
+  for (int i = 0; i < kSteps; ++i) {
+    bundle.text += "  s" + std::to_string(i) + ": {set: 1";
+    if (i + 1 < kSteps) bundle.text += ", needs: [s" + std::to_string(i + 1) + "]";
+    bundle.text += "}\n";
+  }
+  const auto loaded = workflows::load(bundle, {});
+  REQUIRE(loaded.workflow);
+  const std::clock_t begin = std::clock();
+  const std::string picture = graph_svg(*loaded.workflow, nothing);
+  CHECK(std::clock() - begin < CLOCKS_PER_SEC);
+  // One below the other: the last of the file is the highest.
+  const auto height_of = [&](int step) {
+    const std::size_t name = picture.find(">s" + std::to_string(step) + "<");
+    REQUIRE(name != std::string::npos);
+    return std::stod(picture.substr(picture.rfind("y=\"", name) + 3));
+  };
+  CHECK(height_of(kSteps - 1) < height_of(kSteps - 2));
+  CHECK(height_of(1) < height_of(0));
 }
 
 }  // namespace weft::cli

@@ -1,4 +1,4 @@
-#include "runtime/cli/inputs.h"
+#include "runtime/cli/grammar/inputs.h"
 
 #include <catch2/catch.hpp>
 #include <cstdio>

@@ -1,10 +1,10 @@
-#include "runtime/cli/json_view.h"
+#include "runtime/cli/render/json_view.h"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-#include "runtime/cli/event_json.h"
-#include "runtime/cli/exit_code.h"
+#include "runtime/cli/grammar/exit_code.h"
+#include "runtime/cli/render/event_json.h"
 
 namespace weft::cli {
 namespace {

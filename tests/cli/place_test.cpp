@@ -1,23 +1,15 @@
-#include "runtime/cli/place.h"
+#include "runtime/cli/connect/place.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include <catch2/catch.hpp>
-#include <map>
 
+#include "tests/environment.h"
 #include "tests/folder.h"
 
 namespace weft::cli {
 namespace {
-
-engine::Getenv variables(std::map<std::string, std::string> values) {
-  return [values = std::move(values)](const std::string& name) -> std::optional<std::string> {
-    const auto found = values.find(name);
-    if (found == values.end()) return std::nullopt;
-    return found->second;
-  };
-}
 
 Place found(const Global& global, const engine::Getenv& environment, const std::string& folder) {
   auto place = find_place(global, environment, folder);
@@ -79,13 +71,31 @@ TEST_CASE("the configuration is the one that was named, else weft.yaml beside .w
   folder.write("a/weft.yaml", "http: 127.0.0.1:1\n");
   folder.write("a/b/weft.yaml", "http: 127.0.0.1:2\n");
   folder.write("c.yaml", "http: 127.0.0.1:3\n");
-  CHECK(found({}, variables({}), folder / "a/b").config.http == "127.0.0.1:1");
+  // Beside .weft, and then the one in the current folder; neither is named, and both set an address.
+  const Place beside = found({}, variables({}), folder / "a/b");
+  REQUIRE(beside.found_config);
+  CHECK(beside.found_config->path == (folder / "a/weft.yaml"));
+  CHECK(beside.found_config->keys == std::vector<std::string>{"http"});
+  CHECK_FALSE(beside.found_config->in_force);
+  CHECK_FALSE(beside.config.http);
   Global global;
   global.store = "other.db";
-  CHECK(found(global, variables({}), folder / "a/b").config.http == "127.0.0.1:2");
+  CHECK(found(global, variables({}), folder / "a/b").found_config->path == (folder / "a/b/weft.yaml"));
   CHECK(found(global, variables({{"WEFT_CONFIG", folder / "c.yaml"}}), folder / "a/b").config.http == "127.0.0.1:3");
   global.config = folder / "a/weft.yaml";
   CHECK(found(global, variables({{"WEFT_CONFIG", folder / "c.yaml"}}), folder.path()).config.http == "127.0.0.1:1");
+}
+
+TEST_CASE("a store is named by an option, a variable or a configuration that is in force, and found otherwise") {
+  const Folder folder;
+  folder.write("weft.yaml", "store: x.db\n");
+  CHECK(found({}, variables({}), folder.path()).store == (folder / ".weft/weft.db"));
+  CHECK(found({}, variables({}), folder.path()).store_origin == Origin::kFound);
+  const Place named = found({}, variables({{"WEFT_CONFIG", "weft.yaml"}}), folder.path());
+  CHECK(named.store == (folder / "x.db"));
+  CHECK(named.store_origin == Origin::kNamed);
+  CHECK_FALSE(named.found_config);
+  CHECK(found({}, variables({{"WEFT_STORE", "y.db"}}), folder.path()).store_origin == Origin::kNamed);
 }
 
 TEST_CASE("a configuration with a mistake is refused with its place") {
@@ -109,7 +119,8 @@ TEST_CASE("a socket that nobody listens on is no engine") {
   REQUIRE(::bind(listener, reinterpret_cast<sockaddr*>(&name), sizeof name) == 0);
   CHECK_FALSE(engine_answers(place));
   REQUIRE(::listen(listener, 1) == 0);
-  CHECK(engine_answers(place));
+  CHECK(listener_at(place) == Listener::kSilent);  // It takes connections and says nothing.
+  CHECK(listener_at(place) == Listener::kSilent);  // Its line is full.
   ::close(listener);
   CHECK_FALSE(engine_answers(place));
 }

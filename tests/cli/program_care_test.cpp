@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <csignal>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -121,7 +122,7 @@ TEST_CASE("a running server's store is copied and pruned through it, on its sock
     REQUIRE(admin->Stats(&context, {}, &stats).ok());
   }
   CHECK(stats.store() == (folder / ".weft/weft.db"));
-  CHECK(stats.store_format() == 4);
+  CHECK(stats.store_format() == 5);
   CHECK(stats.runs() == 0);
   CHECK(stats.refuses().empty());
   v1::AdminDrainResponse drained;
@@ -190,10 +191,57 @@ TEST_CASE("a run that was at work at every crash is left alone, and taken up aga
     serve.wait();
   }
   folder.write("weft.yaml", "limits: {crashes_max: 9}\n");
+  REQUIRE(run_program(folder.path(), {"trust"}).exit == 0);  // It raises a limit, so it has to be put in force.
   Program answering(folder.path(), {"sim"});
   Program serve(folder.path(), kServe, {{"WEFT_SIM_URL", word(answering.wait_for_out("\n"), "url=")}});
   serve.wait_for_out("\n");
   CHECK(run_program(folder.path(), {"wait", id, "--timeout", "20s"}).exit == 0);
+}
+
+TEST_CASE("a run that has much to decide keeps a server neither from starting nor from ending, and can be killed") {
+  const Folder folder;
+  folder.write("flow.yaml", kSet);
+  folder.write("crowd.yaml",
+               "weft: 1\nname: crowd\ninput: {l: [integer]}\nsteps:\n  later: {wait: 100ms}\n"
+               "  held: {wait: {signal: never}}\n"  // It does not end by itself, however slow this machine is.
+               "  a: {for_each: input.l, steps: {b: {for_each: input.l, set: 1}}, returns: 1}\n");
+  std::string list = "[0";
+  for (int i = 1; i < 400; ++i) list += "," + std::to_string(i);
+  folder.write("list.json", list + "]");
+  const std::map<std::string, std::string> environment{{"WEFT_MODEL_URL", "http://127.0.0.1:9/v1"}};
+  const auto seconds_since = [](std::chrono::steady_clock::time_point begun) {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  };
+  std::string id;
+  for (int life = 0; life < 2; ++life) {
+    auto begun = std::chrono::steady_clock::now();
+    Program serve(folder.path(), kServe, environment);
+    serve.wait_for_out("\n");
+    CHECK(seconds_since(begun) < 20);
+    if (id.empty()) id = run_program(folder.path(), {"submit", "crowd.yaml", "-i", "l=@list.json"}).out.substr(0, 26);
+    REQUIRE(id.size() == 26);
+    // It is at work, and others are too.
+    while (run_program(folder.path(), {"events", id, "--from", "100"}).out.empty()) {
+    }
+    CHECK(run_program(folder.path(), {"submit", "flow.yaml", "--wait"}).exit == 0);
+    serve.signal(SIGKILL);
+    serve.wait();
+  }
+  folder.write("weft.yaml", "limits: {drain: 1s}\n");
+  {
+    Program serve(folder.path(), kServe, environment);
+    serve.wait_for_out("\n");
+    const auto begun = std::chrono::steady_clock::now();
+    serve.signal(SIGTERM);
+    serve.wait();
+    CHECK(seconds_since(begun) < 10);
+  }
+  Program serve(folder.path(), kServe, environment);
+  serve.wait_for_out("\n");
+  const auto begun = std::chrono::steady_clock::now();
+  CHECK(run_program(folder.path(), {"kill", id}).exit == 0);
+  CHECK(seconds_since(begun) < 5);
+  CHECK(run_program(folder.path(), {"wait", id, "--timeout", "20s"}).exit == 3);
 }
 
 TEST_CASE("doctor measures the machine, says what to do, and fails where durability is not to be had") {

@@ -93,7 +93,8 @@ TEST_CASE("the smallest workflow runs with --sim: the output on stdout, the next
   SECTION("a second run finds the same store, also from a folder beneath it") {
     std::filesystem::create_directories(folder / "deep/er");
     const Outcome second =
-        run_program(folder / "deep/er", {"run", "../../hello.yaml", "--sim", "-i", "name=Bob", "--label", "team=a"});
+        run_program(folder / "deep/er", {"run", "../../hello.yaml", "--sim", "-i", "name=Bob", "--label", "team=a"},
+                    {{"HOME", folder.path()}});
     CHECK(second.exit == 0);
     CHECK(second.err.find("new store") == std::string::npos);
     const Json all = json_of(run_program(folder.path(), {"runs", "-o", "json"}).out);

@@ -46,7 +46,8 @@ TEST_CASE("a workflow is applied, submitted by name over gRPC, waited for, and i
 
   // From another folder, by its address.
   const std::string address = word(ready, " grpc=127.0.0.1:");
-  const Outcome remote = run_program("/", {"trace", id, "--server", "127.0.0.1:" + address});
+  const Outcome remote =
+      run_program("/", {"trace", id, "--server", "127.0.0.1:" + address, "--token-file", folder / ".weft/token"});
   CHECK(remote.exit == 0);
   CHECK(remote.out.starts_with(id));
   const Outcome waited = run_program(folder.path(), {"submit", "hello.yaml", "-i", "name=Bob", "--wait", "-o", "json"});
@@ -70,7 +71,7 @@ TEST_CASE("serve refuses addresses that others could reach, and a port that is t
   const Folder folder;
   const Outcome open = run_program(folder.path(), {"serve", "--listen", "0.0.0.0:0"});
   CHECK(open.exit == 2);
-  CHECK(open.err.find("until there is authentication") != std::string::npos);
+  CHECK(open.err.find("until there is TLS") != std::string::npos);
   Program first(folder.path(), kServe);
   const std::string ready = first.wait_for_out("\n");
   const Folder other;

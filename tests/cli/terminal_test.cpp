@@ -1,4 +1,4 @@
-#include "runtime/cli/terminal.h"
+#include "runtime/cli/render/terminal.h"
 
 #include <catch2/catch.hpp>
 

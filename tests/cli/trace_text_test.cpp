@@ -1,12 +1,14 @@
-#include "runtime/cli/trace_text.h"
+#include "runtime/cli/render/trace_text.h"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-#include "tests/cli/story.h"
+#include "tests/history/story.h"
 
 namespace weft::cli {
 namespace {
+
+using history::Story;
 
 v1::Run ended_run() {
   v1::Run run;

@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "base/check.h"
-#include "memory/journal.h"
+#include "memory/journal/journal.h"
+#include "memory/journal/sqlite_store.h"
 
 namespace weft::memory::test {
 
@@ -33,6 +34,8 @@ class TemporaryFolder {
  private:
   std::filesystem::path path_;
 };
+
+using Names = std::vector<std::string>;
 
 inline Time at_second(std::int64_t seconds) { return Time(std::chrono::seconds(seconds)); }
 
@@ -66,6 +69,26 @@ inline Append next_append(const std::string& run, Epoch epoch, std::uint64_t fir
   return append;
 }
 
+// The same append for a run of another partition.
+inline Append in_partition(std::uint32_t partition, Append append) {
+  append.partition = partition;
+  if (append.create) append.create->partition = partition;
+  return append;
+}
+
+// The same append with one more row beside its events.
+inline Append with_row(Append append, const std::string& kind, const std::string& key, const std::string& value) {
+  append.rows.push_back({kind, key, value});
+  return append;
+}
+
+// Claims every partition; the epoch of all of them.
+inline Epoch claim_all(Journal& journal) {
+  const auto claims = journal.claim(all_partitions());
+  WEFT_CHECK(claims && claims->size() == kPartitions, "a new owner claims every partition");
+  return claims->front().epoch;
+}
+
 // Appends and waits for the answer.
 inline Result<Appended> append_now(Journal& journal, Append append) {
   Result<Appended> answer = internal("no answer came");
@@ -91,11 +114,40 @@ inline std::vector<std::string> ids(const std::vector<RunRow>& rows) {
   return names;
 }
 
+// Of a page of rows.
+inline std::vector<std::string> keys(const Result<RowPage>& page) {
+  std::vector<std::string> found;
+  if (!page) return {"error: " + page.error().message};
+  for (const Row& row : page->rows) found.push_back(row.key);
+  return found;
+}
+
 inline std::vector<std::string> texts(const Result<std::vector<EventBatch>>& batches) {
   std::vector<std::string> events;
   if (!batches) return {"error: " + batches.error().message};
   for (const EventBatch& batch : *batches) events.push_back(batch.events);
   return events;
 }
+
+struct SqliteStore {
+  TemporaryFolder folder;
+  std::unique_ptr<Journal> journal = open_sqlite({folder / "weft.db"}).value();
+};
+
+struct MemoryStore {
+  std::unique_ptr<Journal> journal = make_memory_journal();
+};
+
+// A store with one owner.
+template <class Store>
+struct Owned : Store {
+  Journal& journal = *Store::journal;
+  Epoch epoch = claim_all(journal);
+
+  std::string append(Append append) { return outcome(append_now(journal, std::move(append))); }
+  std::string create(const std::string& run, std::int64_t submitted_s = 1) {
+    return append(first_append(run, epoch, submitted_s));
+  }
+};
 
 }  // namespace weft::memory::test

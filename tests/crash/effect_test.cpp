@@ -40,6 +40,22 @@ std::vector<std::string> lines_of(const std::filesystem::path& file) {
   return lines;
 }
 
+// How long a run takes here when nobody kills its server.
+std::chrono::microseconds undisturbed(const std::filesystem::path& folder, const std::vector<std::string>& serve) {
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / "lines.yaml") << workflow();
+  cli::Program server(folder, serve);
+  server.wait_for_out("weft: ready");
+  const cli::Outcome submitted = cli::run_program(folder, {"submit", "lines.yaml"});
+  INFO(submitted.err);
+  REQUIRE(submitted.exit == 0);
+  const auto begun = std::chrono::steady_clock::now();
+  const std::string run = submitted.out.substr(0, submitted.out.find('\n'));
+  REQUIRE(cli::run_program(folder, {"wait", run, "--timeout", "20s"}).exit == 0);
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begun);
+}
+
 }  // namespace
 
 TEST_CASE("a killed server does no write twice: a run ends with every line once, or in doubt") {
@@ -49,19 +65,20 @@ TEST_CASE("a killed server does no write twice: a run ends with every line once,
   // At least twelve, and more until both ends were seen: when a kill falls, the machine decides.
   constexpr int kRounds = 12;
   constexpr int kRoundsMax = 100;
+  const std::vector<std::string> serve = {"serve",       "--root",   folder.string(), "--http",
+                                          "127.0.0.1:0", "--listen", "127.0.0.1:0"};
+  const std::chrono::microseconds took = undisturbed(folder, serve);
   for (int round = 0; round < kRounds || ((whole == 0 || in_doubt == 0) && round < kRoundsMax); ++round) {
     std::filesystem::remove_all(folder);
     std::filesystem::create_directories(folder);
     std::ofstream(folder / "lines.yaml") << workflow();
-    const std::vector<std::string> serve = {"serve",       "--root",   folder.string(), "--http",
-                                            "127.0.0.1:0", "--listen", "127.0.0.1:0"};
     auto server = std::make_unique<cli::Program>(folder, serve);
     server->wait_for_out("weft: ready");
     const cli::Outcome submitted = cli::run_program(folder, {"submit", "lines.yaml"});
     INFO(submitted.err);
     REQUIRE(submitted.exit == 0);
     const std::string run = submitted.out.substr(0, submitted.out.find('\n'));
-    std::this_thread::sleep_for(std::chrono::microseconds(350 * (round % 40)));
+    std::this_thread::sleep_for(took * (round * 17 % 40) / 30);  // From its beginning to behind its end.
     server->signal(SIGKILL);
     server->wait();
     const std::size_t before = lines_of(folder / "out.txt").size();
@@ -126,7 +143,7 @@ struct Books {
 }  // namespace
 
 TEST_CASE("a refund tool that is killed between effect and result: duplicates by the class that it declares") {
-  constexpr int kKills = 20;
+  constexpr int kRefundKills = 20;
   constexpr int kRunsEach = 10;  // For each class and kill: 200 rounds a class.
   const auto folder = std::filesystem::temp_directory_path() / fmt::format("weft-refund-{}", ::getpid());
   std::filesystem::remove_all(folder);
@@ -186,7 +203,7 @@ TEST_CASE("a refund tool that is killed between effect and result: duplicates by
 
   std::map<std::string, std::vector<std::string>> ids;  // By class.
   std::map<std::string, int> asked;
-  for (int kill = 0; kill < kKills; ++kill) {
+  for (int kill = 0; kill < kRefundKills; ++kill) {
     {
       const std::lock_guard lock(books.mutex);
       books.hold = true;
@@ -254,10 +271,10 @@ TEST_CASE("a refund tool that is killed between effect and result: duplicates by
     }
     fmt::print("{:18} {:>7} {:>8} {:>11} {:>14}\n", one.name, ids[one.name].size(), refunds, duplicates,
                asked[one.name]);
-    CHECK(ids[one.name].size() == kKills * kRunsEach);
+    CHECK(ids[one.name].size() == kRefundKills * kRunsEach);
     // Only a tool that says that it changes nothing, and does, is done twice.
     if (one.name != std::string("declared_wrongly")) CHECK(duplicates == 0);
-    CHECK(refunds - duplicates == kKills * kRunsEach);
+    CHECK(refunds - duplicates == kRefundKills * kRunsEach);
   }
   server.reset();
   std::filesystem::remove_all(folder);

@@ -137,7 +137,7 @@ Market::Market(const Folder& folder) : folder_(folder) {
   provider_ = *std::move(started);
   for (const Text& text : kTexts) folder.write(std::string(text.name) + ".yaml", workflow_text(text, shop_->url()));
   // The server's runs may go on for so long after SIGTERM; those that wait for people never end by themselves.
-  folder.write("weft.yaml", "limits: {drain: 200ms}\n");
+  folder.write("weft.yaml", "limits: {drain: 200ms, runs_at_work_max: 6}\n");
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);

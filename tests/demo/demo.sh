@@ -11,6 +11,7 @@ cleanup() {
   rm -rf "$scratch"
 }
 trap cleanup EXIT INT TERM
+export XDG_STATE_HOME="$scratch/state"  # Its store is gone with it, so it is on no list of the user's.
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 
 # Waits until FILE holds a line that begins with TEXT, and prints the line.
@@ -38,7 +39,7 @@ else
   export WEFT_SIM_URL="${line%% *}"
 fi
 
-serve=("$weft" serve --store "$scratch/weft.db" --root "$PWD" --listen "unix:$scratch/weft.sock")
+serve=("$weft" serve --store "$scratch/weft.db" --root "$PWD")
 "${serve[@]}" >"$scratch/serve" 2>"$scratch/serve.err" &
 pids+=($!)
 say "server: $(await "$scratch/serve" "weft: ready")"

@@ -6,7 +6,8 @@
 #include <thread>
 
 #include "fixture.h"
-#include "runtime/engine/tally.h"
+#include "runtime/history/run_summary.h"
+#include "tests/shop.h"
 
 using namespace weft;
 using namespace weft::engine;
@@ -70,6 +71,9 @@ TEST_CASE("a run is submitted, calls its model, and ends with tokens and a price
 
 TEST_CASE("no model call and no write leaves before its intent is durable") {
   std::atomic<int> acted = 0;
+  std::atomic<bool> answered = false;
+  std::atomic<int> acknowledged = 0;
+  test::Shop shop([](const test::Shop::Request&) { return test::Shop::Answer{}; });
   World world;
   world.tools.push_back(
       std::make_shared<RecordingTool>("t.write", tools::Effect::kWrite, [&](const tools::ToolRequest&) {
@@ -79,9 +83,13 @@ TEST_CASE("no model call and no write leaves before its intent is durable") {
   world.start();
   world.apply(kGreet);
   world.apply(kAct);
+  // One whose read may leave at once, since the run is durable.
+  world.apply("weft: 1\nname: look\ntools:\n  look: {effect: read, input: {x: integer}, http: {get: \"" + shop.url() +
+              "/{{ args.x }}\"}}\nsteps:\n  sure: {ask: Sure?}\n  look: {tool: look, args: {x: 1}, needs: [sure]}\n");
+  const std::string looks = world.submit("look");
+  world.rest(looks);
   world.journal().hold();
   v1::RunsSubmitRequest request;
-  std::atomic<int> acknowledged = 0;
   for (const char* name : {"greet", "act"}) {
     request.set_workflow(name);
     request.set_input_json(std::string(name) == "greet" ? R"({"name": "x"})" : "{}");
@@ -89,13 +97,20 @@ TEST_CASE("no model call and no write leaves before its intent is durable") {
                           [&](Result<v1::RunsSubmitResponse> response) { acknowledged += response.has_value(); });
   }
   REQUIRE(eventually([&] { return world.journal().waiting() == 2; }));
-  // Long enough for a call that does not wait to be seen.
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  // What comes after them and does not wait is seen.
+  v1::RunsAnswerRequest answer;
+  answer.set_run_id(looks);
+  answer.set_path("sure");
+  answer.set_value_json("\"yes\"");
+  world.engine().answer(answer,
+                        [&](const Result<v1::RunsAnswerResponse>& response) { answered = response.has_value(); });
+  REQUIRE(eventually([&] { return shop.requests().size() == 1; }));
+  CHECK_FALSE(answered);
   CHECK(world.provider().requests() == 0);
   CHECK(acted == 0);
   CHECK(acknowledged == 0);
   world.journal().release();
-  CHECK(eventually([&] { return acted == 1 && world.provider().requests() == 1 && acknowledged == 2; }));
+  CHECK(eventually([&] { return acted == 1 && world.provider().requests() == 1 && acknowledged == 2 && answered; }));
 }
 
 TEST_CASE("what instant reads answer rides in one append with what asked for it and what follows from it") {
@@ -239,11 +254,11 @@ TEST_CASE("a sum of costs says from the first call on whose price is not known t
   v1::Event unpriced;
   unpriced.mutable_model_call_ended()->mutable_usage()->set_output(1);
   v1::Run run;
-  tally(priced, run);
+  history::add_to_summary(priced, run);
   CHECK_FALSE(run.cost().partial());
-  tally(unpriced, run);
+  history::add_to_summary(unpriced, run);
   CHECK(run.cost().partial());
-  tally(priced, run);
+  history::add_to_summary(priced, run);
   CHECK(run.cost().partial());
   CHECK(run.cost().pico_usd() == 14);
 }
@@ -316,11 +331,10 @@ TEST_CASE("a simulated run is not taken up by a real model: it waits for a serve
   const std::string id = stopped_in_a_call(world);
   world.simulated = false;
   world.start();
-  // Time enough for a call that is not held back.
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  // It says so where it would have called.
+  REQUIRE(eventually([&] { return world.get(id).status() == v1::RUN_STATUS_WAITING; }));
   CHECK(world.provider().requests() == 1);
   CHECK(world.get(id).ended_at_us() == 0);
-  CHECK(world.get(id).status() == v1::RUN_STATUS_WAITING);
   const auto seen = std::make_shared<Seen>();
   REQUIRE(world.engine().watch(id, seen));
   CHECK(seen->rests);

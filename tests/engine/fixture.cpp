@@ -145,6 +145,7 @@ void World::start() {
   auto held = std::make_unique<HeldJournal>(store_);
   held_ = held.get();
   held_->change_snapshots(change_snapshot);
+  if (prepare) std::exchange(prepare, nullptr)(*held_);
   EngineParts parts{std::move(held), std::make_unique<tools::Toolbox>(),
                     clock ? static_cast<Clock*>(clock.get()) : &system_, &entropy_};
   for (const auto& tool : tools) parts.tools->add(std::make_unique<Borrowed>(tool));
@@ -193,7 +194,7 @@ v1::Run World::get(const std::string& id) {
 }
 
 v1::Run World::rest(const std::string& id) {
-  REQUIRE(eventually([&] { return is_at_rest(get(id).status()); }));
+  REQUIRE(eventually([&] { return history::is_at_rest(get(id).status()); }));
   return get(id);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <future>
@@ -11,11 +12,12 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/id.h"
 #include "base/time.h"
-#include "memory/journal.h"
+#include "memory/journal/journal.h"
 #include "runtime/engine/engine.h"
 #include "sim/provider.h"
 
@@ -45,10 +47,15 @@ class HeldJournal final : public memory::Journal {
   }
   Result<std::vector<memory::EventBatch>> events(std::string_view run, std::uint64_t from,
                                                  std::size_t bytes) const override {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     const auto [first, fresh] = read_from_.emplace(run, from);
     if (!fresh) first->second = std::min(first->second, from);
     if (run == damaged_) return std::vector<memory::EventBatch>{{from, from, "damaged"}};
+    ++pages_read_;
+    if (read_fault_) return refuse_read();
+    const auto wait = page_wait_;
+    lock.unlock();
+    std::this_thread::sleep_for(wait);
     return inner_->events(run, from, bytes);
   }
   void damage(const std::string& run);  // What it recorded can no longer be read.
@@ -62,9 +69,36 @@ class HeldJournal final : public memory::Journal {
   void change_snapshots(std::function<void(memory::Snapshot&)> change) { change_snapshot_ = std::move(change); }
   Result<std::shared_ptr<const std::string>> blob(const Digest& digest) const override {
     if (no_blobs_) return not_found("it was removed");
+    {
+      const std::lock_guard lock(mutex_);
+      if (read_fault_) return refuse_read();
+    }
     return inner_->blob(digest);
   }
+  Result<memory::BlobPiece> blob_piece(std::string_view run, const Digest& digest, std::uint64_t offset,
+                                       std::size_t bytes_max) const override {
+    if (no_blobs_) return not_found("it was removed");
+    return inner_->blob_piece(run, digest, offset, bytes_max);
+  }
   void lose_blobs() { no_blobs_ = true; }
+  // From now on no event and no blob can be read; nothing: they can.
+  void fail_reads(std::optional<Error> cause) {
+    const std::lock_guard lock(mutex_);
+    read_fault_ = std::move(cause);
+  }
+  std::size_t failed_reads() const {
+    const std::lock_guard lock(mutex_);
+    return failed_reads_;
+  }
+  // So long each page of events takes from now on.
+  void slow_pages(std::chrono::milliseconds wait) {
+    const std::lock_guard lock(mutex_);
+    page_wait_ = wait;
+  }
+  std::size_t pages_read() const {
+    const std::lock_guard lock(mutex_);
+    return pages_read_;
+  }
   Result<memory::WorkflowRow> workflow_by_hash(std::string_view hash) const override {
     return inner_->workflow_by_hash(hash);
   }
@@ -74,8 +108,13 @@ class HeldJournal final : public memory::Journal {
   Result<std::vector<memory::WorkflowRow>> workflows(std::size_t limit, std::string_view after) const override {
     return inner_->workflows(limit, after);
   }
-  Result<memory::Epoch> claim_all() override { return inner_->claim_all(); }
-  bool owns(memory::Epoch epoch) const override { return inner_->owns(epoch); }
+  Result<std::vector<memory::Claim>> claim(std::span<const std::uint32_t> wanted) override {
+    return inner_->claim(wanted);
+  }
+  bool may_send(std::uint32_t partition, memory::Epoch epoch) const override {
+    return owned_ && inner_->may_send(partition, epoch);
+  }
+  void disown() { owned_ = false; }  // Another has claimed the store; what was handed in before is written.
   Result<std::optional<memory::Snapshot>> snapshot(std::string_view run) const override {
     auto found = inner_->snapshot(run);
     if (found && *found && change_snapshot_) change_snapshot_(**found);
@@ -95,8 +134,17 @@ class HeldJournal final : public memory::Journal {
     inner_->put_schedule(std::move(row), std::move(done));
   }
   Result<std::vector<memory::ScheduleRow>> schedules() const override { return inner_->schedules(); }
-  Result<std::vector<memory::RunRow>> unfinished() const override { return inner_->unfinished(); }
-  memory::Care* care() override { return inner_->care(); }
+  Result<std::optional<std::string>> row(std::string_view kind, std::string_view key) const override {
+    return inner_->row(kind, key);
+  }
+  Result<memory::RowPage> rows(std::string_view kind, std::string_view key_prefix, std::size_t limit,
+                               std::string_view after) const override {
+    return inner_->rows(kind, key_prefix, limit, after);
+  }
+  Result<std::vector<memory::RunRow>> unfinished(std::span<const std::uint32_t> partitions) const override {
+    return inner_->unfinished(partitions);
+  }
+  memory::Maintenance* maintenance() override { return inner_->maintenance(); }
   // What an engine that stops does when its shards run no more.
   void on_drain(std::function<void()> done) { on_drain_ = std::move(done); }
   void drain() override {
@@ -105,13 +153,23 @@ class HeldJournal final : public memory::Journal {
   }
 
  private:
+  Error refuse_read() const {  // REQUIRES: the lock.
+    ++failed_reads_;
+    return *read_fault_;
+  }
+
   std::shared_ptr<memory::Journal> inner_;
   mutable std::mutex mutex_;
   std::atomic<bool> no_blobs_ = false;
+  std::atomic<bool> owned_ = true;
   bool held_ = false;  // Guarded by mutex_, as below.
   std::size_t appends_ = 0;
   std::string damaged_;
   mutable std::map<std::string, std::uint64_t, std::less<>> read_from_;
+  std::optional<Error> read_fault_;
+  mutable std::size_t failed_reads_ = 0;
+  mutable std::size_t pages_read_ = 0;
+  std::chrono::milliseconds page_wait_{0};
   std::function<void(memory::Snapshot&)> change_snapshot_;  // Set while no engine runs.
   std::function<void()> on_drain_;                          // Set before the engine stops.
   std::optional<Error> failing_;
@@ -165,6 +223,7 @@ class World {
   void script(const std::string& yaml);
   // How snapshots are read by the engine that starts next.
   std::function<void(memory::Snapshot&)> change_snapshot;
+  std::function<void(HeldJournal&)> prepare;  // Of the engine that starts next.
   // A snapshot with nearly every append, so that each test that starts an engine again begins with one.
   EngineLimits limits{.snapshot_after_bytes = 1};
   Config config;                                                      // What else is configured.
@@ -204,7 +263,7 @@ class World {
 
 // Asks the engine and waits for its answer.
 template <class Response, class Request>
-Result<Response> call(Engine& engine, void (Api::*method)(const Request&, Done<Response>), const Request& request) {
+Result<Response> call(Engine& engine, void (Api::*method)(const Request&, Reply<Response>), const Request& request) {
   std::promise<Result<Response>> promise;
   (engine.*method)(request, [&](Result<Response> response) { promise.set_value(std::move(response)); });
   return promise.get_future().get();

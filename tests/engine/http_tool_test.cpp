@@ -9,7 +9,7 @@
 
 #include "base/json.h"
 #include "fixture.h"
-#include "tests/shop.h"
+#include "shop_flow.h"
 
 using namespace weft;
 using namespace weft::engine;
@@ -17,16 +17,6 @@ using namespace weft::engine::testing;
 using test::Shop;
 
 namespace {
-
-// The workflow `tools` with these tools and steps.
-std::string flow(const Shop& shop, const std::string& tools, const std::string& steps,
-                 const std::string& input = "{}") {
-  std::string text = "weft: 1\nname: tools\ninput: " + input + "\ntools:\n" + tools + "steps:\n" + steps;
-  for (std::size_t at = text.find("SHOP/"); at != std::string::npos; at = text.find("SHOP/")) {
-    text.replace(at, 4, shop.url());
-  }
-  return text;
-}
 
 constexpr const char* kRefund = R"(
   refund:
@@ -312,10 +302,20 @@ TEST_CASE("the tool that verify names may say itself whether it was done, and 41
       GENERATE(table<int, std::string, int, std::string>({{410, "gone", 2, "2"},
                                                           {200, R"({"done": false, "output": 5})", 2, "2"},
                                                           {200, R"({"done": true, "output": 5})", 1, "5"},
-                                                          {200, "[]", 2, "2"}}));
+                                                          {200, "[]", 2, "2"},
+                                                          {200, "", 2, "2"},
+                                                          {204, "", 2, "2"},
+                                                          {200, "\"\"", 2, "2"},
+                                                          {200, "\n", 2, "2"},
+                                                          {200, " \t\r\n", 2, "2"},
+                                                          {200, "\" \"", 2, "2"},
+                                                          {200, "null\n", 2, "2"},
+                                                          {200, "false", 2, "2"},
+                                                          {200, "0", 1, "0"},
+                                                          {200, "r1", 1, "\"r1\""}}));
   INFO(status << " " << body);
   std::atomic<int> refunds = 0;
-  Shop shop([&, status = status, body = body](const Shop::Request& request) {
+  Shop shop([&](const Shop::Request& request) {
     if (request.method == "GET") return Shop::Answer{status, body};
     return refunds++ == 0 ? Shop::Answer{.status = 200, .body = "", .silent = true} : Shop::Answer{200, "2"};
   });

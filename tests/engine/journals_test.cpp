@@ -5,8 +5,9 @@
 
 #include "base/bytes.h"
 #include "fixture.h"
-#include "runtime/engine/content_store.h"
-#include "runtime/engine/registry.h"
+#include "memory/journal/sqlite_store.h"
+#include "runtime/history/content_store.h"
+#include "runtime/history/stored_workflow.h"
 #include "runtime/run/run.h"
 #include "sim/provider.h"
 #include "tests/folder.h"
@@ -28,10 +29,10 @@ void check_fold(const Engine& engine, const v1::Run& run, const run::ToolTable& 
   workflows::World world;
   for (const tools::ToolSpec& spec : tools::file_tool_specs())
     world.tools.push_back({spec.name, spec.input_schema, spec.effect});
-  const workflows::Loaded loaded = workflows::load(from_wire(stored->bundle()), world);
+  const workflows::Loaded loaded = workflows::load(history::from_wire(stored->bundle()), world);
   REQUIRE(loaded.workflow);
   CHECK(loaded.workflow->hash == run.workflow_hash());
-  ContentStore contents(reader);
+  history::ContentStore contents(reader);
   run::Run folded(loaded.workflow, table, contents);
   const auto events = engine.events(run.id(), 1, std::size_t{64} << 20);
   REQUIRE(events);
@@ -74,7 +75,7 @@ TEST_CASE("the stores of earlier versions are read as they were, and their unfin
     const memory::Journal& reader = **journal;
     EngineParts parts{*std::move(journal), std::make_unique<tools::Toolbox>(), &clock, &entropy};
     REQUIRE(tools::add_file_tools(*parts.tools, folder.path(), {}));
-    const run::ToolTable table = tool_table(parts.tools->specs());
+    const run::ToolTable table = history::tool_table(parts.tools->specs());
     EngineOptions options;
     options.config.model_url = (*provider)->base_url();
     options.config.simulated = true;

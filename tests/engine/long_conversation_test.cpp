@@ -7,6 +7,7 @@
 #include <future>
 
 #include "fixture.h"
+#include "memory/journal/sqlite_store.h"
 #include "tests/conformance/journal_fixture.h"
 
 using namespace weft;
@@ -69,7 +70,7 @@ TEST_CASE("a conversation of 500 turns takes at most 1.5 times its transcript an
   world.stop();
   world.on(nullptr);  // Closed: what the WAL held is in the file.
   const auto empty = folder / "empty.db";
-  memory::open_sqlite({empty}).value()->claim_all().value();
+  memory::test::claim_all(*memory::open_sqlite({empty}).value());
   const std::uint64_t bytes = std::filesystem::file_size(path) - std::filesystem::file_size(empty);
   fmt::print("{} turns: transcript {} bytes, store {} bytes: {:.2f} times and {:.0f} bytes a turn beyond it\n", kTurns,
              transcript, bytes, static_cast<double>(bytes) / static_cast<double>(transcript),

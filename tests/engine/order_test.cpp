@@ -428,7 +428,7 @@ TEST_CASE("a rate of a provider is kept, and who waits for it says so") {
 TEST_CASE("each value of a label has its own limit of model calls, and of runs") {
   World world;
   world.script(kSlow);
-  LabelLimits limits;
+  admission::LabelLimits limits;
   limits.label = "tenant";
   limits.runs_at_work_max = 3;
   limits.model_calls_max = 1;
@@ -454,7 +454,7 @@ TEST_CASE("each value of a label has its own limit of model calls, and of runs")
 
 TEST_CASE("each value of a label has its own rate of model calls") {
   World world;
-  LabelLimits limits;
+  admission::LabelLimits limits;
   limits.label = "tenant";
   limits.model_calls_per_minute = 1;
   world.config.by_label.push_back(limits);
@@ -474,7 +474,7 @@ TEST_CASE("a call that the provider refuses takes nothing of a minute's tokens")
   world.script(
       "sim: 1\nrules:\n  - {when: {times: 1}, reply: {error: {status: 400, message: No.}}}\n"
       "  - {reply: {text: hi}}\n");
-  LabelLimits limits;
+  admission::LabelLimits limits;
   limits.label = "tenant";
   limits.tokens_per_minute = 1'000;
   world.config.by_label.push_back(limits);
@@ -489,7 +489,7 @@ TEST_CASE("a call that the provider refuses takes nothing of a minute's tokens")
 TEST_CASE("a call waits for the tokens of a minute by its worst case, and gives back what it did not use") {
   World world;
   world.script(kSlow);
-  LabelLimits limits;
+  admission::LabelLimits limits;
   limits.label = "tenant";
   limits.tokens_per_minute = 1'000;
   world.config.by_label.push_back(limits);

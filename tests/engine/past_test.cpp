@@ -11,7 +11,8 @@
 
 #include "base/json.h"
 #include "fixture.h"
-#include "runtime/engine/batch.h"
+#include "memory/journal/sqlite_store.h"
+#include "runtime/history/event_codec.h"
 #include "runtime/run/run.h"
 #include "tests/folder.h"
 
@@ -490,7 +491,7 @@ TEST_CASE("a replay names the event that this weft would have written otherwise"
       digest = event.digest();
       append.epoch = event.epoch();
       append.last_seq = event.seq();
-      append_event(event, append.events);
+      history::append_event(event, append.events);
     }
     std::promise<void> written;
     world.journal().append(std::move(append), [&](const Result<memory::Appended>& appended) {

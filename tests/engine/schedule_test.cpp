@@ -6,7 +6,7 @@
 #include <future>
 
 #include "fixture.h"
-#include "runtime/engine/timekeeper.h"
+#include "runtime/engine/schedules/scheduler.h"
 #include "workflows/workflow.h"
 
 using namespace weft;
@@ -175,7 +175,7 @@ TEST_CASE("however long nothing served the schedule, at most the last hundred ti
   shop.stop();
   shop.clock->set(at("2026-03-01T10:00:00Z"));
   shop.start();
-  CHECK(shop.settles([](const auto& state) { return state.started() == Timekeeper::kCatchUpMax; }));
+  CHECK(shop.settles([](const auto& state) { return state.started() == Scheduler::kCatchUpMax; }));
   CHECK(shop.schedule().state().missed() == 500);
 }
 
@@ -260,10 +260,10 @@ TEST_CASE("at most a hundred times wait for the run before") {
   REQUIRE(shop.has_runs(1));
   CHECK(shop.settles([](const auto& state) { return state.started() == 1; }));
   shop.pass_to("2026-03-01T01:41:00Z");
-  CHECK(shop.settles([](const auto& state) { return state.waiting_us_size() == Timekeeper::kWaitingMax; }));
+  CHECK(shop.settles([](const auto& state) { return state.waiting_us_size() == Scheduler::kWaitingMax; }));
   shop.pass_to("2026-03-01T01:42:00Z");
   CHECK(shop.settles([](const auto& state) { return state.skipped() == 1; }));
-  CHECK(shop.schedule().state().waiting_us_size() == Timekeeper::kWaitingMax);
+  CHECK(shop.schedule().state().waiting_us_size() == Scheduler::kWaitingMax);
 }
 
 TEST_CASE("what waits for the run before goes on waiting in the next life of the engine") {
@@ -354,6 +354,47 @@ TEST_CASE("a run that was started by hand is counted, and is the run before of t
   shop.pass_to("2026-03-01T12:00:00Z");
   CHECK(shop.settles([](const auto& state) { return state.skipped() == 1; }));
   CHECK(shop.runs().size() == 1);
+}
+
+TEST_CASE("a run that is started by hand does not make its schedule forget the one that goes on") {
+  Shop shop;
+  shop.start();
+  shop.apply(long_runs(""));
+  shop.pass_to("2026-03-01T12:00:00Z");
+  REQUIRE(shop.has_runs(1));
+  REQUIRE(shop.settles([](const auto& state) { return state.started() == 1; }));
+  const std::string first = shop.schedule().state().last_run_id();
+  v1::SchedulesTriggerRequest trigger;
+  trigger.set_workflow("daily");
+  trigger.set_request_id("by-hand");
+  const auto by_hand = call(shop.engine(), &Api::trigger_schedule, trigger);
+  if (!by_hand) FAIL(by_hand.error().message);
+  REQUIRE(shop.settles([](const auto& state) { return state.started() == 2; }));
+  v1::RunsCancelRequest cancel;
+  cancel.set_run_id(by_hand->run_id());
+  REQUIRE(call(shop.engine(), &Api::cancel, cancel));
+  shop.wait(by_hand->run_id());
+  shop.pass_to("2026-03-02T12:00:00Z");
+  CHECK(shop.settles([](const auto& state) { return state.skipped() == 1; }));
+  CHECK(shop.runs().size() == 2);
+  // The same request again has started nothing, and is not the run before of anything.
+  const auto again = call(shop.engine(), &Api::trigger_schedule, trigger);
+  REQUIRE(again);
+  CHECK(again->existing());
+  v1::SchedulesPauseRequest pause;
+  pause.set_workflow("daily");
+  REQUIRE(call(shop.engine(), &Api::pause_schedule, pause));  // Behind it.
+  CHECK(shop.schedule().state().started() == 2);
+  v1::SchedulesResumeRequest resume;
+  resume.set_workflow("daily");
+  REQUIRE(call(shop.engine(), &Api::resume_schedule, resume));
+  shop.pass_to("2026-03-03T12:00:00Z");
+  CHECK(shop.settles([](const auto& state) { return state.skipped() == 2; }));
+  cancel.set_run_id(first);
+  REQUIRE(call(shop.engine(), &Api::cancel, cancel));
+  shop.wait(first);
+  shop.pass_to("2026-03-04T12:00:00Z");
+  CHECK(shop.has_runs(3));
 }
 
 TEST_CASE("a version with the same times in another zone counts from when it was applied") {

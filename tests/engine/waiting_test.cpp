@@ -10,8 +10,9 @@
 
 #include "base/json.h"
 #include "fixture.h"
-#include "memory/care.h"
-#include "memory/sqlite.h"
+#include "memory/journal/maintenance.h"
+#include "memory/journal/sqlite.h"
+#include "memory/journal/sqlite_store.h"
 #include "tests/folder.h"
 #include "workflows/workflow.h"
 
@@ -126,7 +127,12 @@ TEST_CASE("a waiting run outlives its engine, and its time comes in the next one
 }
 
 TEST_CASE("a timeout around a question stands still while it is open") {
+  std::atomic<bool> over = false;
   World world;
+  world.tools.push_back(std::make_shared<RecordingTool>("t.slow", tools::Effect::kRead, [&](const tools::ToolRequest&) {
+    eventually([&] { return over.load(); });
+    return tools::ToolReply{tools::ToolStatus::kDone, "{}"};
+  }));
   world.start();
   world.apply(R"(
 weft: 1
@@ -140,9 +146,12 @@ steps:
 )");
   const std::string id = world.submit("still");
   CHECK(world.rest(id).status() == v1::RUN_STATUS_WAITING);
-  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  // A timeout of the same length that began later and does not stand still has come.
+  world.apply("weft: 1\nname: later\nsteps:\n  a: {timeout: 300ms, steps: {b: {tool: t.slow, args: {}}}}\n");
+  CHECK(world.wait(world.submit("later")).status() == v1::RUN_STATUS_FAILED);
   REQUIRE(answer(world, id, "all/sure", "\"yes\""));
   CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
+  over = true;
 }
 
 TEST_CASE(
@@ -402,4 +411,61 @@ TEST_CASE("10,000 waiting runs take no thread, and little memory") {
   CHECK(figure("Threads:") - threads <= 1);
   REQUIRE(answer(world, last, "sure", "\"yes\""));
   CHECK(world.wait(last).status() == v1::RUN_STATUS_SUCCEEDED);
+}
+
+TEST_CASE("a choice and a text are taken as they are typed, and a form reads JSON") {
+  World world;
+  world.start();
+  world.apply(R"(
+weft: 1
+name: typed
+steps:
+  version: {ask: Which?, choices: ["1.1", "1.10", "2.0", "null"]}
+  note: {ask: Say., needs: [version]}
+  name: {ask: Name., output: string, needs: [note]}
+  form: {ask: Fill., output: {n: number, s: string}, needs: [name]}
+)");
+  const std::string id = world.submit("typed");
+  const auto type = [&](const std::string& path, const std::string& text) {
+    v1::RunsAnswerRequest request;
+    request.set_run_id(id);
+    request.set_path(path);
+    request.set_text(text);
+    return call(world.engine(), &Api::answer, request);
+  };
+  const auto recorded = [&](const std::string& path) {
+    std::string json;
+    for (const v1::Event& event : world.events(id)) {
+      if (event.has_answered() && event.path() == path) json = event.answered().value_json().inline_();
+    }
+    return json;
+  };
+  const auto rests_at = [&](const std::string& path) {
+    return eventually([&] { return world.get(id).waits_for().find(" " + path + " ") != std::string::npos; });
+  };
+  REQUIRE(rests_at("version"));
+  CHECK(type("version", "1.100").error().code == Code::kInvalidArgument);
+  const auto [text, other] =
+      GENERATE(table<std::string, std::string>({{"1.10", "1.1"}, {"2.0", "1.1"}, {"null", "2.0"}}));
+  SECTION("typed") { REQUIRE(type("version", text)); }
+  SECTION("as JSON, a number as it is spelled") {
+    if (text != "null") REQUIRE(answer(world, id, "version", " " + text + " "));
+    if (text == "null") REQUIRE(answer(world, id, "version", "\"null\""));
+  }
+  CHECK(recorded("version") == "\"" + text + "\"");
+  REQUIRE(rests_at("note"));
+  CHECK(type("version", text)->existing());
+  CHECK(type("version", other).error().code == Code::kAlreadyExists);
+  const std::string digits = "12345678901234567890";
+  REQUIRE(type("note", digits));
+  CHECK(recorded("note") == "\"" + digits + "\"");
+  REQUIRE(rests_at("name"));
+  CHECK(type("note", digits)->existing());
+  REQUIRE(type("name", "42"));
+  CHECK(recorded("name") == "\"42\"");
+  REQUIRE(rests_at("form"));
+  CHECK(type("form", "no JSON").error().code == Code::kInvalidArgument);
+  REQUIRE(type("form", R"({"n": 1.10, "s": "42"})"));
+  CHECK(recorded("form") == R"({"n":1.1,"s":"42"})");
+  CHECK(world.wait(id).status() == v1::RUN_STATUS_SUCCEEDED);
 }

@@ -4,6 +4,10 @@ import { address, check, connect, serve, start } from './weft.mjs';
 const [, sim] = await start(['sim', '--listen', '127.0.0.1:0']);
 await serve(sim);
 const { workflows, runs, traces } = connect(address);
+for (const token of ['', 'weft_wrong']) {
+  const closed = await connect(address, token).runs.call('Get', { run_id: '@latest' }).catch(error => error);
+  check(closed.code === 16 && closed.details.includes('Bearer TOKEN'), 'a port without a token that fits is UNAUTHENTICATED');
+}
 
 const text = 'weft: 1\nname: hello\ninput: {name: string}\nsteps:\n  greet: {prompt: "Greet {{ input.name }}"}\n';
 const { workflow } = await workflows.call('Apply', { bundle: { file: 'hello.yaml', text: Buffer.from(text) } });

@@ -17,7 +17,7 @@ setTimeout(() => { console.error('error: it took longer than 100 s'); process.ex
 
 // Starts weft and resolves with its ready line.
 export function start(args, env = {}) {
-  const child = spawn(weft, args, { cwd: folder, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(weft, args, { cwd: folder, env: { ...process.env, XDG_STATE_HOME: path.join(folder, 'state'), ...env }, stdio: ['ignore', 'pipe', 'inherit'] });
   children.add(child);
   child.ended = new Promise(resolve => child.on('exit', () => { children.delete(child); resolve(); }));
   return new Promise((resolve, reject) => {
@@ -32,13 +32,17 @@ const definition = loader.loadSync(['workflows', 'runs', 'traces'].map(name => `
 const v1 = grpc.loadPackageDefinition(definition).weft.v1;
 const options = { 'grpc.max_receive_message_length': 64 << 20, 'grpc.max_send_message_length': 64 << 20 };
 
-export function connect(address) {
+// A port takes a token with each call: the store's own, unless another is given.
+export function connect(address, token = fs.readFileSync(path.join(folder, 'token'), 'utf8').trim()) {
+  const metadata = new grpc.Metadata();
+  if (token) metadata.set('authorization', 'Bearer ' + token);
   const make = Service => {
     const client = new Service(address, grpc.credentials.createInsecure(), options);
     const call = (method, request) => new Promise((resolve, reject) => {
-      client[method](request, { deadline: Date.now() + 60_000 }, (error, response) => error ? reject(error) : resolve(response));
+      client[method](request, metadata, { deadline: Date.now() + 60_000 },
+        (error, response) => error ? reject(error) : resolve(response));
     });
-    return { call, stream: (method, request) => client[method](request), close: () => client.close() };
+    return { call, stream: (method, request) => client[method](request, metadata), close: () => client.close() };
   };
   return { workflows: make(v1.Workflows), runs: make(v1.Runs), traces: make(v1.Traces) };
 }
@@ -49,7 +53,12 @@ export function check(condition, what) {
   process.exit(1);
 }
 
-export const serve = (sim, more = []) => start(
-  ['serve', '--store', path.join(folder, 'weft.db'), '--listen', 'unix:' + path.join(folder, 'w.sock'), '--http', '127.0.0.1:0', ...more],
-  { WEFT_SIM_URL: /url=(\S+)/.exec(sim)[1] });
-export const address = 'unix:' + path.join(folder, 'w.sock');
+// Where the last server that was started listens.
+export let address;
+export async function serve(sim, more = []) {
+  const started = await start(
+    ['serve', '--store', path.join(folder, 'weft.db'), '--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', ...more],
+    { WEFT_SIM_URL: /url=(\S+)/.exec(sim)[1] });
+  address = /grpc=(127\S+)/.exec(started[1])[1];
+  return started;
+}

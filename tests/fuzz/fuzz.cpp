@@ -10,7 +10,7 @@
 #include "base/time.h"
 #include "runtime/model/decoder.h"
 #include "sim/script.h"
-#include "workflows/expression.h"
+#include "workflows/expression/expression.h"
 #include "workflows/loader.h"
 #include "workflows/yaml.h"
 

@@ -7,6 +7,7 @@
 #include <sstream>
 #include <thread>
 
+#include "memory/journal/sqlite_store.h"
 #include "tests/conformance/journal_fixture.h"
 #include "tests/memory/fault_vfs.h"
 #include "tests/memory/process.h"
@@ -46,7 +47,7 @@ TEST_CASE("an answer comes after the sync of the WAL that holds its events") {
   const TemporaryFolder folder;
   FaultDisk disk;
   const auto journal = open_sqlite({folder / "weft.db"}).value();
-  const Epoch epoch = journal->claim_all().value();
+  const Epoch epoch = claim_all(*journal);
   CHECK(append_now(*journal, first_append("a", epoch)));
   for (std::uint64_t seq = 2; seq <= 50; ++seq) {
     const int syncs = disk.wal_syncs;
@@ -66,7 +67,7 @@ TEST_CASE("what queued while the last commit ran is one transaction with one syn
   const TemporaryFolder folder;
   FaultDisk disk;
   const auto journal = open_sqlite({folder / "weft.db"}).value();
-  const Epoch epoch = journal->claim_all().value();
+  const Epoch epoch = claim_all(*journal);
   std::promise<void> reached;
   std::promise<void> released;
   journal->append(first_append("a", epoch), [&](const Result<Appended>&) {
@@ -89,7 +90,7 @@ TEST_CASE("one transaction is bounded by batch_bytes_max") {
   const TemporaryFolder folder;
   FaultDisk disk;
   const auto journal = open_sqlite({.path = folder / "weft.db", .batch_bytes_max = 100'000}).value();
-  const Epoch epoch = journal->claim_all().value();
+  const Epoch epoch = claim_all(*journal);
   must_append(*journal, first_append("a", epoch));
   std::promise<void> released;
   journal->append(next_append("a", epoch, 2, 2), [&](const Result<Appended>&) { released.get_future().wait(); });
@@ -108,7 +109,7 @@ TEST_CASE("one transaction is bounded by batch_bytes_max") {
 TEST_CASE("a full queue refuses in order, and what follows the refused is refused for the same reason") {
   const TemporaryFolder folder;
   const auto journal = open_sqlite({.path = folder / "weft.db", .queue_bytes_max = 100'000}).value();
-  const Epoch epoch = journal->claim_all().value();
+  const Epoch epoch = claim_all(*journal);
   must_append(*journal, first_append("a", epoch));
   std::promise<void> released;
   std::vector<std::string> outcomes;
@@ -131,7 +132,7 @@ TEST_CASE("closing a journal makes durable what is queued") {
   int answered = 0;
   {
     const auto journal = open_sqlite({folder / "weft.db"}).value();
-    const Epoch epoch = journal->claim_all().value();
+    const Epoch epoch = claim_all(*journal);
     journal->append(first_append("a", epoch), [&](const Result<Appended>& result) { answered += result ? 1 : 0; });
     for (std::uint64_t seq = 2; seq <= 100; ++seq) {
       journal->append(next_append("a", epoch, seq, seq), [&](const Result<Appended>& r) { answered += r ? 1 : 0; });
@@ -141,20 +142,21 @@ TEST_CASE("closing a journal makes durable what is queued") {
   CHECK(open_sqlite({folder / "weft.db"}).value()->run("a")->last_seq == 100);
 }
 
-TEST_CASE("a killed owner's acknowledged events are there, without gaps, for the next") {
+TEST_CASE("a killed owner's acknowledged events are there, without gaps and with the rows beside them, for the next") {
   for (const std::uint64_t kill_after : {3, 40, 333}) {
     const TemporaryFolder folder;
     std::uint64_t acknowledged = 0;
     {
       Process owner([&](const Process::Ends& ends) {
         const auto journal = open_sqlite({folder / "weft.db"}).value();
-        const Epoch epoch = journal->claim_all().value();
+        const Epoch epoch = claim_all(*journal);
         const auto tell = [&](std::uint64_t seq) {
           return [&ends, seq](const Result<Appended>& result) { ends.say(result ? std::to_string(seq) : "failed"); };
         };
         journal->append(first_append("a", epoch), tell(1));
         for (std::uint64_t seq = 2; seq < 100'000; ++seq) {
-          journal->append(next_append("a", epoch, seq, seq), tell(seq));
+          Append next = with_row(next_append("a", epoch, seq, seq), "progress", "a", std::to_string(seq));
+          journal->append(std::move(next), tell(seq));
           if (seq % 10 == 0) journal->drain();
         }
       });
@@ -164,11 +166,12 @@ TEST_CASE("a killed owner's acknowledged events are there, without gaps, for the
     const auto reader = open_sqlite_reader(folder / "weft.db").value();  // Before any owner has come.
     CHECK(reader->run("a")->last_seq >= acknowledged);
     const auto journal = open_sqlite({folder / "weft.db"}).value();
-    const Epoch epoch = journal->claim_all().value();
+    const Epoch epoch = claim_all(*journal);
     CHECK(epoch == 2);
     const std::uint64_t last = journal->run("a")->last_seq;
     CHECK(last >= acknowledged);
     CHECK(journal->events("a", 1, 1 << 30)->size() == last);
+    CHECK(journal->row("progress", "a").value() == std::to_string(last));
     CHECK(append_now(*journal, next_append("a", epoch, last, last)));  // Committed, but its owner never knew.
     CHECK(append_now(*journal, next_append("a", epoch, last + 1, last + 1)));
   }
@@ -178,7 +181,7 @@ TEST_CASE("the idle writer moves the WAL into the file; what is small it leaves"
   const TemporaryFolder folder;
   FaultDisk disk;
   const auto journal = open_sqlite({.path = folder / "weft.db", .checkpoint_pages = 100}).value();
-  const Epoch epoch = journal->claim_all().value();
+  const Epoch epoch = claim_all(*journal);
   must_append(*journal, first_append("a", epoch));
   const int writes_of_creation = disk.file_writes;
   Append big = next_append("a", epoch, 2, 2);
@@ -191,7 +194,7 @@ TEST_CASE("a large WAL is moved also when the writer is never idle, and the WAL 
   const TemporaryFolder folder;
   FaultDisk disk;
   const auto journal = open_sqlite({.path = folder / "weft.db", .checkpoint_pages = 10}).value();
-  const Epoch epoch = journal->claim_all().value();
+  const Epoch epoch = claim_all(*journal);
   journal->append(first_append("a", epoch), [](const Result<Appended>&) {});
   const std::uint64_t total = 400;
   for (std::uint64_t seq = 2; seq <= total; ++seq) {
@@ -219,7 +222,7 @@ TEST_CASE("a reader in another process that closes does not checkpoint, with the
   Process second(read_and_close);
   Process owner([&](const Process::Ends& ends) {
     const auto journal = open_sqlite({path}).value();
-    const Epoch epoch = journal->claim_all().value();
+    const Epoch epoch = claim_all(*journal);
     must_append(*journal, first_append("a", epoch));
     for (std::uint64_t seq = 2; seq <= 200; ++seq) must_append(*journal, next_append("a", epoch, seq, seq));
     ends.say("written");
@@ -254,7 +257,7 @@ TEST_CASE("a store that its owner closed still has its WAL, so that no close of 
   const std::string path = folder / "weft.db";
   {
     const auto journal = open_sqlite({path}).value();
-    must_append(*journal, first_append("a", journal->claim_all().value()));
+    must_append(*journal, first_append("a", claim_all(*journal)));
   }
   CHECK(std::filesystem::exists(path + "-wal"));
   CHECK(std::filesystem::exists(path + "-shm"));

@@ -5,19 +5,18 @@
 #include <functional>
 #include <future>
 
+#include "memory/journal/sqlite_store.h"
 #include "tests/conformance/journal_fixture.h"
 #include "tests/memory/fault_vfs.h"
 
 namespace weft::memory::test {
 namespace {
 
-using Names = std::vector<std::string>;
-
 struct FaultyStore {
   TemporaryFolder folder;
   FaultDisk disk;
   std::unique_ptr<Journal> journal = open_sqlite({folder / "weft.db"}).value();
-  Epoch epoch = journal->claim_all().value();
+  Epoch epoch = claim_all(*journal);
 
   std::string append(Append append) { return outcome(append_now(*journal, std::move(append))); }
   std::size_t batches(const std::string& run) const { return journal->events(run, 1, 1 << 30)->size(); }
@@ -66,16 +65,31 @@ TEST_CASE("on a full disk appends are RESOURCE_EXHAUSTED, reading goes on, and w
   CHECK(store.batches("a") == 3);
 }
 
-TEST_CASE("a transaction that fails once is tried again append by append, and nobody notices") {
+TEST_CASE("on a full disk neither events nor the rows beside them are written, and with room both are") {
+  FaultyStore store;
+  REQUIRE(store.append(with_row(first_append("a", store.epoch), "memory", "old", "v")) == "");
+  Append next = with_row(next_append("a", store.epoch, 2, 2), "memory", "new", "v");
+  next.rows.push_back({"memory", "old", std::nullopt});
+  store.disk.wal_bytes_max = 0;
+  CHECK(store.append(next) == "RESOURCE_EXHAUSTED");
+  CHECK(keys(store.journal->rows("memory", "", 10, "")) == Names{"old"});
+  store.disk.wal_bytes_max = INT64_MAX;
+  CHECK(store.append(next) == "");
+  CHECK(keys(store.journal->rows("memory", "", 10, "")) == Names{"new"});
+}
+
+TEST_CASE("a transaction that fails once is tried again append by append, rows included, and nobody notices") {
   FaultyStore store;
   REQUIRE(store.append(first_append("a", store.epoch)) == "");
-  std::vector<Append> appends{next_append("a", store.epoch, 2, 2), next_append("a", store.epoch, 3, 3),
+  std::vector<Append> appends{with_row(next_append("a", store.epoch, 2, 2), "memory", "k", "first"),
+                              with_row(next_append("a", store.epoch, 3, 3), "memory", "k", "second"),
                               first_append("b", store.epoch), next_append("b", store.epoch, 2, 2)};
   const Names outcomes = store.append_together(std::move(appends), [&] { store.disk.wal_writes_failing = 1; });
   CHECK(store.disk.wal_writes_failing == 0);
   CHECK(outcomes == Names{"", "", "", ""});
   CHECK(store.batches("a") == 3);
   CHECK(store.batches("b") == 2);
+  CHECK(store.journal->row("memory", "k").value() == "second");
 }
 
 TEST_CASE("of a transaction that fails, only the append that is too much for the disk fails") {
@@ -117,14 +131,17 @@ TEST_CASE("a commit that looked failed but is in the file is a success when it i
   FaultyStore store;
   REQUIRE(store.append(first_append("a", store.epoch)) == "");
   store.disk.wal_syncs_failing = INT_MAX;
-  REQUIRE(store.append(next_append("a", store.epoch, 2, 2)) == "DATA_LOSS");
+  Append next = with_row(next_append("a", store.epoch, 2, 2), "memory", "k", "v");
+  REQUIRE(store.append(next) == "DATA_LOSS");
   // The frames reached the WAL; only their sync failed. Who opens the store next finds them.
   store.journal.reset();
   store.disk.wal_syncs_failing = 0;
   store.journal = open_sqlite({store.folder / "weft.db"}).value();
-  store.epoch = store.journal->claim_all().value();
+  store.epoch = claim_all(*store.journal);
   REQUIRE(store.journal->run("a")->last_seq == 2);
-  CHECK(store.append(next_append("a", store.epoch, 2, 2)) == "");
+  CHECK(store.journal->row("memory", "k").value() == "v");
+  next.epoch = store.epoch;
+  CHECK(store.append(next) == "");
   CHECK(store.batches("a") == 2);
 }
 
@@ -136,7 +153,7 @@ TEST_CASE("a workflow and a claim that a full disk refuses say so") {
   store.journal->drain();
   REQUIRE_FALSE(stored);
   CHECK(stored.error().code == Code::kResourceExhausted);
-  const auto claimed = store.journal->claim_all();
+  const auto claimed = store.journal->claim(all_partitions());
   REQUIRE_FALSE(claimed);
   CHECK(claimed.error().code == Code::kResourceExhausted);
 }

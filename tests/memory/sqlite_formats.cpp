@@ -8,10 +8,11 @@
 #include <random>
 #include <sstream>
 
-#include "memory/care.h"
-#include "memory/inspection.h"
-#include "memory/sqlite.h"
-#include "memory/sqlite_tables.h"
+#include "memory/journal/inspection.h"
+#include "memory/journal/maintenance.h"
+#include "memory/journal/sqlite.h"
+#include "memory/journal/sqlite_store.h"
+#include "memory/journal/sqlite_tables.h"
 #include "tests/conformance/journal_fixture.h"
 #include "tests/memory/fault_vfs.h"
 #include "tests/memory/process.h"
@@ -25,6 +26,9 @@ const std::string kFormat1 = std::string(WEFT_SOURCE_DIR) + "/tests/memory/store
 const std::string kFormat2 = std::string(WEFT_SOURCE_DIR) + "/tests/memory/stores/format-2.db";
 // As much by the last version that wrote format 3, with a schedule.
 const std::string kFormat3 = std::string(WEFT_SOURCE_DIR) + "/tests/memory/stores/format-3.db";
+// As much by the last version that wrote format 4; its run that had not ended has a snapshot, of other bytes than
+// weft's.
+const std::string kFormat4 = std::string(WEFT_SOURCE_DIR) + "/tests/memory/stores/format-4.db";
 
 std::string content(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -67,8 +71,8 @@ TEST_CASE("a store of format 1 becomes one of this format when an engine opens i
   CHECK(format_of(path) == 1);
   {
     const auto journal = open_sqlite({path}).value();
-    CHECK(journal->unfinished()->size() == 1);
-    CHECK(append_now(*journal, first_append("new", journal->claim_all().value())));
+    CHECK(journal->unfinished(all_partitions())->size() == 1);
+    CHECK(append_now(*journal, first_append("new", claim_all(*journal))));
   }
   CHECK(format_of(path) == kStoreFormat);
   CHECK(held_by(path) == "runs 4, batches 8, contents 3");
@@ -85,8 +89,8 @@ TEST_CASE("a store of format 2 can be read as it is, and becomes one of this for
   CHECK(format_of(path) == 2);
   {
     const auto journal = open_sqlite({path}).value();
-    const Epoch epoch = journal->claim_all().value();
-    CHECK(journal->unfinished()->size() == 1);
+    const Epoch epoch = claim_all(*journal);
+    CHECK(journal->unfinished(all_partitions())->size() == 1);
     std::promise<Status> put;
     journal->put_schedule({"daily", "state", epoch}, [&](Status status) { put.set_value(std::move(status)); });
     CHECK(put.get_future().get());
@@ -105,8 +109,8 @@ TEST_CASE("a store of format 3 becomes one of this format, in which runs have sn
   CHECK(held == "runs 3, batches 6, contents 2");
   {
     const auto journal = open_sqlite({path}).value();
-    const Epoch epoch = journal->claim_all().value();
-    const RunRow row = journal->unfinished()->front();
+    const Epoch epoch = claim_all(*journal);
+    const RunRow row = journal->unfinished(all_partitions())->front();
     CHECK(journal->schedules()->size() == 1);
     CHECK_FALSE(journal->snapshot(row.id).value());
     Append next;
@@ -122,16 +126,57 @@ TEST_CASE("a store of format 3 becomes one of this format, in which runs have sn
   CHECK(format_of(path) == kStoreFormat);
 }
 
+TEST_CASE("a store of format 4 can be read as it is, and becomes one of this format, in which appends carry rows") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "weft.db";
+  std::filesystem::copy_file(kFormat4, path);
+  std::filesystem::permissions(path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  const std::string held = held_by(path);
+  CHECK(held == "runs 3, batches 6, contents 4");
+  {
+    const auto reader = open_sqlite_reader(path).value();
+    CHECK_FALSE(reader->row("memory", "k").value());
+    CHECK(reader->rows("memory", "", 10, "")->rows.empty());
+    CHECK(Inspection::open(path).value()->rows_beside()->orphans == 0);
+    CHECK(format_of(path) == 4);
+  }
+  const auto journal = open_sqlite({path}).value();
+  const Epoch epoch = claim_all(*journal);
+  const RunRow row = journal->unfinished(all_partitions())->front();
+  CHECK(journal->schedules()->size() == 1);
+  CHECK(journal->snapshot(row.id).value()->seq == 5);
+  Append next = in_partition(row.partition, next_append(row.id, epoch, row.last_seq + 1, row.last_seq + 1));
+  next.rows = {{"memory", "k", "v"}};
+  REQUIRE(append_now(*journal, std::move(next)));
+  CHECK(journal->row("memory", "k").value() == "v");
+  CHECK(format_of(path) == kStoreFormat);
+  CHECK(held_by(path) == "runs 3, batches 7, contents 4");
+}
+
+TEST_CASE("a reader that was opened on an older format sees the rows that an engine writes after the upgrade") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "weft.db";
+  std::filesystem::copy_file(kFormat4, path);
+  std::filesystem::permissions(path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  const auto reader = open_sqlite_reader(path).value();
+  CHECK(keys(reader->rows("memory", "", 10, "")).empty());
+  const auto journal = open_sqlite({path}).value();
+  must_append(*journal, with_row(first_append("new", claim_all(*journal)), "memory", "k", "v"));
+  CHECK(keys(reader->rows("memory", "", 10, "")) == Names{"k"});
+  CHECK(reader->row("memory", "k").value() == "v");
+}
+
 TEST_CASE("a store of a newer format is refused with both numbers and left as it is, byte for byte") {
   const TemporaryFolder folder;
   const std::string path = folder / "weft.db";
   std::filesystem::copy_file(kFormat1, path);
-  REQUIRE(Connection::open(path, Connection::Mode::kWrite)->execute("PRAGMA user_version = 5"));
+  REQUIRE(Connection::open(path, Connection::Mode::kWrite)
+              ->execute(fmt::format("PRAGMA user_version = {}", kStoreFormat + 1).c_str()));
   const std::string before = content(path) + content(path + "-wal");
   const auto refused = open_sqlite({path});
   REQUIRE_FALSE(refused);
-  CHECK(refused.error().message.find("store format 5") != std::string::npos);
-  CHECK(refused.error().message.find("formats up to 4") != std::string::npos);
+  CHECK(refused.error().message.find(fmt::format("store format {}", kStoreFormat + 1)) != std::string::npos);
+  CHECK(refused.error().message.find(fmt::format("formats up to {}", kStoreFormat)) != std::string::npos);
   CHECK(Inspection::open(path).error().code == Code::kFailedPrecondition);
   CHECK(backup_sqlite(path, folder / "copy.db").error().code == Code::kFailedPrecondition);
   CHECK(content(path) + content(path + "-wal") == before);

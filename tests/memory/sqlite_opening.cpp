@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "memory/journal/sqlite_store.h"
 #include "tests/conformance/journal_fixture.h"
 #include "tests/memory/process.h"
 
@@ -40,7 +41,7 @@ TEST_CASE("a new store's folders are its owner's alone, whatever the umask") {
   {
     const auto journal = open_sqlite({folder / "a/b/weft.db"});
     REQUIRE(journal);
-    must_append(**journal, first_append("a", (*journal)->claim_all().value()));
+    must_append(**journal, first_append("a", claim_all(**journal)));
     CHECK(mode_of(folder / "a") == 0700);
     CHECK(mode_of(folder / "a/b") == 0700);
     for (const char* name : {"weft.db", "weft.db-wal", "weft.db-shm", "weft.db.lock"}) {
@@ -116,7 +117,7 @@ TEST_CASE("what is not a weft store is refused in one sentence and left as it is
     REQUIRE(open_sqlite({path}));
     execute(path, "PRAGMA user_version = 99");
     CHECK(refusal(path).code == Code::kFailedPrecondition);
-    CHECK(refusal(path).message.find("has store format 99, and this weft knows formats up to 4") != std::string::npos);
+    CHECK(refusal(path).message.find("has store format 99, and this weft knows formats up to 5") != std::string::npos);
     CHECK(open_sqlite_reader(path).error().code == Code::kFailedPrecondition);
   }
   SECTION("an empty path") { CHECK(refusal("").code == Code::kInvalidArgument); }
@@ -135,7 +136,7 @@ TEST_CASE("an empty file becomes a store; names that SQLite reads otherwise are 
     {
       const auto journal = open_sqlite({path});
       REQUIRE(journal);
-      CHECK(append_now(**journal, first_append("a", (*journal)->claim_all().value())));
+      CHECK(append_now(**journal, first_append("a", claim_all(**journal))));
     }
     const auto reader = open_sqlite_reader(path);
     REQUIRE(reader);

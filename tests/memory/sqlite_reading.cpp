@@ -7,6 +7,7 @@
 #include <fstream>
 #include <thread>
 
+#include "memory/journal/sqlite_store.h"
 #include "tests/conformance/journal_fixture.h"
 
 namespace weft::memory::test {
@@ -42,7 +43,7 @@ TEST_CASE("a reader where there is no store is NOT_FOUND and creates nothing") {
 TEST_CASE("a reader beside the owner sees what is committed, as it is committed") {
   const TemporaryFolder folder;
   const auto journal = open_sqlite({folder / "weft.db"}).value();
-  const Epoch epoch = journal->claim_all().value();
+  const Epoch epoch = claim_all(*journal);
   const auto reader = open_sqlite_reader(folder / "weft.db").value();
   CHECK(reader->run("a").error().code == Code::kNotFound);
   must_append(*journal, first_append("a", epoch));
@@ -54,7 +55,7 @@ TEST_CASE("a reader beside the owner sees what is committed, as it is committed"
 TEST_CASE("more threads read than there are connections") {
   const TemporaryFolder folder;
   const auto journal = open_sqlite({folder / "weft.db"}).value();
-  const Epoch epoch = journal->claim_all().value();
+  const Epoch epoch = claim_all(*journal);
   must_append(*journal, first_append("a", epoch));
   const auto reader = open_sqlite_reader(folder / "weft.db").value();
   std::atomic<int> failed = 0;
@@ -73,7 +74,7 @@ TEST_CASE("a store is read where only its three files are, without its lock") {
   const std::string path = folder / "weft.db";
   {
     const auto journal = open_sqlite({path}).value();
-    must_append(*journal, first_append("a", journal->claim_all().value()));
+    must_append(*journal, first_append("a", claim_all(*journal)));
   }
   std::filesystem::remove(path + ".lock");
   CHECK(open_sqlite_reader(path).value()->run("a")->last_seq == 1);
@@ -87,7 +88,7 @@ TEST_CASE("a damaged store is DATA_LOSS, not a wrong answer") {
   const std::string path = folder / "weft.db";
   {
     const auto journal = open_sqlite({.path = path, .checkpoint_pages = 1}).value();
-    must_append(*journal, first_append("a", journal->claim_all().value()));
+    must_append(*journal, first_append("a", claim_all(*journal)));
   }
   std::filesystem::remove(path + "-wal");
   std::filesystem::remove(path + "-shm");
@@ -105,7 +106,7 @@ TEST_CASE("lists and lookups walk an index: they scan no table and sort nothing"
   const TemporaryFolder folder;
   sqlite3_auto_extension(reinterpret_cast<void (*)()>(watch));
   const auto journal = open_sqlite({folder / "weft.db"}).value();
-  const Epoch epoch = journal->claim_all().value();
+  const Epoch epoch = claim_all(*journal);
   for (int i = 0; i < 1'000; ++i) {
     Append append = first_append(fmt::format("run-{:04}", i), epoch, i);
     append.create->workflow = i % 2 == 0 ? "even" : "odd";

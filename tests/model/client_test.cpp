@@ -294,7 +294,7 @@ TEST_CASE("after cancel nothing comes, also from inside the progress of the same
 
 TEST_CASE("an outcome may start the next call, and a client that ends tells nobody") {
   RawServer server([&](RawConnection& c, int) {
-    for (int i = 0; !c.request().empty(); ++i) c.send(kHead + chunked(text("x") + finish("stop") + kDone) + kEnd);
+    while (!c.request().empty()) c.send(kHead + chunked(text("x") + finish("stop") + kDone) + kEnd);
   });
   RawServer silent([](RawConnection& c, int) { c.request(), c.hold(); });
   Loop loop;

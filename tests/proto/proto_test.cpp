@@ -12,6 +12,7 @@
 #include "weft/v1/admin.pb.h"
 #include "weft/v1/event.pb.h"
 #include "weft/v1/runs.pb.h"
+#include "weft/v1/tokens.pb.h"
 #include "weft/v1/traces.pb.h"
 #include "weft/v1/workflows.pb.h"
 
@@ -26,7 +27,8 @@ const std::vector<const pb::FileDescriptor*>& files() {
                                                                 WorkflowsCheckRequest::descriptor()->file(),
                                                                 Run::descriptor()->file(),
                                                                 TracesGetRequest::descriptor()->file(),
-                                                                AdminStatsRequest::descriptor()->file()};
+                                                                AdminStatsRequest::descriptor()->file(),
+                                                                TokensListRequest::descriptor()->file()};
   return kFiles;
 }
 

@@ -5,74 +5,11 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "driver.h"
+#include "effects.h"
 
 using namespace weft;
 using namespace weft::run;
 using namespace weft::run::testing;
-
-namespace {
-
-constexpr const char* kTools = R"(weft: 1
-name: effects
-tools:
-  look: {effect: read, input: {id: string}, http: {get: "http://shop.example/{{ args.id }}"}}
-  refund: {effect: write, input: {id: string}, http: {post: "http://shop.example/r", idempotency_key: "{{ call.key }}"}}
-  put: {effect: idempotent, key_ttl: 1h, input: {id: string}, http: {put: "http://shop.example/p"}}
-  seen: {effect: write, verify: look, input: {id: string}, http: {post: "http://shop.example/s"}}
-  gone: {effect: write, on_doubt: skip, input: {id: string}, http: {post: "http://shop.example/g"}}
-  stop: {effect: write, on_doubt: fail, input: {id: string}, http: {post: "http://shop.example/f"}}
-  again: {effect: write, on_doubt: retry, input: {id: string}, http: {post: "http://shop.example/a"}}
-  note: {effect: write, repeatable: true, input: {id: string}, http: {post: "http://shop.example/n"}}
-  named: {effect: write, input: {id: string, text: string}, http: {post: "http://shop.example/k", idempotency_key: "order-{{ args.id }}"}}
-  cancel_it: {effect: idempotent, input: {id: string}, http: {delete: "http://shop.example/{{ args.id }}"}}
-  book: {effect: write, undo: {tool: cancel_it, args: {id: "{{ output.booking }}"}}, input: {id: string}, http: {post: "http://shop.example/b"}}
-)";
-
-std::shared_ptr<const workflows::Workflow> with_tools(const std::string& steps) {
-  return workflow(kTools + ("steps:\n" + steps));
-}
-
-std::vector<std::string> keys_of(const Driver& driver) {
-  std::vector<std::string> keys;
-  for (const v1::Event& event : driver.events()) {
-    if (event.has_tool_call_started()) keys.push_back(event.tool_call_started().key());
-  }
-  return keys;
-}
-
-const v1::Event& last_of(const Driver& driver, v1::Event::KindCase kind) {
-  const v1::Event* found = nullptr;
-  for (const v1::Event& event : driver.events()) {
-    if (event.kind_case() == kind) found = &event;
-  }
-  REQUIRE(found != nullptr);
-  return *found;
-}
-
-// Puts one call of a tool in doubt, as a crash between its intent and its result does.
-std::unique_ptr<Driver> crashed(const std::string& tool) {
-  Driver driver(with_tools("  act: {tool: " + tool + ", args: {id: a}, needs: []}\n"));
-  driver.submit();
-  REQUIRE(driver.count(v1::Event::kToolCallStarted) == 1);
-  return driver.restarted();
-}
-
-// Gives calls in the order in which the model makes them, one turn each, then an answer.
-Driver::Model in_turns(std::vector<std::pair<std::string, std::string>> turns) {
-  return [turns = std::move(turns)](const ModelCall& call) {
-    if (call.key.turn > turns.size()) return answer("done");
-    v1::Event event = answer("");
-    v1::RequestedCall& requested = *event.mutable_model_call_ended()->add_calls();
-    requested.set_id("c");
-    requested.set_tool(turns[call.key.turn - 1].first);
-    requested.set_wire_name(turns[call.key.turn - 1].first);
-    requested.mutable_arguments()->set_inline_(turns[call.key.turn - 1].second);
-    return event;
-  };
-}
-
-}  // namespace
 
 TEST_CASE("a write in doubt waits for somebody, who says what became of it") {
   auto driver = crashed("refund");
@@ -283,7 +220,7 @@ TEST_CASE("a tool that names one to verify asks that one first") {
   SECTION("it was done: its result is what the other one says") {
     driver = driver->restarted();
     driver->verify = [&](const VerifyCall& question) {
-      asked.push_back(question.tool + " " + question.arguments.inline_());
+      asked.push_back(question.tool + " " + driver->run().question(question.key).value().inline_());
       return verified(v1::VERDICT_DONE, R"({"state":"refunded"})");
     };
     driver->finish();

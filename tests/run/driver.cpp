@@ -10,6 +10,7 @@ namespace weft::run::testing {
 
 Result<std::shared_ptr<const std::string>> MemoryContents::bytes(const v1::Content& content) {
   if (!content.has_blob()) return std::make_shared<const std::string>(content.inline_());
+  if (fails) return unavailable("the disk does not read");
   const auto found = blobs_.find(content.blob().sha256());
   if (found == blobs_.end()) return data_loss("no such blob");
   return found->second;
@@ -17,7 +18,7 @@ Result<std::shared_ptr<const std::string>> MemoryContents::bytes(const v1::Conte
 
 Result<v1::Content> MemoryContents::put(std::string bytes) {
   v1::Content content;
-  if (bytes.size() <= kInlineBytesMax) {
+  if (bytes.size() <= inline_max) {
     content.set_inline_(std::move(bytes));
     return content;
   }
@@ -44,6 +45,8 @@ workflows::World world() {
 void name(const ToolCall& call, v1::Event& started) {
   started.mutable_tool_call_started()->set_tool(call.tool);
   started.mutable_tool_call_started()->set_key(call.idempotency_key);
+  started.mutable_tool_call_started()->set_effect(static_cast<v1::ToolEffect>(static_cast<int>(call.effect) + 1));
+  *started.mutable_tool_call_started()->mutable_arguments() = call.arguments;
 }
 
 }  // namespace
@@ -133,18 +136,19 @@ v1::Event verified(v1::Verdict verdict, std::string json) {
   return event;
 }
 
-Driver::Driver(std::shared_ptr<const workflows::Workflow> workflow, std::uint64_t seed)
+Driver::Driver(std::shared_ptr<const workflows::Workflow> workflow, std::uint64_t seed, const Limits& limits)
     : model([](const ModelCall&) { return answer("ok"); }),
       tool([](const ToolCall&) { return tool_done(R"({"done":true})"); }),
       verify([](const VerifyCall&) { return verified(v1::VERDICT_NOT_DONE); }),
       workflow_(std::move(workflow)),
-      run_(std::make_unique<Run>(workflow_, tool_table(), *contents_)),
+      limits_(limits),
+      run_(std::make_unique<Run>(workflow_, tool_table(), *contents_, limits_)),
       random_(seed * 2 + 1) {}
 
 void Driver::admit(v1::Event event) {
   if (rewrite) rewrite(event);
   stamp(event, run_->last_seq(), run_->last_at_us(), run_->digest(), now_us_, 1);
-  const Status applied = run_->apply(event);
+  const Status applied = once_unread([&] { return run_->apply(event); });
   if (!applied) FAIL(applied.error().message << "\n" << event.DebugString());
   if (restored_) {
     const Status as_well = restored_->apply(event);
@@ -154,8 +158,32 @@ void Driver::admit(v1::Event event) {
   if (on_event) on_event(event);
 }
 
+template <class Act>
+auto Driver::once_unread(const Act& act) -> decltype(act()) {
+  if (!unread_first_) return act();
+  const std::string digest = run_->digest();
+  contents_->fails = true;
+  auto came = act();
+  contents_->fails = false;
+  if (came) return came;
+  if (!is_unread(came.error())) FAIL(came.error().message);
+  REQUIRE(run_->digest() == digest);
+  ++unread_;
+  return act();
+}
+
+std::optional<v1::Event> Driver::decide() {
+  little_ = little_ * 6364136223846793005ULL + 1442695040888963407ULL;
+  Budget little((little_ >> 33) % 64);
+  auto drafted = once_unread([&] { return run_->decide(little); }).value();
+  if (!little.over()) return drafted;
+  if (drafted) FAIL("beyond its budget, it decides: " << drafted->DebugString());
+  ++left_off_;
+  return once_unread([&] { return run_->decide(); }).value();
+}
+
 void Driver::settle() {
-  while (auto decision = run_->decide()) admit(*std::move(decision));
+  while (auto decision = decide()) admit(*std::move(decision));
   while (!run_->paused()) {
     auto command = run_->next();
     if (!command) break;
@@ -203,7 +231,7 @@ void Driver::settle() {
       if (!call || run_->expects(started)) in_flight_.push_back(std::move(*command));
       if (call && run_->expects(started)) admit(std::move(started));
     }
-    while (auto decision = run_->decide()) admit(*std::move(decision));
+    while (auto decision = decide()) admit(*std::move(decision));
   }
   look_beside();
 }
@@ -214,17 +242,18 @@ void Driver::look_beside() {
   const std::string snapshot = run_->snapshot();
   REQUIRE(snapshot.empty() == run_->ended());
   if (restored_) {
-    const auto decision = restored_->decide();
+    const auto decision = restored_->decide().value();
     if (decision) FAIL("restored from a snapshot, it decides: " << decision->DebugString());
     while (restored_->next()) {
       // The run itself has carried it out.
     }
     REQUIRE(restored_->digest() == run_->digest());
+    REQUIRE(restored_->state_bytes() == run_->state_bytes());
     REQUIRE(restored_->snapshot() == snapshot);
     if (settled_ % (2 * kEvery) != 0) return;
   }
   if (snapshot.empty()) return;
-  restored_ = std::make_unique<Run>(workflow_, tool_table(), *contents_);
+  restored_ = std::make_unique<Run>(workflow_, tool_table(), *contents_, limits_);
   const Status whole = restored_->restore(snapshot);
   if (!whole) FAIL(whole.error().message);
   REQUIRE(restored_->snapshot() == snapshot);
@@ -429,14 +458,15 @@ std::size_t Driver::count(v1::Event::KindCase kind) const {
 }
 
 std::unique_ptr<Driver> Driver::restarted(std::size_t durable) const {
-  auto again = std::make_unique<Driver>(workflow_, random_);
+  auto again = std::make_unique<Driver>(workflow_, random_, limits_);
   again->contents_ = contents_;
-  again->run_ = std::make_unique<Run>(workflow_, tool_table(), *contents_);
+  again->run_ = std::make_unique<Run>(workflow_, tool_table(), *contents_, limits_);
   again->model = model;
   again->tool = tool;
   again->verify = verify;
   again->rewrite = rewrite;
   again->now_us_ = now_us_;
+  again->unread_first_ = unread_first_;
   for (std::size_t i = 0; i < std::min(durable, events_.size()); ++i) {
     const v1::Event& event = events_[i];
     const Status applied = again->run_->apply(event);

@@ -1,6 +1,7 @@
 // Drives a run without an engine: a clock that is a number, models and tools that are functions, and an order of
 // answers that a seed picks. What the journal would hold is a vector.
 //
+// Each decision is first taken with little to spend, and taken again where that was not enough: it must be the same.
 // Beside every run goes one that was restored from a snapshot of it, now and then from a new one: they must not differ.
 #pragma once
 
@@ -22,6 +23,8 @@ class MemoryContents final : public Contents {
  public:
   Result<std::shared_ptr<const std::string>> bytes(const v1::Content& content) override;
   Result<v1::Content> put(std::string bytes) override;
+  std::size_t inline_max = kInlineBytesMax;
+  bool fails = false;  // Blobs cannot be read.
 
  private:
   std::map<std::string, std::shared_ptr<const std::string>> blobs_;
@@ -39,7 +42,8 @@ class Driver {
   using Model = std::function<v1::Event(const ModelCall&)>;
   using Tool = std::function<v1::Event(const ToolCall&)>;
 
-  explicit Driver(std::shared_ptr<const workflows::Workflow> workflow, std::uint64_t seed = 0);
+  explicit Driver(std::shared_ptr<const workflows::Workflow> workflow, std::uint64_t seed = 0,
+                  const Limits& limits = {});
 
   Model model;  // Default: answers "ok".
   Tool tool;    // Default: {"done": true}.
@@ -48,6 +52,15 @@ class Driver {
   std::function<void(const v1::Event&)> on_event;
   // Changes a decision before it is recorded: how tests produce outcomes that nothing else produces yet.
   std::function<void(v1::Event&)> rewrite;
+
+  // Before submit(): no content is inline. kUnreadFirst: where an event or a decision needs one, it cannot be read at
+  // first.
+  enum class Blobs : std::uint8_t { kRead, kUnreadFirst };
+  void keep_in_blobs(Blobs blobs) {
+    contents_->inline_max = 0;
+    unread_first_ = blobs == Blobs::kUnreadFirst;
+  }
+  std::size_t unread() const { return unread_; }  // How often something could not be read.
 
   void submit(const std::string& input_json = "{}");
   void cancel();
@@ -71,6 +84,7 @@ class Driver {
   // How the ended run ended.
   const v1::RunEnded& end() const;
   std::size_t lost_calls() const;
+  std::size_t left_off() const { return left_off_; }  // Decisions for which the little was not enough.
   const std::vector<v1::Event>& events() const { return events_; }
   const std::vector<Command>& in_flight() const { return in_flight_; }
   // The output of the ended run.
@@ -85,15 +99,23 @@ class Driver {
 
  private:
   void admit(v1::Event event);
+  template <class Act>
+  auto once_unread(const Act& act) -> decltype(act());
+  std::optional<v1::Event> decide();
   void settle();
   void look_beside();
   void carry_out(const Command& command);
 
   std::shared_ptr<const workflows::Workflow> workflow_;
+  Limits limits_;
   std::shared_ptr<MemoryContents> contents_ = std::make_shared<MemoryContents>();
   std::unique_ptr<Run> run_;
   std::unique_ptr<Run> restored_;  // Null: there was no snapshot yet.
   std::uint32_t settled_ = 0;      // How often.
+  bool unread_first_ = false;
+  std::size_t unread_ = 0;
+  std::uint64_t little_ = 1;
+  std::size_t left_off_ = 0;
   std::vector<v1::Event> events_;
   std::vector<Command> in_flight_;
   std::int64_t now_us_ = 1'000'000;

@@ -249,3 +249,24 @@ TEST_CASE("random graphs end, each step once a round, with values that no order 
   CHECK(compared > graphs / 2);
   CHECK(retried > graphs / 20);
 }
+
+TEST_CASE("a content that cannot be read when it is wanted changes nothing of what follows, in graphs of every kind") {
+  std::size_t unread = 0;
+  for (std::uint64_t seed = 1; seed <= 500; ++seed) {
+    const std::string yaml = Generator(seed).workflow();
+    INFO("seed " << seed << "\n" << yaml);
+    const auto checked = workflow(yaml);
+    std::string digest;
+    for (const auto blobs : {Driver::Blobs::kRead, Driver::Blobs::kUnreadFirst}) {
+      Driver driver(checked, seed);
+      script(driver, seed);
+      driver.keep_in_blobs(blobs);
+      driver.submit();
+      driver.finish();
+      if (blobs == Driver::Blobs::kRead) digest = driver.run().digest();
+      REQUIRE(driver.run().digest() == digest);
+      unread += driver.unread();
+    }
+  }
+  CHECK(unread > 1'000);
+}

@@ -11,7 +11,7 @@ TEST_CASE("only addresses that no other machine reaches are taken") {
     const auto address = parse_address(text);
     REQUIRE_FALSE(address);
     CHECK(address.error().code == Code::kInvalidArgument);
-    CHECK(address.error().message.find("until there is authentication") != std::string::npos);
+    CHECK(address.error().message.find("until there is TLS") != std::string::npos);
   }
 }
 

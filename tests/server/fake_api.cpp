@@ -59,19 +59,22 @@ void FakeApi::progress(const std::string& id, const v1::Progress& progress) {
   }
 }
 
-std::string FakeApi::add_content(std::string bytes) {
+std::string FakeApi::add_content(const std::string& run, std::string bytes) {
   const std::lock_guard lock(mutex_);
   const Digest digest = sha256(bytes);
+  content_runs_[std::string(view(digest))] = run;
   contents_[std::string(view(digest))] = std::make_shared<const std::string>(std::move(bytes));
   return std::string(view(digest));
 }
 
+std::size_t FakeApi::watchers(const std::string& id) const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<std::size_t>(
+      std::ranges::count_if(runs_.at(id).watchers, [](const auto& weak) { return !weak.expired(); }));
+}
+
 void FakeApi::wait_for_watchers(const std::string& id, std::size_t count) {
-  const auto living = [&] {
-    const std::lock_guard lock(mutex_);
-    return static_cast<std::size_t>(
-        std::ranges::count_if(runs_.at(id).watchers, [](const auto& weak) { return !weak.expired(); }));
-  };
+  const auto living = [&] { return watchers(id); };
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (living() != count && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
   REQUIRE(living() == count);
@@ -93,7 +96,7 @@ void FakeApi::tell(const std::string& id) {
     watchers = run.watchers;
     seq = run.events.size();
     if (run.run.status() >= v1::RUN_STATUS_SUCCEEDED) ended = std::make_shared<v1::Run>(run.run);
-    rests = !ended && engine::is_at_rest(run.run.status());
+    rests = !ended && history::is_at_rest(run.run.status());
   }
   for (const auto& weak : watchers) {
     const auto watcher = weak.lock();
@@ -102,7 +105,18 @@ void FakeApi::tell(const std::string& id) {
   }
 }
 
+v1::RunsAnswerRequest FakeApi::last_answer() const {
+  const std::lock_guard lock(mutex_);
+  return last_answer_;
+}
+
+// A version's hash is its name and "-1".
 Result<v1::WorkflowsGetResponse> FakeApi::get_workflow(const v1::WorkflowsGetRequest& request) const {
+  if (request.hash().ends_with("-1")) {
+    v1::WorkflowsGetResponse response;
+    response.mutable_workflow()->set_name(request.hash().substr(0, request.hash().size() - 2));
+    return response;
+  }
   return not_found("there is no workflow \"" + request.name() + "\"");
 }
 
@@ -160,7 +174,22 @@ Result<std::shared_ptr<const std::string>> FakeApi::content(std::string_view sha
   return found->second;
 }
 
+Result<memory::BlobPiece> FakeApi::content_piece(std::string_view run_id, std::string_view sha256, std::uint64_t offset,
+                                                 std::size_t bytes_max) const {
+  if (run_id.empty()) return invalid_argument("a content belongs to a run");
+  const std::lock_guard lock(mutex_);
+  const auto found = contents_.find(sha256);
+  if (found == contents_.end() || content_runs_.find(sha256)->second != run_id)
+    return not_found("the run has no such content");
+  return memory::BlobPiece{offset < found->second->size() ? found->second->substr(offset, bytes_max) : "",
+                           found->second->size()};
+}
+
 Result<v1::WorkflowsCheckResponse> FakeApi::check(const v1::WorkflowsCheckRequest& request) const {
+  ++checks_;
+  ++checks_begun_;
+  while (checks_held_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  --checks_;
   v1::WorkflowsCheckResponse response;
   auto* diagnostic = response.add_diagnostics();
   diagnostic->set_file(request.bundle().file());
@@ -168,15 +197,29 @@ Result<v1::WorkflowsCheckResponse> FakeApi::check(const v1::WorkflowsCheckReques
   return response;
 }
 
-void FakeApi::apply(const v1::WorkflowsApplyRequest&, engine::Done<v1::WorkflowsApplyResponse> done) {
+void FakeApi::apply(const v1::WorkflowsApplyRequest&, engine::Reply<v1::WorkflowsApplyResponse> done) {
   done(invalid_argument("flow.yaml has 1 error").with("flow.yaml:3:7", "unknown key \"stpes\""));
 }
 
-void FakeApi::submit(const v1::RunsSubmitRequest& request, engine::Done<v1::RunsSubmitResponse> done) {
+void FakeApi::answer(const v1::RunsAnswerRequest& request, engine::Reply<v1::RunsAnswerResponse> done) {
+  const std::lock_guard lock(mutex_);
+  last_answer_ = request;
+  done(v1::RunsAnswerResponse());
+}
+
+void FakeApi::submit(const v1::RunsSubmitRequest& request, engine::Reply<v1::RunsSubmitResponse> done) {
   {
     const std::lock_guard lock(mutex_);
     last_ = request;
+    if (request.by_token()) {
+      auto& run = runs_["run-1"].run;
+      run.set_id("run-1");
+      run.set_status(v1::RUN_STATUS_RUNNING);
+      run.set_by(request.by());
+      run.set_by_token(true);
+    }
   }
+  if (request.workflow() == "let-go") return;
   // As an engine answers: on a thread of its own.
   std::thread([done = std::move(done)]() mutable {
     v1::RunsSubmitResponse response;
@@ -185,7 +228,11 @@ void FakeApi::submit(const v1::RunsSubmitRequest& request, engine::Done<v1::Runs
   }).join();
 }
 
-void FakeApi::cancel(const v1::RunsCancelRequest& request, engine::Done<v1::RunsCancelResponse> done) {
+void FakeApi::cancel(const v1::RunsCancelRequest& request, engine::Reply<v1::RunsCancelResponse> done) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!runs_.contains(request.run_id())) return done(not_found("there is no such run"));
+  }
   end(request.run_id(), v1::RUN_STATUS_CANCELLED);
   v1::RunsCancelResponse response;
   response.mutable_run()->set_id(request.run_id());
@@ -193,7 +240,7 @@ void FakeApi::cancel(const v1::RunsCancelRequest& request, engine::Done<v1::Runs
   done(std::move(response));
 }
 
-void FakeApi::resolve(const v1::RunsResolveRequest& request, engine::Done<v1::RunsResolveResponse> done) {
+void FakeApi::resolve(const v1::RunsResolveRequest& request, engine::Reply<v1::RunsResolveResponse> done) {
   done(failed_precondition("nothing is in doubt at \"" + request.path() + "\""));
 }
 

@@ -22,10 +22,16 @@ class FakeApi final : public engine::Api {
   void end(const std::string& id, v1::RunStatus status = v1::RUN_STATUS_SUCCEEDED);
   void set_status(const std::string& id, v1::RunStatus status);
   void progress(const std::string& id, const v1::Progress& progress);
-  std::string add_content(std::string bytes);                        // Its SHA-256.
-  void wait_for_watchers(const std::string& id, std::size_t count);  // That still live.
+  std::string add_content(const std::string& run, std::string bytes);  // Its SHA-256.
+  void wait_for_watchers(const std::string& id, std::size_t count);    // That still live.
   v1::RunsSubmitRequest last_submission() const;
-  std::size_t reads() const { return reads_; }  // How often a run was read.
+  v1::RunsAnswerRequest last_answer() const;
+  // From now on Check takes as long as the flag is held up.
+  void hold_checks(bool hold) { checks_held_ = hold; }
+  std::size_t checks() const { return checks_; }              // Under way.
+  std::size_t checks_begun() const { return checks_begun_; }  // Since ever.
+  std::size_t watchers(const std::string& id) const;          // That still live.
+  std::size_t reads() const { return reads_; }                // How often a run was read.
 
   // What the server asks.
   Result<v1::WorkflowsGetResponse> get_workflow(const v1::WorkflowsGetRequest& request) const override;
@@ -36,37 +42,37 @@ class FakeApi final : public engine::Api {
   Result<std::vector<v1::Event>> events(std::string_view run_id, std::uint64_t from_seq,
                                         std::size_t bytes_max) const override;
   Result<std::shared_ptr<const std::string>> content(std::string_view sha256) const override;
+  Result<memory::BlobPiece> content_piece(std::string_view run_id, std::string_view sha256, std::uint64_t offset,
+                                          std::size_t bytes_max) const override;
   Result<v1::WorkflowsCheckResponse> check(const v1::WorkflowsCheckRequest& request) const override;
-  void apply(const v1::WorkflowsApplyRequest& request, engine::Done<v1::WorkflowsApplyResponse> done) override;
-  void submit(const v1::RunsSubmitRequest& request, engine::Done<v1::RunsSubmitResponse> done) override;
-  void answer(const v1::RunsAnswerRequest&, engine::Done<v1::RunsAnswerResponse> done) override {
+  void apply(const v1::WorkflowsApplyRequest& request, engine::Reply<v1::WorkflowsApplyResponse> done) override;
+  void submit(const v1::RunsSubmitRequest& request, engine::Reply<v1::RunsSubmitResponse> done) override;
+  void answer(const v1::RunsAnswerRequest& request, engine::Reply<v1::RunsAnswerResponse> done) override;
+  void signal(const v1::RunsSignalRequest&, engine::Reply<v1::RunsSignalResponse> done) override {
     done(unimplemented("not here"));
   }
-  void signal(const v1::RunsSignalRequest&, engine::Done<v1::RunsSignalResponse> done) override {
+  void retry(const v1::RunsRetryRequest&, engine::Reply<v1::RunsRetryResponse> done) override {
     done(unimplemented("not here"));
   }
-  void retry(const v1::RunsRetryRequest&, engine::Done<v1::RunsRetryResponse> done) override {
+  void fork(const v1::RunsForkRequest&, engine::Reply<v1::RunsForkResponse> done) override {
     done(unimplemented("not here"));
   }
-  void fork(const v1::RunsForkRequest&, engine::Done<v1::RunsForkResponse> done) override {
-    done(unimplemented("not here"));
-  }
-  Result<v1::TracesReplayResponse> replay(const v1::TracesReplayRequest&) const override {
+  Result<v1::TracesReplayResponse> replay(const v1::TracesReplayRequest&, const std::function<bool()>&) const override {
     return unimplemented("not here");
   }
-  void pause(const v1::RunsPauseRequest&, engine::Done<v1::RunsPauseResponse> done) override {
+  void pause(const v1::RunsPauseRequest&, engine::Reply<v1::RunsPauseResponse> done) override {
     done(unimplemented("not here"));
   }
-  void resume(const v1::RunsResumeRequest&, engine::Done<v1::RunsResumeResponse> done) override {
+  void resume(const v1::RunsResumeRequest&, engine::Reply<v1::RunsResumeResponse> done) override {
     done(unimplemented("not here"));
   }
-  void pause_schedule(const v1::SchedulesPauseRequest&, engine::Done<v1::SchedulesPauseResponse> done) override {
+  void pause_schedule(const v1::SchedulesPauseRequest&, engine::Reply<v1::SchedulesPauseResponse> done) override {
     done(unimplemented("not here"));
   }
-  void resume_schedule(const v1::SchedulesResumeRequest&, engine::Done<v1::SchedulesResumeResponse> done) override {
+  void resume_schedule(const v1::SchedulesResumeRequest&, engine::Reply<v1::SchedulesResumeResponse> done) override {
     done(unimplemented("not here"));
   }
-  void trigger_schedule(const v1::SchedulesTriggerRequest&, engine::Done<v1::SchedulesTriggerResponse> done) override {
+  void trigger_schedule(const v1::SchedulesTriggerRequest&, engine::Reply<v1::SchedulesTriggerResponse> done) override {
     done(unimplemented("not here"));
   }
   Result<v1::SchedulesListResponse> list_schedules(const v1::SchedulesListRequest&) const override {
@@ -75,8 +81,8 @@ class FakeApi final : public engine::Api {
   Result<v1::SchedulesGetResponse> get_schedule(const v1::SchedulesGetRequest&) const override {
     return unimplemented("not here");
   }
-  void resolve(const v1::RunsResolveRequest& request, engine::Done<v1::RunsResolveResponse> done) override;
-  void cancel(const v1::RunsCancelRequest& request, engine::Done<v1::RunsCancelResponse> done) override;
+  void resolve(const v1::RunsResolveRequest& request, engine::Reply<v1::RunsResolveResponse> done) override;
+  void cancel(const v1::RunsCancelRequest& request, engine::Reply<v1::RunsCancelResponse> done) override;
   Status watch(std::string_view run_id, std::weak_ptr<engine::Watcher> watcher) override;
 
  private:
@@ -91,7 +97,12 @@ class FakeApi final : public engine::Api {
   mutable std::mutex mutex_;
   std::map<std::string, FakeRun, std::less<>> runs_;
   std::map<std::string, std::shared_ptr<const std::string>, std::less<>> contents_;
+  std::map<std::string, std::string, std::less<>> content_runs_;  // By content: whose it is.
   v1::RunsSubmitRequest last_;
+  v1::RunsAnswerRequest last_answer_;
+  std::atomic<bool> checks_held_ = false;
+  mutable std::atomic<std::size_t> checks_ = 0;
+  mutable std::atomic<std::size_t> checks_begun_ = 0;
 };
 
 }  // namespace weft::server

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <grpc/health/v1/health.grpc.pb.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/codegen/client_unary_call.h>
 #include <httplib.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -18,31 +19,13 @@
 #include "runtime/server/status.h"
 #include "tests/folder.h"
 #include "tests/server/fake_api.h"
+#include "tests/server/serving.h"
 #include "weft/v1/runs.grpc.pb.h"
 #include "weft/v1/traces.grpc.pb.h"
 #include "weft/v1/workflows.grpc.pb.h"
 
 namespace weft::server {
 namespace {
-
-ServerOptions on_picked_port() {
-  ServerOptions options;
-  options.grpc.push_back({"127.0.0.1:0"});
-  return options;
-}
-
-std::unique_ptr<Server> started(engine::Api& api, const ServerOptions& options = on_picked_port()) {
-  auto server = Server::start(api, options);
-  if (!server) FAIL(server.error().message);
-  return *std::move(server);
-}
-
-std::shared_ptr<grpc::Channel> channel_to(const Server& server, int receive_bytes_max = 256 << 20) {
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(receive_bytes_max);
-  arguments.SetMaxSendMessageSize(-1);
-  return grpc::CreateCustomChannel(server.grpc_addresses().front(), grpc::InsecureChannelCredentials(), arguments);
-}
 
 // A listening socket on a port of 127.0.0.1 that the kernel picked.
 class TakenPort {
@@ -67,10 +50,26 @@ class TakenPort {
 
 }  // namespace
 
+TEST_CASE("a call whose request the engine lets go of ends with UNAVAILABLE, and the server can stop") {
+  FakeApi api;
+  const ServerPlace place;
+  const auto server = started(api, place.options);
+  const auto runs = v1::Runs::NewStub(channel_to(*server));
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+  v1::RunsSubmitRequest request;
+  request.set_workflow("let-go");
+  v1::RunsSubmitResponse response;
+  const grpc::Status status = runs->Submit(&context, request, &response);
+  CHECK(status.error_code() == grpc::StatusCode::UNAVAILABLE);
+  CHECK(status.error_message() == engine::kDropped);
+}
+
 TEST_CASE("every call reaches the engine and its answer comes back") {
   FakeApi api;
   api.add_run("run-1");
-  const auto server = started(api);
+  const ServerPlace place;
+  const auto server = started(api, place.options);
   const auto channel = channel_to(*server);
   const auto workflows = v1::Workflows::NewStub(channel);
   const auto runs = v1::Runs::NewStub(channel);
@@ -112,7 +111,8 @@ TEST_CASE("every call reaches the engine and its answer comes back") {
 
 TEST_CASE("an error arrives with its code, its sentence and its details") {
   FakeApi api;
-  const auto server = started(api);
+  const ServerPlace place;
+  const auto server = started(api, place.options);
   const auto channel = channel_to(*server);
 
   grpc::ClientContext get;
@@ -132,7 +132,8 @@ TEST_CASE("an error arrives with its code, its sentence and its details") {
 
 TEST_CASE("a trace context that comes as a header is taken over, and the request's own wins") {
   FakeApi api;
-  const auto server = started(api);
+  const ServerPlace place;
+  const auto server = started(api, place.options);
   const auto runs = v1::Runs::NewStub(channel_to(*server));
   const std::string traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
   v1::RunsSubmitRequest request;
@@ -152,7 +153,8 @@ TEST_CASE("a trace context that comes as a header is taken over, and the request
 
 TEST_CASE("a message over 64 MiB is refused with RESOURCE_EXHAUSTED and the limit, and one below it is taken") {
   FakeApi api;
-  const auto server = started(api);
+  const ServerPlace place;
+  const auto server = started(api, place.options);
   const auto runs = v1::Runs::NewStub(channel_to(*server));
   v1::RunsSubmitRequest request;
   v1::RunsSubmitResponse response;
@@ -170,7 +172,8 @@ TEST_CASE("an answer over 64 MiB is refused with RESOURCE_EXHAUSTED and the limi
   FakeApi api;
   api.add_run("big");
   for (int i = 0; i < 65; ++i) api.append("big", std::size_t{1} << 20);
-  const auto server = started(api);
+  const ServerPlace place;
+  const auto server = started(api, place.options);
   const auto traces = v1::Traces::NewStub(channel_to(*server));
   grpc::ClientContext context;
   v1::TracesGetRequest request;
@@ -181,40 +184,49 @@ TEST_CASE("an answer over 64 MiB is refused with RESOURCE_EXHAUSTED and the limi
   CHECK(error.message.find("67108864 (64 MiB)") != std::string::npos);
 }
 
-TEST_CASE("a content comes whole, in pieces of at most 1 MiB") {
+TEST_CASE("a content of a run comes whole, in pieces of at most 256 KiB, and of no other run") {
   FakeApi api;
+  api.add_run("run-1");
+  api.add_run("run-2");
   std::string bytes(3'500'000, 'a');
   for (std::size_t i = 0; i < bytes.size(); i += 1000) bytes[i] = static_cast<char>('b' + i / 1000 % 20);
-  const std::string name = api.add_content(bytes);
-  const auto server = started(api);
+  const std::string name = api.add_content("run-1", bytes);
+  const ServerPlace place;
+  const auto server = started(api, place.options);
   const auto traces = v1::Traces::NewStub(channel_to(*server));
   v1::TracesGetContentRequest request;
   request.set_sha256(name);
+  request.set_run_id("run-1");
   grpc::ClientContext context;
   auto reader = traces->GetContent(&context, request);
   std::string received;
   std::size_t pieces = 0;
   for (v1::TracesGetContentResponse piece; reader->Read(&piece); ++pieces) {
-    CHECK(piece.bytes().size() <= (std::size_t{1} << 20));
+    CHECK(piece.bytes().size() <= (std::size_t{256} << 10));
     received += piece.bytes();
   }
   CHECK(reader->Finish().ok());
-  CHECK(pieces == 4);
+  CHECK(pieces == 14);
   CHECK(received == bytes);
 
-  request.set_sha256("short");
-  grpc::ClientContext wrong;
-  auto refused = traces->GetContent(&wrong, request);
-  v1::TracesGetContentResponse piece;
-  CHECK_FALSE(refused->Read(&piece));
-  CHECK(refused->Finish().error_code() == grpc::StatusCode::INVALID_ARGUMENT);
+  const auto code = [&] {
+    grpc::ClientContext wrong;
+    auto refused = traces->GetContent(&wrong, request);
+    v1::TracesGetContentResponse piece;
+    CHECK_FALSE(refused->Read(&piece));
+    return refused->Finish().error_code();
+  };
+  request.set_run_id("run-2");
+  CHECK(code() == grpc::StatusCode::NOT_FOUND);
+  request.clear_run_id();
+  CHECK(code() == grpc::StatusCode::INVALID_ARGUMENT);
 }
 
 TEST_CASE("health says SERVING, and NOT_SERVING while the server drains") {
   FakeApi api;
-  ServerOptions options = on_picked_port();
-  options.http = Listen{"127.0.0.1:0"};
-  const auto server = started(api, options);
+  ServerPlace place;
+  place.options.http = Listen{"127.0.0.1:0"};
+  const auto server = started(api, place.options);
   const auto health = grpc::health::v1::Health::NewStub(channel_to(*server));
   const auto asked = [&] {
     grpc::ClientContext context;
@@ -226,7 +238,6 @@ TEST_CASE("health says SERVING, and NOT_SERVING while the server drains") {
   CHECK(asked() == grpc::health::v1::HealthCheckResponse::SERVING);
   CHECK(http.Get("/healthz")->body == "ok\n");
   CHECK(http.Get("/readyz")->status == 200);
-  CHECK(http.Get("/other")->status == 404);
   server->set_draining();
   CHECK(asked() == grpc::health::v1::HealthCheckResponse::NOT_SERVING);
   CHECK(http.Get("/healthz")->status == 200);
@@ -236,9 +247,9 @@ TEST_CASE("health says SERVING, and NOT_SERVING while the server drains") {
 TEST_CASE("reflection is off unless it is asked for") {
   FakeApi api;
   const auto serves_reflection = [&](ServerOptions::Reflection reflection) {
-    ServerOptions options = on_picked_port();
-    options.reflection = reflection;
-    const auto server = started(api, options);
+    ServerPlace place;
+    place.options.reflection = reflection;
+    const auto server = started(api, place.options);
     // A call with no message: a method that is not there answers UNIMPLEMENTED, the stream that is there ends well.
     const auto channel = channel_to(*server);
     grpc::internal::RpcMethod method("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
@@ -259,6 +270,7 @@ TEST_CASE("a unix socket is the owner's alone, and goes with the server") {
   const Folder folder;
   const std::string path = folder / "weft.sock";
   ServerOptions options;
+  options.tokens = token_files(folder / "weft.db");
   options.grpc.push_back({"unix:" + path});
   auto server = started(api, options);
   struct stat found{};
@@ -284,6 +296,7 @@ TEST_CASE("a socket whose owner is dead is replaced, one that answers and a plai
     ::close(dead);
   }
   ServerOptions options;
+  options.tokens = token_files(folder / "weft.db");
   options.grpc.push_back({"unix:" + path});
   const auto server = started(api, options);
   const auto second = Server::start(api, options);
@@ -298,24 +311,85 @@ TEST_CASE("a socket whose owner is dead is replaced, one that answers and a plai
   CHECK(std::filesystem::exists(plain));
 }
 
-TEST_CASE("a taken port that was asked for is an error, a taken default is done without") {
+TEST_CASE("a taken port that was asked for is an error, a taken default is done without and said") {
   FakeApi api;
   const TakenPort taken;
-  ServerOptions options;
-  options.grpc = {{taken.address()}};
-  const auto refused = Server::start(api, options);
+  ServerPlace place;
+  place.options.grpc.push_back({taken.address()});
+  const auto refused = Server::start(api, place.options);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().message.find(taken.address()) != std::string::npos);
 
-  options.grpc = {{taken.address(), Listen::IfTaken::kLeaveOut}, {"127.0.0.1:0"}};
-  options.http = Listen{taken.address(), Listen::IfTaken::kLeaveOut};
-  const auto server = started(api, options);
-  REQUIRE(server->grpc_addresses().size() == 1);
-  CHECK(server->grpc_addresses().front() != taken.address());
-  CHECK(server->http_address().empty());
+  place.options.grpc.pop_back();
+  place.options.http = Listen{taken.address(), Listen::IfTaken::kLeaveOut};
+  {
+    const auto server = started(api, place.options);
+    CHECK(server->http_address().empty());
+    CHECK(server->http_missing().find(taken.address()) != std::string::npos);
+  }
+  place.options.http->if_taken = Listen::IfTaken::kFail;
+  CHECK_FALSE(Server::start(api, place.options));
+}
 
-  options.http->if_taken = Listen::IfTaken::kFail;
-  CHECK_FALSE(Server::start(api, options));
+TEST_CASE("a request that is not UTF-8 is refused with the field's name, and one that is nothing at all in words") {
+  FakeApi api;
+  const ServerPlace place;
+  const auto server = started(api, place.options);
+  const auto channel = channel_to(*server);
+  const grpc::internal::RpcMethod method("/weft.v1.Runs/Get", grpc::internal::RpcMethod::NORMAL_RPC, channel);
+  const auto answer = [&](const std::string& bytes) {
+    const grpc::Slice slice(bytes);
+    const grpc::ByteBuffer request(&slice, 1);
+    grpc::ByteBuffer response;
+    grpc::ClientContext context;
+    return grpc::internal::BlockingUnaryCall<grpc::ByteBuffer, grpc::ByteBuffer>(channel.get(), method, &context,
+                                                                                 request, &response);
+  };
+  const grpc::Status unreadable = answer("\x0a\x02\xc3\x28");
+  CHECK(unreadable.error_code() == grpc::StatusCode::INVALID_ARGUMENT);
+  CHECK(unreadable.error_message() == "the field weft.v1.RunsGetRequest.run_id is not UTF-8");
+  const grpc::Status cut = answer("\x0a\x7f");
+  CHECK(cut.error_code() == grpc::StatusCode::INVALID_ARGUMENT);
+  CHECK(cut.error_message() == "the request is no weft.v1.RunsGetRequest");
+}
+
+TEST_CASE("folders whose names mean something in a URI have a socket like any other") {
+  FakeApi api;
+  api.add_run("run-1");
+  for (const char* name : {"C#", "what?", "a%20b", "a b", "%", "ü:;@&=+$"}) {
+    INFO(name);
+    ServerPlace place;
+    const std::string folder = place.folder / name;
+    std::filesystem::create_directory(folder);
+    place.options.grpc.front().address = "unix:" + folder + "/weft.sock";
+    const auto server = started(api, place.options);
+    CHECK(server->grpc_addresses().front() == "unix:" + folder + "/weft.sock");
+    CHECK(std::filesystem::is_socket(folder + "/weft.sock"));
+    grpc::ClientContext context;
+    v1::RunsListResponse response;
+    CHECK(v1::Runs::NewStub(channel_to(*server))->List(&context, {}, &response).ok());
+  }
+}
+
+TEST_CASE("a client that pings every six seconds without a call is not sent away") {
+  FakeApi api;
+  const ServerPlace place;
+  const auto server = started(api, place.options);
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 6'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  const auto channel = grpc::CreateCustomChannel(to_target(*parse_address(server->grpc_addresses().front())),
+                                                 grpc::InsecureChannelCredentials(), arguments);
+  const auto runs = v1::Runs::NewStub(channel);
+  {
+    grpc::ClientContext context;
+    v1::RunsListResponse response;
+    REQUIRE(runs->List(&context, {}, &response).ok());
+  }
+  // Over it gRPC lets two pings pass, and ends the connection at the third; a state that does not change is waited for.
+  CHECK_FALSE(
+      channel->WaitForStateChange(GRPC_CHANNEL_READY, std::chrono::system_clock::now() + std::chrono::seconds(26)));
 }
 
 }  // namespace weft::server

@@ -9,6 +9,7 @@
 #include "runtime/server/server.h"
 #include "runtime/server/status.h"
 #include "tests/server/fake_api.h"
+#include "tests/server/serving.h"
 #include "weft/v1/runs.grpc.pb.h"
 
 namespace weft::server {
@@ -20,16 +21,13 @@ using namespace std::chrono_literals;
 struct Bench {
   explicit Bench(Duration watch_stall_max = kWatchStallMax) {
     api.add_run("run-1");
-    ServerOptions options;
-    options.grpc.push_back({"127.0.0.1:0"});
-    options.watch_stall_max = watch_stall_max;
-    auto started = Server::start(api, options);
-    if (!started) FAIL(started.error().message);
-    server = *std::move(started);
-    runs = v1::Runs::NewStub(grpc::CreateChannel(server->grpc_addresses().front(), grpc::InsecureChannelCredentials()));
+    place.options.watch_stall_max = watch_stall_max;
+    server = started(api, place.options);
+    runs = v1::Runs::NewStub(channel_to(*server));
   }
 
   FakeApi api;
+  ServerPlace place;
   std::unique_ptr<Server> server;
   std::unique_ptr<v1::Runs::Stub> runs;
 };

@@ -32,7 +32,8 @@ class Network {
 struct Attached {
   Schedule* schedule = nullptr;
   Network* network = nullptr;
-  Life life = 0;  // That is being started: what is built now belongs to it.
+  Life life = 0;           // That is being started: what is built now belongs to it.
+  std::uint64_t work = 0;  // How often the engine has asked for the time: about once for each event and each timer.
 };
 Attached& attached();
 

@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "base/bytes.h"
-#include "runtime/engine/batch.h"
-#include "runtime/engine/tally.h"
+#include "runtime/history/event_codec.h"
+#include "runtime/history/run_summary.h"
 #include "verdict.h"
 #include "workflows/path.h"
 #include "workflows/workflow.h"
@@ -27,7 +27,7 @@ void Books::know(std::shared_ptr<const workflows::Workflow> workflow) {
 }
 
 void Books::written(const memory::Append& append) {
-  const auto events = engine::read_batch(append.events);
+  const auto events = history::read_batch(append.events);
   if (!events) broken(Promise::kFold, events.error().message);
   if (events->empty() || events->front().seq() != append.first_seq || events->back().seq() != append.last_seq)
     broken(Promise::kFold, fmt::format("an append of run {} holds other events than it says", append.run));
@@ -368,7 +368,7 @@ void Books::check_undone(const RunRecord& run) const {
            fmt::format("run {} could not take back {} calls, and says {}", run.id(), failed, ended.undos_failed()));
 }
 
-// The run's row is the tally of its events, added up here a second time.
+// The run's row is the summary of its events, added up here a second time.
 void Books::check_row(const RunRecord& run) {
   v1::Usage sum;
   std::uint64_t calls = 0;

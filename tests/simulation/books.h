@@ -11,7 +11,7 @@
 #include <string>
 
 #include "attached.h"
-#include "memory/journal.h"
+#include "memory/journal/journal.h"
 #include "run_record.h"
 #include "runtime/model/message.h"
 #include "tools/tool.h"

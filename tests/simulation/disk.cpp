@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "verdict.h"
 
@@ -57,12 +58,17 @@ void Disk::lose_power(Books& books) {
   }
 }
 
-Result<memory::Epoch> Disk::claim() {
+Result<std::vector<memory::Claim>> Disk::claim(std::span<const std::uint32_t> wanted) {
   fail_no_more();  // A life is numbered by its claim, so there is none that nobody was told of.
-  WEFT_TRY(const memory::Epoch claimed, store_->claim_all());
-  if (claimed <= epoch_) broken(Promise::kFence, fmt::format("epoch {} is given a second time", claimed));
+  WEFT_TRY(std::vector<memory::Claim> claims, store_->claim(wanted));
+  const memory::Epoch claimed = claims.front().epoch;
+  for (const memory::Claim& claim : claims) {
+    if (claim.epoch <= epoch_ || claim.epoch != claimed)
+      broken(Promise::kFence, fmt::format("partition {} is given under epoch {}, and others under {} and {} before it",
+                                          claim.partition, claim.epoch, claimed, epoch_));
+  }
   epoch_ = claimed;
-  return epoch_;
+  return claims;
 }
 
 Result<memory::Appended> Disk::write(const memory::Append& append, Books& books) {
@@ -92,6 +98,11 @@ Result<memory::Appended> Disk::write(const memory::Append& append, Books& books)
   return appended;
 }
 
+Status DiskJournal::may_read() const {
+  if (faults_.unread == 0 || !schedule_.random.percent(faults_.unread)) return {};
+  return data_loss(std::string(kUnreadWords));
+}
+
 void DiskJournal::append(memory::Append append, memory::OnDurable on_durable) {
   queue_.push_back({std::move(append), std::move(on_durable), {}, {}, {}, {}});
   begin();
@@ -117,7 +128,11 @@ void DiskJournal::begin() {
 }
 
 void DiskJournal::commit(std::vector<Entry> batch) {
-  if (!power_.holds()) return;
+  if (!power_.holds()) {
+    // Whoever waits for it is told when the server ends, and not before.
+    std::ranges::move(batch, std::back_inserter(queue_));
+    return;
+  }
   const bool twice = schedule_.random.percent(faults_.looked_failed);
   for (Entry& entry : batch) {
     if (entry.workflow) {

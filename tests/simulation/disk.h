@@ -12,7 +12,7 @@
 
 #include "attached.h"
 #include "books.h"
-#include "memory/journal.h"
+#include "memory/journal/journal.h"
 #include "sqlite_store.h"
 
 namespace weft::simulation {
@@ -27,7 +27,7 @@ class Disk {
   const memory::Reader& store() const { return *store_; }
   memory::Journal& journal() { return *store_; }
   memory::Epoch epoch() const { return epoch_; }
-  Result<memory::Epoch> claim();
+  Result<std::vector<memory::Claim>> claim(std::span<const std::uint32_t> wanted);
   // Applies it now, and checks what became of it.
   Result<memory::Appended> write(const memory::Append& append, Books& books);
   Result<std::optional<memory::Snapshot>> snapshot(std::string_view run) {
@@ -63,7 +63,11 @@ struct DiskFaults {
   std::uint32_t looked_failed = 0;  // It was committed; the writer thinks not, and writes it all again.
   std::uint32_t refused = 0;        // Nothing is written, and the run is told so.
   std::uint32_t unsure = 0;         // It is written, and the run is told that it is not.
+  std::uint32_t unread = 0;         // Of reads: what is there cannot be read.
 };
+
+// In the message of each read that fails, and in no event.
+inline constexpr std::string_view kUnreadWords = "the simulated disk does not read";
 
 // One life's journal.
 class DiskJournal final : public memory::Journal {
@@ -82,29 +86,57 @@ class DiskJournal final : public memory::Journal {
         power_(std::move(power)) {}
   ~DiskJournal() override { schedule_.purge(owner_); }
 
-  Result<memory::Epoch> claim_all() override { return disk_.claim(); }
-  bool owns(memory::Epoch epoch) const override { return disk_.journal().owns(epoch); }
-  Result<std::optional<memory::Snapshot>> snapshot(std::string_view run) const override { return disk_.snapshot(run); }
+  Result<std::vector<memory::Claim>> claim(std::span<const std::uint32_t> wanted) override {
+    return disk_.claim(wanted);
+  }
+  bool may_send(std::uint32_t partition, memory::Epoch epoch) const override {
+    return disk_.journal().may_send(partition, epoch);
+  }
+  Result<std::optional<memory::Snapshot>> snapshot(std::string_view run) const override {
+    WEFT_RETURN_IF_ERROR(may_read());
+    return disk_.snapshot(run);
+  }
   void append(memory::Append append, memory::OnDurable on_durable) override;
   void put_workflow(memory::WorkflowRow row, std::move_only_function<void(Result<memory::WorkflowRow>)> done) override;
   void put_schedule(memory::ScheduleRow row, std::move_only_function<void(Status)> done) override;
   // The process ends: what was queued is lost.
   void drain() override {}
 
-  Result<std::vector<memory::RunRow>> unfinished() const override { return disk_.journal().unfinished(); }
-  Result<memory::RunRow> run(std::string_view key) const override { return disk_.store().run(key); }
+  Result<std::vector<memory::RunRow>> unfinished(std::span<const std::uint32_t> partitions) const override {
+    return disk_.journal().unfinished(partitions);
+  }
+  Result<std::optional<std::string>> row(std::string_view kind, std::string_view key) const override {
+    WEFT_RETURN_IF_ERROR(may_read());
+    return disk_.store().row(kind, key);
+  }
+  Result<memory::RowPage> rows(std::string_view kind, std::string_view key_prefix, std::size_t limit,
+                               std::string_view after) const override {
+    WEFT_RETURN_IF_ERROR(may_read());
+    return disk_.store().rows(kind, key_prefix, limit, after);
+  }
+  Result<memory::RunRow> run(std::string_view key) const override {
+    WEFT_RETURN_IF_ERROR(may_read());
+    return disk_.store().run(key);
+  }
   Result<memory::RunPage> runs(const memory::RunFilter& filter, std::size_t limit,
                                std::string_view after) const override {
     return disk_.store().runs(filter, limit, after);
   }
   Result<std::vector<memory::EventBatch>> events(std::string_view run, std::uint64_t from,
                                                  std::size_t bytes) const override {
+    WEFT_RETURN_IF_ERROR(may_read());
     return disk_.store().events(run, from, bytes);
   }
   Result<std::shared_ptr<const std::string>> blob(const Digest& digest) const override {
+    WEFT_RETURN_IF_ERROR(may_read());
     return disk_.store().blob(digest);
   }
+  Result<memory::BlobPiece> blob_piece(std::string_view run, const Digest& digest, std::uint64_t offset,
+                                       std::size_t bytes_max) const override {
+    return disk_.store().blob_piece(run, digest, offset, bytes_max);
+  }
   Result<memory::WorkflowRow> workflow_by_hash(std::string_view hash) const override {
+    WEFT_RETURN_IF_ERROR(may_read());
     return disk_.store().workflow_by_hash(hash);
   }
   Result<memory::WorkflowRow> workflow_by_name(std::string_view name) const override {
@@ -124,6 +156,7 @@ class DiskJournal final : public memory::Journal {
     std::optional<memory::ScheduleRow> schedule;
     std::move_only_function<void(Status)> stored;
   };
+  Status may_read() const;
   void begin();
   void commit(std::vector<Entry> batch);
   Result<memory::Appended> outcome(const memory::Append& append, bool twice);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "disk.h"
 #include "verdict.h"
 #include "workflows/path.h"
 #include "workflows/workflow.h"
@@ -125,11 +126,15 @@ void RunRecord::check_chain(const v1::Event& event) {
     broken(Promise::kFold, at(event) + " is before its predecessor");
   if (!first && event.epoch() < events_.back().epoch()) broken(Promise::kFence, at(event) + " is of a stale owner");
   const std::string chained = (first ? "" : events_.back().digest()) + bare(event).SerializeAsString();
+  if (chained.find(kUnreadWords) != std::string::npos)
+    broken(Promise::kRead, at(event) + " follows from a read that failed: " + event.ShortDebugString());
   if (event.digest() != view(sha256(chained)).substr(0, 16)) broken(Promise::kFold, at(event) + " breaks the digest");
 }
 
 void RunRecord::check_decision(const v1::Event& event) {
-  const std::optional<v1::Event> due = shadow_->decide();
+  const auto decided = shadow_->decide();
+  if (!decided) broken(Promise::kFold, at(event) + ": " + decided.error().message);
+  const std::optional<v1::Event>& due = *decided;
   if (!due) broken(Promise::kFold, at(event) + " records a decision that does not follow from what is recorded");
   if (due->SerializeAsString() != bare(event).SerializeAsString()) {
     broken(Promise::kFold, fmt::format("{} is {{{}}}; from what is recorded follows {{{}}}", at(event),
@@ -218,7 +223,7 @@ void RunRecord::fold_again() {
   }
   take_commands();
   keep_timers();
-  shadow_->take_up();
+  shadow_->reseed_agenda();
 }
 
 // What is outstanding is issued anew by whoever takes up a run that it has read.

@@ -10,7 +10,7 @@
 #include <tuple>
 #include <vector>
 
-#include "memory/journal.h"
+#include "memory/journal/journal.h"
 #include "runtime/run/contents.h"
 #include "runtime/run/run.h"
 #include "weft/v1/event.pb.h"

@@ -53,8 +53,9 @@ Result<Value> SqliteStore::transaction(Work work) {
   return done;
 }
 
-Result<memory::Epoch> SqliteStore::claim_all() {
-  return transaction<memory::Epoch>([this] { return writer_->claim_all(); });
+Result<std::vector<memory::Claim>> SqliteStore::claim(std::span<const std::uint32_t> wanted) {
+  WEFT_RETURN_IF_ERROR(memory::check_partitions(wanted));
+  return transaction<std::vector<memory::Claim>>([this] { return writer_->catalog().claim_all(); });
 }
 
 void SqliteStore::append(memory::Append append, memory::OnDurable on_durable) {
@@ -65,11 +66,11 @@ void SqliteStore::append(memory::Append append, memory::OnDurable on_durable) {
 
 void SqliteStore::put_workflow(memory::WorkflowRow row,
                                std::move_only_function<void(Result<memory::WorkflowRow>)> done) {
-  done(transaction<memory::WorkflowRow>([&] { return writer_->put_workflow(row); }));
+  done(transaction<memory::WorkflowRow>([&] { return writer_->catalog().put_workflow(row); }));
 }
 
 void SqliteStore::put_schedule(memory::ScheduleRow row, std::move_only_function<void(Status)> done) {
-  auto put = transaction<Status>([&] { return writer_->put_schedule(row); });
+  auto put = transaction<Status>([&] { return writer_->catalog().put_schedule(row); });
   done(put ? *std::move(put) : Status(put.error()));
 }
 

@@ -5,9 +5,9 @@
 #include <memory>
 #include <optional>
 
-#include "memory/journal.h"
-#include "memory/sqlite_reader.h"
-#include "memory/sqlite_writer.h"
+#include "memory/journal/journal.h"
+#include "memory/journal/sqlite_reader.h"
+#include "memory/journal/sqlite_writer.h"
 #include "power_vfs.h"
 
 namespace weft::simulation {
@@ -20,10 +20,10 @@ class SqliteStore final : public memory::Journal {
   void lose_power();
   PowerVfs& vfs() { return vfs_; }
 
-  Result<memory::Epoch> claim_all() override;
+  Result<std::vector<memory::Claim>> claim(std::span<const std::uint32_t> wanted) override;
   // As of now, and not of a moment ago: simulated time stands still while weft works.
-  bool owns(memory::Epoch epoch) const override {
-    const auto current = reader_->epoch();
+  bool may_send(std::uint32_t partition, memory::Epoch epoch) const override {
+    const auto current = reader_->epoch(partition);
     return !current || *current == epoch;
   }
   Result<std::optional<memory::Snapshot>> snapshot(std::string_view run) const override {
@@ -33,7 +33,16 @@ class SqliteStore final : public memory::Journal {
   void put_workflow(memory::WorkflowRow row, std::move_only_function<void(Result<memory::WorkflowRow>)> done) override;
   void put_schedule(memory::ScheduleRow row, std::move_only_function<void(Status)> done) override;
   void drain() override {}
-  Result<std::vector<memory::RunRow>> unfinished() const override { return reader_->unfinished(); }
+  Result<std::vector<memory::RunRow>> unfinished(std::span<const std::uint32_t> partitions) const override {
+    return reader_->unfinished(partitions);
+  }
+  Result<std::optional<std::string>> row(std::string_view kind, std::string_view key) const override {
+    return reader_->row(kind, key);
+  }
+  Result<memory::RowPage> rows(std::string_view kind, std::string_view key_prefix, std::size_t limit,
+                               std::string_view after) const override {
+    return reader_->rows(kind, key_prefix, limit, after);
+  }
   Result<memory::RunRow> run(std::string_view key) const override { return reader_->run(key); }
   Result<memory::RunPage> runs(const memory::RunFilter& filter, std::size_t limit,
                                std::string_view after) const override {
@@ -44,6 +53,10 @@ class SqliteStore final : public memory::Journal {
     return reader_->events(run, from, bytes);
   }
   Result<std::shared_ptr<const std::string>> blob(const Digest& digest) const override { return reader_->blob(digest); }
+  Result<memory::BlobPiece> blob_piece(std::string_view run, const Digest& digest, std::uint64_t offset,
+                                       std::size_t bytes_max) const override {
+    return reader_->blob_piece(run, digest, offset, bytes_max);
+  }
   Result<memory::WorkflowRow> workflow_by_hash(std::string_view hash) const override {
     return reader_->workflow_by_hash(hash);
   }

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "runtime/engine/registry.h"
+#include "runtime/history/stored_workflow.h"
 
 namespace weft::simulation {
 namespace {
@@ -49,7 +49,7 @@ const run::ToolTable& known_tools() {
     for (const tools::ToolSpec& spec : tool_specs()) {
       specs.push_back(&spec);
     }
-    return engine::tool_table(specs);
+    return history::tool_table(specs);
   }();
   return kTable;
 }

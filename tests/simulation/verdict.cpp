@@ -33,6 +33,9 @@ std::string_view promise_name(Promise promise) {
     case Promise::kPast: return "a fork shares what was recorded";
     case Promise::kTimer: return "a timer fires once, in time";
     case Promise::kSchedule: return "a time of a schedule starts one run";
+    case Promise::kReply: return "every reply once";
+    case Promise::kRead: return "a failed read decides nothing";
+    case Promise::kLoop: return "no run holds the loop";
     case Promise::kEnds: return "every run ends";
     case Promise::kOwnCheck: return "the runtime's own checks";
   }

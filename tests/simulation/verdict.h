@@ -24,6 +24,9 @@ enum class Promise : std::uint8_t {
   kPast,          // A fork shares what was recorded, pays for none of it, and changes nothing unasked.
   kTimer,         // A timer fires once, and not before its time.
   kSchedule,      // A time of a schedule starts one run, whatever stops in between.
+  kReply,         // Whoever asks is answered, once, as long as the server lives.
+  kRead,          // A read that failed decides nothing.
+  kLoop,          // No run holds the loop: what is done for it at a stretch has a bound.
   kEnds,          // Once the faults stop, every run ends; what stands still says why.
   kOwnCheck,      // A check of the runtime's own did not hold.
 };

@@ -28,6 +28,7 @@ class Writer {
     }
     if (random_.one_in(8)) on += fmt::format("deadline: {}\n", random_.one_in(2) ? "20s" : "5m");
     std::string text = "steps:\n";
+    if (size == Size::kUsual && random_.one_in(50)) crowd(text);
     scope(text, 2, {}, size == Size::kSmall ? 2 + random_.below(2) : 2 + random_.below(5), 0);
     if (random_.one_in(4)) finally(text, 0, "s0");
     std::string agents;
@@ -110,6 +111,21 @@ class Writer {
         body(key, visible);
       }
       mine.push_back(name);
+    }
+  }
+
+  // More elements than a run may decide about at a stretch, in groups of a fan-out or in one.
+  void crowd(std::string& text) {
+    std::string list = "[0";
+    const std::uint32_t count = random_.one_in(2) ? 40 : 1'500;
+    for (std::uint32_t i = 1; i < count; ++i) list += fmt::format(",{}", i);
+    const std::string name = fmt::format("s{}", next_++);
+    const std::string each = fmt::format("for_each: {{in: \"{}]\", max_parallel: {}}}", list, 1 + random_.below(200));
+    text += fmt::format("  {}:\n    needs: []\n    on_error: continue\n    {}\n", name, each);
+    if (count > 100) {
+      text += "    set: 1\n";
+    } else {
+      text += fmt::format("    steps:\n      s{}: {{{}, set: 1}}\n", next_++, each);
     }
   }
 

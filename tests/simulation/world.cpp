@@ -52,7 +52,10 @@ std::shared_ptr<const workflows::Workflow> checked(const std::string& yaml) {
 class World::WallClock final : public Clock {
  public:
   explicit WallClock(const Schedule& schedule) : schedule_(schedule) {}
-  Time now() const override { return Time(Duration(1'790'000'000'000'000) + schedule_.now() + ahead); }
+  Time now() const override {
+    ++attached().work;
+    return Time(Duration(1'790'000'000'000'000) + schedule_.now() + ahead);
+  }
   Duration monotonic() const override { return schedule_.now(); }
   Duration ahead{0};
 
@@ -114,20 +117,22 @@ World::World(std::uint64_t seed, WorldOptions options)
       streets_(std::make_unique<Streets>(model_server_, shop_server_)),
       clock_(std::make_unique<WallClock>(schedule_)),
       chance_(std::make_unique<Chance>(schedule_)) {
-  attached() = {&schedule_, streets_.get(), 0};
+  attached() = {&schedule_, streets_.get(), 0, 0};
   yaml_ = workflow_text("simulated", is_calm() ? Size::kSmall : Size::kUsual, schedule_.random);
   say(yaml_);
   // Snapshots all the time, now and then, or as in life: never of runs as short as these.
   constexpr std::size_t kSnapshotAfterBytes[] = {1, 3'000, std::size_t{256} << 10};
   limits_.snapshot_after_bytes = kSnapshotAfterBytes[seed % std::size(kSnapshotAfterBytes)];
+  // What waits is put to sleep at once, in some worlds.
+  if (seed % 2 == 0) limits_.idle_bytes_max = 0;
   workflow_ = checked(yaml_);
   books_.know(workflow_);
   plan_faults();
 }
 
 World::~World() {
-  overtaken_.clear();
-  serving_.reset();
+  end_overtaken();
+  end_serving();
   attached() = {};
 }
 
@@ -157,7 +162,7 @@ void World::plan_faults() {
   if (random.one_in(3)) limits_.tool_calls_max = 1 + random.below(2);
   if (random.one_in(3)) shards_ = 2 + random.below(2);
   if (is_calm()) return;
-  disk_faults_ = {some(20), some(10), some(2), some(2)};
+  disk_faults_ = {some(20), some(10), some(2), some(2), some(12)};
   model_faults_ = {some(30), some(30), some(20)};
   tool_faults_ = {some(25), some(20), some(30), some(20)};
   if (random.one_in(6)) limits_.runs_at_work_max = 1;
@@ -234,8 +239,8 @@ void World::crash() {
   if (!serving_ && !disk_.failed()) return;
   say(fmt::format("life {} ends: the power fails", disk_.epoch()));
   ++counts_.crashes;
-  serving_.reset();
-  if (disk_.has_sqlite()) overtaken_.clear();  // The power of the machine, not of one process.
+  end_serving();
+  if (disk_.has_sqlite()) end_overtaken();  // The power of the machine, not of one process.
   disk_.lose_power(books_);
   restart_after(schedule_.between(1'000, schedule_.random.one_in(4) ? 100'000'000 : 5'000'000));
 }
@@ -248,7 +253,7 @@ void World::hand_over() {
     if (!serving_ || serving_->life != life) return;
     say(fmt::format("life {} leaves", life));
     ++counts_.left;
-    serving_.reset();
+    end_serving();
     restart_after(schedule_.between(1'000, 5'000'000));
   });
 }
@@ -268,8 +273,41 @@ void World::be_overtaken() {
   serving_.reset();
   start();
   schedule_.after(owner_, schedule_.between(1'000, 60'000'000), [this, life] {
-    std::erase_if(overtaken_, [&](const Server& server) { return server.life == life; });
+    const auto old = std::ranges::find(overtaken_, life, &Server::life);
+    if (old == overtaken_.end()) return;
+    Server server = std::move(*old);
+    overtaken_.erase(old);
+    end(std::move(server.engine));
   });
+}
+
+void World::end(std::unique_ptr<engine::Engine> engine) {
+  const engine::Engine* const ended = engine.get();
+  ending_ = ended;
+  engine.reset();
+  ending_ = nullptr;
+  for (const auto& [number, asked] : asked_) {
+    if (asked.engine == ended) broken(Promise::kReply, asked.what + " is not answered, though its server has ended");
+  }
+}
+
+void World::end_serving() {
+  if (!serving_) return;
+  Server server = std::move(*serving_);
+  serving_.reset();
+  end(std::move(server.engine));
+}
+
+void World::end_overtaken() {
+  for (Server& server : std::exchange(overtaken_, {})) end(std::move(server.engine));
+}
+
+// Once all is calm, nobody waits for long.
+void World::await_replies() {
+  const Duration until = schedule_.now() + kSecond * 120;
+  while (!asked_.empty() && schedule_.now() < until && schedule_.run_next()) {
+  }
+  if (!asked_.empty()) broken(Promise::kReply, asked_.begin()->second.what + " is never answered");
 }
 
 // Clients do not know which server is the one that owns the store.
@@ -290,17 +328,18 @@ void World::apply() {
   v1::WorkflowsApplyRequest request;
   request.mutable_bundle()->set_file("simulated.yaml");
   request.mutable_bundle()->set_text(yaml_);
-  engine->apply(request, [this](Result<v1::WorkflowsApplyResponse> response) {
-    if (!response || applied_) return;
-    if (!disk_.store().workflow_by_hash(response->workflow().hash()))
-      broken(Promise::kAcknowledged, "a workflow is acknowledged and is not durable");
-    applied_ = true;
-    applied_at_ = clock_->now();
-    if (looks_left_ > 0 && schedule_.random.one_in(2)) apply_revision();
-    for (std::size_t i = 0; i < submissions_.size(); ++i) {
-      schedule_.after(owner_, schedule_.between(0, 5'000'000), [this, i] { submit(i); });
-    }
-  });
+  engine->apply(request, once<v1::WorkflowsApplyResponse>(
+                             engine, "an apply", [this](Result<v1::WorkflowsApplyResponse> response) {
+                               if (!response || applied_) return;
+                               if (!disk_.store().workflow_by_hash(response->workflow().hash()))
+                                 broken(Promise::kAcknowledged, "a workflow is acknowledged and is not durable");
+                               applied_ = true;
+                               applied_at_ = clock_->now();
+                               if (looks_left_ > 0 && schedule_.random.one_in(2)) apply_revision();
+                               for (std::size_t i = 0; i < submissions_.size(); ++i) {
+                                 schedule_.after(owner_, schedule_.between(0, 5'000'000), [this, i] { submit(i); });
+                               }
+                             }));
 }
 
 void World::apply_revision() {
@@ -311,9 +350,10 @@ void World::apply_revision() {
   v1::WorkflowsApplyRequest request;
   request.mutable_bundle()->set_file("revised.yaml");
   request.mutable_bundle()->set_text(yaml);
-  engine->apply(request, [this](const Result<v1::WorkflowsApplyResponse>& response) {
-    revision_applied_ = revision_applied_ || response;
-  });
+  engine->apply(request, once<v1::WorkflowsApplyResponse>(engine, "an apply",
+                                                          [this](const Result<v1::WorkflowsApplyResponse>& response) {
+                                                            revision_applied_ = revision_applied_ || response;
+                                                          }));
 }
 
 void World::submit(std::size_t number) {
@@ -327,18 +367,22 @@ void World::submit(std::size_t number) {
   v1::RunsSubmitRequest request;
   request.set_workflow("simulated");
   request.set_request_id(submission.request_id);
-  engine->submit(request, [this, number, engine](Result<v1::RunsSubmitResponse> response) {
-    Submission& answered = submissions_[number];
-    say(fmt::format("submission {}: {}", number, response ? response->run_id() : response.error().message));
-    if (!response) return;
-    books_.submit_acknowledged(answered.request_id, response->run_id());
-    const bool first = answered.run_id.empty();
-    answered.run_id = response->run_id();
-    if (first && answered.cancels)
-      schedule_.after(owner_, schedule_.between(0, 20'000'000), [this, number] { cancel(number); });
-    answered.watcher = std::make_shared<Onlooker>(books_, answered.run_id);
-    (void)engine->watch(answered.run_id, answered.watcher);
-  });
+  engine->submit(
+      request,
+      once<v1::RunsSubmitResponse>(
+          engine, fmt::format("submission {}", number),
+          [this, number, engine](Result<v1::RunsSubmitResponse> response) {
+            Submission& answered = submissions_[number];
+            say(fmt::format("submission {}: {}", number, response ? response->run_id() : response.error().message));
+            if (!response) return;
+            books_.submit_acknowledged(answered.request_id, response->run_id());
+            const bool first = answered.run_id.empty();
+            answered.run_id = response->run_id();
+            if (first && answered.cancels)
+              schedule_.after(owner_, schedule_.between(0, 20'000'000), [this, number] { cancel(number); });
+            answered.watcher = std::make_shared<Onlooker>(books_, answered.run_id);
+            (void)engine->watch(answered.run_id, answered.watcher);
+          }));
 }
 
 void World::cancel(std::size_t number) {
@@ -351,9 +395,10 @@ void World::cancel(std::size_t number) {
   v1::RunsCancelRequest request;
   request.set_run_id(run_id);
   request.set_kill(submissions_[number].kills);
-  engine->cancel(request, [this, run_id](Result<v1::RunsCancelResponse> response) {
-    if (response) books_.cancel_acknowledged(run_id);
-  });
+  engine->cancel(request, once<v1::RunsCancelResponse>(engine, "a cancel of run " + run_id,
+                                                       [this, run_id](Result<v1::RunsCancelResponse> response) {
+                                                         if (response) books_.cancel_acknowledged(run_id);
+                                                       }));
 }
 
 bool World::content() const {
@@ -372,7 +417,7 @@ void World::stop_faults() {
   tool_faults_ = {};
   disk_.fail_no_more();
   books_.faults_stopped(clock_->now());
-  overtaken_.clear();
+  end_overtaken();
   if (!serving_) start();
   constexpr int kVisits = 14;  // A minute apart: the last comes before a world counts as still.
   for (int visit = 1; visit <= kVisits; ++visit)
@@ -383,7 +428,7 @@ void World::stop_faults() {
 }
 
 void World::end_schedule() {
-  constexpr Duration kAgain = kSecond * 30;
+  static constexpr Duration kAgain = kSecond * 30;
   const auto again = [this] {
     schedule_.after(owner_, kAgain, [this] {
       if (!schedule_ended_) end_schedule();
@@ -400,20 +445,32 @@ void World::end_schedule() {
       v1::RunsGetRequest request;
       request.set_run_id(id);
       const auto run = serving_->engine->get_run(request);
-      return run && engine::is_at_rest(run->run().status());
+      return run && history::is_at_rest(run->run().status());
     });
     return again();
   }
   v1::SchedulesPauseRequest request;
   request.set_workflow("simulated");
-  serving_->engine->pause_schedule(request, [this](const Result<v1::SchedulesPauseResponse>& paused) {
-    if (paused) schedule_ended_ = true;
-  });
+  serving_->engine->pause_schedule(
+      request, once<v1::SchedulesPauseResponse>(serving_->engine.get(), "a pause of the schedule",
+                                                [this](const Result<v1::SchedulesPauseResponse>& paused) {
+                                                  if (paused) schedule_ended_ = true;
+                                                }));
   again();
 }
 
-// Until nothing is left to happen, or nothing is left to be wished.
+// Until nothing is left to happen, or nothing is left to be wished. What somebody has just asked for may still begin a
+// run anew.
 void World::settle() {
+  for (;;) {
+    run_on();
+    if (!content() || faults_) return;
+    await_replies();
+    if (content()) return;
+  }
+}
+
+void World::run_on() {
   std::uint64_t written = books_.counts().events;
   while (!(content() && !faults_) && schedule_.run_next()) {
     if (std::exchange(power_failed_, false) || disk_.failed()) crash();
@@ -438,7 +495,7 @@ void World::check_standing() {
     request.set_run_id(id);
     const auto run = serving_->engine->get_run(request);
     if (!run) broken(Promise::kAcknowledged, fmt::format("run {} cannot be read: {}", id, run.error().message));
-    if (!engine::is_at_rest(run->run().status()) || run->run().waits_for().empty())
+    if (!history::is_at_rest(run->run().status()) || run->run().waits_for().empty())
       broken(Promise::kEnds, fmt::format("run {} stands still as {} and does not say why", id,
                                          v1::RunStatus_Name(run->run().status())));
     say(fmt::format("run {} waits for {}", id, run->run().waits_for()));
@@ -450,7 +507,7 @@ void World::operate() {
   constexpr std::uint32_t kRestartsEvery = 4;
   if (resolve_doubts() + answer_questions() + resume_paused() > 0 && ++visits_ % kRestartsEvery != 0) return;
   say("the operator restarts the server");
-  serving_.reset();
+  end_serving();
   start();
 }
 

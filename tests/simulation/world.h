@@ -2,6 +2,8 @@
 // the promises, checked at everything that happens.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +16,7 @@
 #include "runtime/engine/engine.h"
 #include "shop_server.h"
 #include "tool_server.h"
+#include "verdict.h"
 #include "workflow_text.h"
 
 namespace weft::simulation {
@@ -54,6 +57,11 @@ class World {
     Life life = 0;
     std::unique_ptr<engine::Engine> engine;
   };
+  // What is asked of an engine and not answered yet.
+  struct Asked {
+    const engine::Engine* engine = nullptr;
+    std::string what;
+  };
   struct Submission {
     std::string request_id;
     std::string run_id;  // Once acknowledged.
@@ -77,6 +85,14 @@ class World {
   void hand_over();     // As after SIGTERM: it admits nothing more, its runs go on for a while, and it leaves in order.
   void be_overtaken();  // The serving one goes on for a while beside its successor, with a stale epoch.
   void restart_after(Duration delay);
+  void end(std::unique_ptr<engine::Engine> engine);  // At once; whoever waits for it is told.
+  void end_serving();
+  void end_overtaken();
+  // `take`, told once, and not that its request was dropped while the engine lives.
+  template <class Response>
+  engine::Reply<Response> once(const engine::Engine* engine, std::string what,
+                               std::function<void(Result<Response>)> take);
+  void await_replies();
   engine::Engine* reachable();
 
   // Clients.
@@ -104,6 +120,7 @@ class World {
   void end_schedule();
   void stop_faults();
   void settle();
+  void run_on();
   // Who looks after the store once the faults have stopped: restarts a server whose runs wait for that. What else
   // waits for a person, here is the place to answer it.
   void operate();
@@ -146,6 +163,9 @@ class World {
   std::vector<Fork> forks_;
   std::optional<Server> serving_;
   std::vector<Server> overtaken_;
+  std::map<std::uint64_t, Asked> asked_;
+  std::uint64_t last_asked_ = 0;
+  const engine::Engine* ending_ = nullptr;
   bool faults_ = true;
   Duration still_since_{0};  // The last event was written then, or the world has been calm since then.
   bool power_failed_ = false;
@@ -155,5 +175,19 @@ class World {
   bool overtake_now_ = false;
   WorldCounts counts_;
 };
+
+template <class Response>
+engine::Reply<Response> World::once(const engine::Engine* engine, std::string what,
+                                    std::function<void(Result<Response>)> take) {
+  const std::uint64_t number = ++last_asked_;
+  asked_[number] = {engine, what};
+  return [this, number, engine, what = std::move(what), take = std::move(take)](Result<Response> response) {
+    const bool dropped = !response && response.error().message == engine::kDropped;
+    if (dropped && ending_ != engine)
+      broken(Promise::kReply, what + " is dropped without an answer, and the server lives");
+    if (asked_.erase(number) == 0) broken(Promise::kReply, what + " is answered twice");
+    take(std::move(response));
+  };
+}
 
 }  // namespace weft::simulation

@@ -23,9 +23,10 @@ void World::pause_one() {
   say(fmt::format("run {} is to be paused", run_id));
   v1::RunsPauseRequest request;
   request.set_run_id(run_id);
-  engine->pause(request, [this, run_id](const Result<v1::RunsPauseResponse>& paused) {
-    if (paused) books_.pause_acknowledged(run_id);
-  });
+  engine->pause(request, once<v1::RunsPauseResponse>(engine, "a pause of run " + run_id,
+                                                     [this, run_id](const Result<v1::RunsPauseResponse>& paused) {
+                                                       if (paused) books_.pause_acknowledged(run_id);
+                                                     }));
   schedule_.after(owner_, schedule_.between(0, 60'000'000), [this, run_id] { resume(run_id); });
 }
 
@@ -41,9 +42,11 @@ void World::resume(const std::string& run_id) {
   say(fmt::format("run {} is to go on", run_id));
   v1::RunsResumeRequest request;
   request.set_run_id(run_id);
-  engine->resume(request, [this, run_id, known_seq = run.last_seq()](const Result<v1::RunsResumeResponse>& resumed) {
-    if (resumed) books_.resume_acknowledged(run_id, known_seq);
-  });
+  engine->resume(request, once<v1::RunsResumeResponse>(engine, "a resume of run " + run_id,
+                                                       [this, run_id, known_seq = run.last_seq()](
+                                                           const Result<v1::RunsResumeResponse>& resumed) {
+                                                         if (resumed) books_.resume_acknowledged(run_id, known_seq);
+                                                       }));
 }
 
 // A pause that was slow may have come behind what ended it.
@@ -91,10 +94,13 @@ void World::retry(const std::string& run_id) {
   v1::RunsRetryRequest request;
   request.set_run_id(run_id);
   const std::uint64_t known_seq = books_.runs().at(run_id)->last_seq();
-  engine->retry(request, [this, run_id, known_seq](const Result<v1::RunsRetryResponse>& retried) {
-    say(fmt::format("retry of run {}: {}", run_id, retried ? "done" : retried.error().message));
-    if (retried) books_.retry_acknowledged(run_id, known_seq);
-  });
+  engine->retry(
+      request,
+      once<v1::RunsRetryResponse>(
+          engine, "a retry of run " + run_id, [this, run_id, known_seq](const Result<v1::RunsRetryResponse>& retried) {
+            say(fmt::format("retry of run {}: {}", run_id, retried ? "done" : retried.error().message));
+            if (retried) books_.retry_acknowledged(run_id, known_seq);
+          }));
 }
 
 void World::plan_fork(const RunRecord& source) {
@@ -129,14 +135,17 @@ void World::fork(std::size_t number) {
   say(fmt::format("run {} is to be forked from {}: {}", request.run_id(), request.from(),
                   v1::ForkEffects_Name(request.effects())));
   books_.fork_asked(request.request_id(), books_.runs().at(request.run_id())->last_seq());
-  engine->fork(request, [this, number](const Result<v1::RunsForkResponse>& forked) {
-    Fork& asked = forks_[number];
-    say(fmt::format("fork {}: {}", number, forked ? forked->run_id() : forked.error().message));
-    const Code code = forked ? Code::kUnknown : forked.error().code;
-    const bool refused = code == Code::kFailedPrecondition || code == Code::kNotFound || code == Code::kInvalidArgument;
-    asked.over = asked.over || forked || refused;
-    if (forked) books_.submit_acknowledged(asked.request.request_id(), forked->run_id());
-  });
+  engine->fork(request,
+               once<v1::RunsForkResponse>(
+                   engine, fmt::format("fork {}", number), [this, number](const Result<v1::RunsForkResponse>& forked) {
+                     Fork& asked = forks_[number];
+                     say(fmt::format("fork {}: {}", number, forked ? forked->run_id() : forked.error().message));
+                     const Code code = forked ? Code::kUnknown : forked.error().code;
+                     const bool refused =
+                         code == Code::kFailedPrecondition || code == Code::kNotFound || code == Code::kInvalidArgument;
+                     asked.over = asked.over || forked || refused;
+                     if (forked) books_.submit_acknowledged(asked.request.request_id(), forked->run_id());
+                   }));
 }
 
 std::size_t World::answer_questions() {
@@ -164,9 +173,11 @@ void World::send_signal(const std::string& run_id, const run::OpenWait& wait) {
   // One of a few, so that some come again.
   request.set_signal_id(fmt::format("signal-{}", schedule_.random.below(5)));
   if (!faults_) request.set_signal_id(fmt::format("calm-{}-{}", wait.key.path, schedule_.random.below(1'000'000)));
-  engine->signal(request, [this, run_id, name = request.signal_id()](const Result<v1::RunsSignalResponse>& sent) {
-    if (sent) books_.signal_acknowledged(run_id, name);
-  });
+  engine->signal(request, once<v1::RunsSignalResponse>(
+                              engine, "a signal to run " + run_id,
+                              [this, run_id, name = request.signal_id()](const Result<v1::RunsSignalResponse>& sent) {
+                                if (sent) books_.signal_acknowledged(run_id, name);
+                              }));
 }
 
 void World::answer(const std::string& run_id, const run::OpenWait& question) {
@@ -177,14 +188,16 @@ void World::answer(const std::string& run_id, const run::OpenWait& question) {
   request.set_run_id(run_id);
   request.set_path(workflows::call_path(question.key.path, question.key.attempt, 0, 0));
   // In calm weather nobody lets rounds go on: the world is to end.
-  const int first = !faults_ && choices[0] == run::kOneMoreLot ? 1 : 0;
+  const int first = !faults_ && choices[0] == run::kMoreRounds ? 1 : 0;
   const auto chosen = schedule_.random.below(static_cast<std::uint32_t>(choices.size() - first));
   const std::string& value = choices[first + static_cast<int>(chosen)];
   request.set_value_json("\"" + value + "\"");
   say(fmt::format("somebody answers {} in run {}: {}", request.path(), run_id, value));
-  engine->answer(request, [this, run_id, key = question.key, value](const Result<v1::RunsAnswerResponse>& answered) {
-    if (answered) books_.answer_acknowledged(run_id, key, value);
-  });
+  engine->answer(request, once<v1::RunsAnswerResponse>(engine, "an answer to run " + run_id,
+                                                       [this, run_id, key = question.key,
+                                                        value](const Result<v1::RunsAnswerResponse>& answered) {
+                                                         if (answered) books_.answer_acknowledged(run_id, key, value);
+                                                       }));
 }
 
 std::size_t World::resolve_doubts() {
@@ -211,9 +224,11 @@ std::size_t World::resolve_doubts() {
       say(fmt::format("the operator says of {} in run {}: {}", doubt.path(), id,
                       v1::Resolution_Name(request.resolution())));
       ++settled;
-      engine->resolve(request, [this](Result<v1::RunsResolveResponse> response) {
-        if (!response) say("  refused: " + response.error().message);
-      });
+      engine->resolve(request, once<v1::RunsResolveResponse>(engine, "a resolve of run " + id,
+                                                             [this](Result<v1::RunsResolveResponse> response) {
+                                                               if (!response)
+                                                                 say("  refused: " + response.error().message);
+                                                             }));
     }
   }
   return settled;

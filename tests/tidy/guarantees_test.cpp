@@ -70,3 +70,20 @@ TEST_CASE("every test and every mutant that a guarantee names is there") {
   CHECK(looked_at > 100);
   if (!missing.empty()) FAIL(missing);
 }
+
+TEST_CASE("every source of a test is compiled into one") {
+  std::string lists;
+  std::vector<fs::path> sources;
+  for (const auto& entry : fs::recursive_directory_iterator(fs::path(WEFT_SOURCE_DIR) / "tests")) {
+    if (entry.path().filename() == "CMakeLists.txt") lists += text_of(entry.path());
+    if (entry.path().extension() == ".cpp") sources.push_back(entry.path());
+  }
+  std::string left_out;
+  for (const fs::path& source : sources) {
+    const std::regex named("(^|[^\\w])" + std::regex_replace(source.filename().string(), std::regex("\\."), "\\.") +
+                           "($|[^\\w])");
+    if (!std::regex_search(lists, named)) left_out += source.string() + "\n";
+  }
+  INFO(left_out);
+  CHECK(left_out.empty());
+}

@@ -52,13 +52,17 @@ const std::map<std::string, std::vector<std::string>>& floors() {
       {"sim", {"base", "workflows"}},
       {"runtime/model", {"base", "workflows", "weft"}},
       {"runtime/run", {"base", "workflows", "weft", "tools", "runtime/model"}},
-      {"runtime/engine", {"base", "workflows", "weft", "tools", "memory", "sim", "runtime/model", "runtime/run"}},
+      {"runtime/admission", {"base", "weft"}},
+      {"runtime/history", {"base", "workflows", "weft", "tools", "memory", "runtime/model", "runtime/run"}},
+      {"runtime/engine",
+       {"base", "workflows", "weft", "tools", "memory", "sim", "runtime/model", "runtime/run", "runtime/admission",
+        "runtime/history"}},
       {"runtime/server",
        {"base", "workflows", "weft", "google", "grpc", "tools", "memory", "sim", "runtime/model", "runtime/run",
-        "runtime/engine"}},
+        "runtime/admission", "runtime/history", "runtime/engine"}},
       {"runtime/cli",
        {"base", "workflows", "weft", "google", "grpc", "tools", "memory", "sim", "runtime/model", "runtime/run",
-        "runtime/engine", "runtime/server"}},
+        "runtime/admission", "runtime/history", "runtime/engine", "runtime/server"}},
   };
   return kFloors;
 }
@@ -98,13 +102,15 @@ TEST_CASE("a room includes only what stands below it") {
 
 TEST_CASE("gRPC stays in the server and one file of the command line, each library in its room") {
   const std::vector<std::pair<std::regex, std::vector<std::string>>> homes = {
-      {std::regex("grpc(pp|\\+\\+)?/|\\.grpc\\.pb\\.h"), {"runtime/server/", "runtime/cli/remote", "tests/", "bench/"}},
+      {std::regex("grpc(pp|\\+\\+)?/|\\.grpc\\.pb\\.h"),
+       {"runtime/server/", "runtime/cli/connect/remote", "tests/", "bench/"}},
       {std::regex("<sqlite3\\.h>"), {"memory/", "tests/memory/", "tests/simulation/", "bench/"}},
       {std::regex("<curl/"), {"base/"}},
       {std::regex("<uv\\.h>"), {"base/"}},
       {std::regex("<yaml-cpp/"), {"workflows/"}},
-      {std::regex("<CLI/"), {"runtime/cli/"}},
-      {std::regex("<httplib\\.h>"), {"sim/", "runtime/server/", "tests/"}},
+      {std::regex("<CLI/"), {"runtime/cli/grammar/parse.cpp"}},
+      {std::regex("<httplib\\.h>"), {"sim/", "tests/"}},
+      {std::regex("<microhttpd\\.h>"), {"runtime/server/http_face"}},
   };
   std::vector<std::string> faults;
   for (const Source& source : sources()) {
@@ -164,6 +170,36 @@ TEST_CASE("banned words are absent, each with what to write instead") {
   CHECK(faults.empty());
 }
 
+TEST_CASE("one word has one meaning: names that were given up stay away, each with the one in use") {
+  const std::vector<std::pair<std::regex, std::string>> given_up = {
+      {std::regex("\\b(Passenger|class Places|Places::)"), "Waiter, Admission"},
+      {std::regex("\\bclass Hub\\b|\\bHub&"), "Subscriptions"},
+      {std::regex("\\bParked\\b"), "WaitReasons"},
+      {std::regex("\\bFrozen\\b"), "StorageStall"},
+      {std::regex("\\bStanding\\b"), "LiveStatus"},
+      {std::regex("\\b(Beside|Folding)\\b"), "EngineSnapshot, RunLoader"},
+      {std::regex("\\bclass Crashes\\b|\\bCrashes&"), "CrashLoopGuard"},
+      {std::regex("\\b(Caretaker|Timekeeper)\\b"), "MaintenanceWorker, Scheduler"},
+      {std::regex("\\bSleeping\\b|\\bput_to_sleep\\b"), "Evicted, evict"},
+      {std::regex("\\bheld_in\\("), "respond_with"},
+      // A permit is no turn (that is an agent's), and a limit is no gate (that is the output gate).
+      {std::regex("Permit turn\\b|Limits gates\\b"), "permit, limits"},
+  };
+  std::vector<std::string> faults;
+  for (const Source& source : sources()) {
+    const std::string room = room_of(source.path);
+    if (room != "runtime/engine" && room != "runtime/history" && room != "runtime/admission") continue;
+    for (std::size_t i = 0; i < source.lines.size(); ++i) {
+      const std::string code = source.lines[i].substr(0, source.lines[i].find("//"));
+      for (const auto& [word, instead] : given_up) {
+        if (std::regex_search(code, word)) faults.push_back(complain(source, i, code + "  → " + instead));
+      }
+    }
+  }
+  CAPTURE(faults);
+  CHECK(faults.empty());
+}
+
 TEST_CASE("files have names that say something, and one subject's size") {
   constexpr std::size_t kFileLinesMax = 600;
   const std::regex empty_name("(^|/|_)(utils?|common|helpers?|manager|misc|data|info)(_|\\.)");
@@ -178,7 +214,7 @@ TEST_CASE("files have names that say something, and one subject's size") {
 }
 
 TEST_CASE("the pure core can be read in one sitting") {
-  constexpr std::size_t kCoreLinesMax = 3'800;
+  constexpr std::size_t kCoreLinesMax = 6'500;
   std::size_t lines = 0;
   for (const Source& source : sources()) {
     if (room_of(source.path) == "runtime/run") lines += source.lines.size();

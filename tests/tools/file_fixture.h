@@ -8,6 +8,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "base/check.h"
 #include "base/json.h"
@@ -18,7 +19,9 @@ namespace weft::tools::test {
 // `root` is a folder in a folder of its own, so that there is an outside to get out to.
 class Files {
  public:
-  explicit Files(const FileLimits& limits = {}) {
+  // `stores`, `closed`: files of weft's own, beneath the root, which may be made later.
+  explicit Files(const FileLimits& limits = {}, const std::vector<std::string>& stores = {},
+                 const std::vector<std::string>& closed = {}) {
     // In memory where that is to be had: trees of 100,000 names are made here.
     const std::filesystem::path memory = "/dev/shm";
     const auto parent = std::filesystem::exists(memory) ? memory : std::filesystem::temp_directory_path();
@@ -26,7 +29,10 @@ class Files {
     outside_ = ::mkdtemp(name.data());
     root_ = outside_ / "root";
     std::filesystem::create_directory(root_);
-    WEFT_CHECK(add_file_tools(tools_, root_.string(), limits), "the tools do not open their root");
+    ClosedPaths paths;
+    for (const std::string& path : stores) paths.stores.push_back((root_ / path).string());
+    for (const std::string& path : closed) paths.files.push_back((root_ / path).string());
+    WEFT_CHECK(add_file_tools(tools_, root_.string(), limits, std::move(paths)), "the tools do not open their root");
   }
   ~Files() {
     std::error_code ignored;
@@ -43,6 +49,9 @@ class Files {
     std::ofstream(root_ / path, std::ios::binary) << content;
   }
   void link(const std::string& to, const std::string& path) const { std::filesystem::create_symlink(to, root_ / path); }
+  void hard_link(const std::string& to, const std::string& path) const {
+    std::filesystem::create_hard_link(root_ / to, root_ / path);
+  }
   std::string content(const std::string& path) const {
     std::ifstream file(root_ / path, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};

@@ -110,7 +110,7 @@ TEST_CASE("the repository's folder and the store are neither shown nor read nor 
     CHECK(files.call("fs.search", {{"path", path}, {"pattern", "."}}).status == ToolStatus::kFailed);
   }
   CHECK(files.refusal("fs.list", {{"path", "plain/link"}}) ==
-        "'plain/link' lies in .git or .weft, which these tools leave alone");
+        "'plain/link' lies in .git or .weft, or is a weft.yaml, which these tools leave alone");
   CHECK(files.content(".git/config") == "needle\n");
   CHECK_FALSE(std::filesystem::exists(files.root() / ".git/new-hook"));
 }

@@ -1,4 +1,6 @@
 #include <catch2/catch.hpp>
+#include <chrono>
+#include <thread>
 
 #include "tests/tools/file_fixture.h"
 
@@ -59,10 +61,10 @@ TEST_CASE("a pattern sees one line at a time") {
 
 TEST_CASE("a pattern that is none is refused in words") {
   const Files files;
-  CHECK(files.refusal("fs.search", {{"pattern", "(a"}}) ==
-        "the pattern is not a regular expression of RE2: missing ): (?m)(a");
-  CHECK(files.refusal("fs.search", {{"pattern", std::string(5'000, 'a')}}) == "a pattern has at most 4096 bytes");
-  CHECK(files.refusal("fs.search", {{"pattern", "((a{1000}){1000}){1000}"}}).starts_with("the pattern is not"));
+  CHECK(files.refusal("fs.search", {{"pattern", "(a"}}) == "the pattern `(a` is refused: missing ): (?m)(a");
+  CHECK(files.refusal("fs.search", {{"pattern", std::string(5'000, 'a')}}) ==
+        "the pattern `" + std::string(60, 'a') + "…` has 5000 bytes; the limit is 4096");
+  CHECK(files.refusal("fs.search", {{"pattern", "((a{1000}){1000}){1000}"}}).starts_with("the pattern `((a{1000})"));
 }
 
 TEST_CASE("large, binary and foreign files are skipped and counted") {
@@ -86,6 +88,36 @@ TEST_CASE("what is found beyond a limit is cut and says so") {
   CHECK(files.result("fs.search", {{"pattern", "x"}})["truncated"] == true);
   files.write("d", "y\n");
   CHECK(files.result("fs.search", {{"pattern", "y"}})["truncated"] == true);
+}
+
+TEST_CASE("a search with a slow pattern ends at its time, and its thread is free") {
+  const Files files;
+  std::string text;
+  std::uint64_t random = 1;
+  for (int i = 0; i < 1 << 20; ++i) {
+    random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+    text += (random >> 33) % 2 == 0 ? 'a' : 'b';
+  }
+  files.write("long.txt", text);
+  Cancelled cancelled = false;
+  const auto begin = std::chrono::steady_clock::now();
+  std::thread later([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    cancelled = true;
+  });
+  const ToolReply reply = files.call("fs.search", {{"pattern", "[ab]*a[ab]{900}c|[ab]*b[ab]{900}d"}}, cancelled);
+  const auto took = std::chrono::steady_clock::now() - begin;
+  later.join();
+  CHECK(took < std::chrono::seconds(3));
+}
+
+TEST_CASE("a long line is searched to its end") {
+  const Files files;
+  files.write("a.txt", std::string(300'000, 'x') + "needle" + std::string(300'000, 'x') + "\nsecond needle\n");
+  const Json found = files.result("fs.search", {{"pattern", "x+needlex+"}});
+  CHECK(found["matches"].size() == 1);
+  CHECK(files.result("fs.search", {{"pattern", "needle"}})["matches"].size() == 2);
+  CHECK(files.result("fs.search", {{"pattern", "^needle"}})["matches"].empty());
 }
 
 TEST_CASE("a long line is shown cut between characters") {

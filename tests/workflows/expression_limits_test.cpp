@@ -3,7 +3,7 @@
 #include <ctime>
 
 #include "tests/workflows/expression_scope.h"
-#include "workflows/expression.h"
+#include "workflows/expression/expression.h"
 
 using namespace weft;
 using namespace weft::workflows;

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "workflows/expression.h"
+#include "workflows/expression/expression.h"
 #include "workflows/shape.h"
 #include "workflows/yaml.h"
 

@@ -1,4 +1,4 @@
-#include "workflows/expression.h"
+#include "workflows/expression/expression.h"
 
 #include <catch2/catch.hpp>
 
@@ -279,7 +279,7 @@ TEST_CASE("errors of evaluation name the sub-expression, its place and the reaso
       {"'abc'.substring(2, 1)", "no such part of a text of 3 characters"},
       {"'abc'.substring(-1)", "no such part"},
       {"[1].slice(0, 2)", "no part 0 to 2 of a list of 1"},
-      {"'a'.matches('(' + input.s)", "the pattern is refused"},
+      {"'a'.matches('(' + input.s)", "is refused: missing )"},
       {"{'a': 1, 'a': 2}", "stands twice"},
       {"'a'.replace('', 'b')", "a text to look for"},
   };

@@ -124,7 +124,7 @@ TEST_CASE("a shape that cannot be meant is refused with the way out") {
       {"{enum: []}", "`enum` takes a list of values"},
       {"{type: strnig}", "write string"},
       {"{type: string, minLength: -1}", "`minLength` takes a number of 0 or more"},
-      {"{type: string, pattern: '(a'}", "the pattern is refused"},
+      {"{type: string, pattern: '(a'}", "the pattern `(a` is refused"},
       {"{type: string, pattern: '(?=a)'}", "patterns are those of RE2"},
       {"{type: number, multipleOf: 0}", "`multipleOf` takes a number"},
       {"{$ref: 'http://example.com/x'}", "names no schema within this one"},
@@ -277,7 +277,7 @@ TEST_CASE("hostile schemas and values end with a limit's name") {
                        for (int i = 1; i < 5000; ++i) list += "," + std::to_string(i);
                        return list + "]";
                      }()),
-             Catch::Contains("takes more than 4000000 steps"));
+             Catch::EndsWith("4998,4999]"));
   const Shape pattern = shape_of("{type: string, pattern: '^(a|aa)*(a*)*b$'}");
   CHECK_FALSE(pattern.validate(Json(std::string(1 << 20, 'a')), "output"));
 }
@@ -302,4 +302,54 @@ TEST_CASE("types accept and join as shapes promise") {
   CHECK(Type::join(type_of("{a: string}"), type_of("{a: string, b: integer}")).to_text() == "{a: string, b: integer?}");
   CHECK(Type::join(type_of("[integer]"), type_of("[number]")).to_text() == "[number]");
   CHECK(Type::join(type_of("{enum: [a]}"), type_of("{enum: [b]}")).to_text() == "{enum: [a, b]}");
+}
+
+TEST_CASE("a form that does not fit leaves the value as it was") {
+  const Shape shape = shape_of(R"({anyOf: [{type: object, properties: {kind: {const: a}, id: {type: number}}},
+                                       {type: object, properties: {kind: {const: b}, id: {type: integer}}}]})");
+  auto value = shape.validate(json_of(R"({"id": 9007199254740993, "kind": "b"})"), "v");
+  REQUIRE(value);
+  CHECK(to_text(*value) == R"({"id":9007199254740993,"kind":"b"})");
+  const Shape excluded = shape_of("{not: {type: number}, type: integer}");
+  CHECK_FALSE(excluded.validate(json_of("9007199254740993"), "v"));
+  const Shape one = shape_of("{anyOf: [{oneOf: [{type: number, maximum: 1}, {type: integer, minimum: 2}]}]}");
+  value = one.validate(json_of("9007199254740993"), "v");
+  REQUIRE(value);
+  CHECK(to_text(*value) == "9007199254740993");
+}
+
+TEST_CASE("a check is spent out of a budget, and is linear in what is looked at") {
+  const Shape shape =
+      shape_of("{type: array, uniqueItems: true, items: {type: object, properties: {a: {type: string}}}}");
+  Json list = Json::array();
+  for (int i = 0; i < 20'000; ++i) list.push_back(Json{{"a", std::string(100, 'x') + std::to_string(i)}});
+  Budget enough;
+  CHECK(shape.validate(list, "v", &enough));
+  CHECK(enough.spent() > 20'000);
+  Budget little(10'000);
+  auto left_off = shape.validate(list, "v", &little);
+  REQUIRE_FALSE(left_off);
+  CHECK(Budget::caused(left_off.error()));
+  list.push_back(list[7]);
+  auto twice = shape.validate(list, "v");
+  REQUIRE_FALSE(twice);
+  CHECK_THAT(twice.error().message, Catch::Contains("elements 7 and 20000 are equal"));
+}
+
+TEST_CASE("the nearest field is looked for once, however many forms have been tried") {
+  std::string text = "{anyOf: [";
+  for (int i = 0; i < 300; ++i) {
+    text += "{type: object, additionalProperties: false, properties: {";
+    for (int k = 0; k < 30; ++k) text += "field_with_a_long_name_" + std::to_string(i * 30 + k) + ": {type: string}, ";
+    text += "z: {type: string}}}, ";
+  }
+  const Shape shape = shape_of(text + "{type: 'null'}]}");
+  Json list = Json::array();
+  const std::clock_t begin = std::clock();
+  for (int i = 0; i < 200; ++i) CHECK_FALSE(shape.validate(Json{{"field_with_a_long_name_x", "y"}}, "v"));
+  CHECK(std::clock() - begin < 2 * CLOCKS_PER_SEC);
+  const Shape closed = shape_of("{type: object, additionalProperties: false, properties: {order: {type: string}}}");
+  auto refused = closed.validate(Json{{"ordr", "y"}}, "v");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message == "v.ordr: there is no such field; did you mean order?");
 }

@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/workflows/expression_scope.h"
-#include "workflows/expression.h"
+#include "workflows/expression/expression.h"
 
 using namespace weft;
 using namespace weft::workflows;
@@ -214,4 +214,43 @@ TEST_CASE("a list of very many different objects is typed in bounded time") {
   auto made = read_set(text, diagnostics);
   REQUIRE(made);
   CHECK(made->check(names, diagnostics).to_text() == "[object]");
+}
+
+TEST_CASE("a value stays within the segment or the parameter of the URL in which it stands") {
+  const auto url = [](const std::string& text, const std::string& s) {
+    Names names;
+    names.name("args", type_of("{s: string}"), Json{{"s", s}});
+    Diagnostics diagnostics("f");
+    auto made = read_set("set: 'http://h" + text + "'", diagnostics);
+    REQUIRE(made);
+    made->check(names, diagnostics);
+    auto whole = made->evaluate_url(names.values());
+    return whole ? *whole : "error: " + whole.error().message;
+  };
+  const std::string id = "/users/{{ args.s }}";
+  CHECK(url(id, "a b") == "http://h/users/a%20b");
+  CHECK(url(id, "/?#@\\:;&=+%") == "http://h/users/%2F%3F%23%40%5C%3A%3B%26%3D%2B%25");
+  CHECK(url(id, std::string("\r\n\t\0\x7f", 5)) == "http://h/users/%0D%0A%09%00%7F");
+  CHECK(url(id, "é") == "http://h/users/%C3%A9");
+  CHECK(url(id, "...") == "http://h/users/...");
+  CHECK(url(id, "..a") == "http://h/users/..a");
+  CHECK(url(id + "?q={{ args.s }}", "x&y=..") == "http://h/users/x%26y%3D..?q=x%26y%3D..");
+  CHECK(url("/find?q={{ args.s }}", "") == "http://h/find?q=");
+  CHECK(url("/find?q={{ args.s }}", "..") == "http://h/find?q=..");
+  CHECK(url("/v{{ args.s }}/x", "") == "http://h/v/x");
+  CHECK(url("/a/../b?q={{ args.s }}", "1") == "http://h/a/../b?q=1");  // Its author wrote it so.
+
+  for (const char* s : {"", ".", "..", "%2e", "%2E%2e", ".%2e", "%252e%252e"}) {
+    CAPTURE(s);
+    for (const char* text :
+         {"/users/{{ args.s }}", "/users/{{ args.s }}/items", "/{{ args.s }}?q=1", "/a/{{ args.s }}#x"}) {
+      CAPTURE(text);
+      CHECK_THAT(url(text, s), Catch::StartsWith("error: {{ args.s }} would make a segment of the URL's path "));
+    }
+  }
+  CHECK_THAT(url("/a/.{{ args.s }}", "."), Catch::Contains("path \"..\""));
+  CHECK_THAT(url("/a/%2e{{ args.s }}", "."), Catch::StartsWith("error: "));
+  CHECK_THAT(url("/a/{{ args.s }}{{ args.s }}", "."),
+             Catch::StartsWith("error: {{ args.s }} and {{ args.s }} would make a segment of the URL's path \"..\""));
+  CHECK_THAT(url("/a/{{ args.s }}{{ args.s }}/b", ""), Catch::Contains("path empty: "));
 }

@@ -86,6 +86,9 @@ TEST_CASE("a request that cannot be, or goes where a value says, is refused") {
   CHECK(http("get: \"https://a.example\", headers: {\"a b\": x}") == Codes{"name"});
   CHECK(http("get: \"https://a.example\", headers: {Host: x}") == Codes{"name"});
   CHECK(http("get: \"https://a.example\", headers: {idempotency-key: x}") == Codes{"name"});
+  CHECK(http("get: \"https://a.example\", headers: {TE: x}") == Codes{"name"});
+  CHECK(http("get: \"https://a.example\", headers: {X-A: x, x-a: y}") == Codes{"name"});
+  CHECK(http("get: \"https://a.example\", headers: {authorization: x}, bearer: SHOP_TOKEN") == Codes{"http"});
   CHECK(http("get: \"https://a.example\", bearer: \"not a name\"") == Codes{"secret"});
   CHECK(http("get: \"https://a.example\", redirects: 3") == Codes{"later"});
   CHECK(http("gte: \"https://a.example\"") == Codes{"missing-key", "unknown-key"});

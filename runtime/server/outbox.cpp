@@ -1,0 +1,52 @@
+#include "runtime/server/outbox.h"
+
+#include <malloc.h>
+
+#include <algorithm>
+
+namespace weft::server {
+namespace {
+
+constexpr Duration kLookEvery{1'000'000};
+
+}  // namespace
+
+Outbox::Outbox(HeldBytes& held, Duration stall_max) : held_(held), stall_max_(stall_max), thread_([this] { look(); }) {}
+
+Outbox::~Outbox() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  woken_.notify_one();
+  thread_.join();
+}
+
+void Outbox::add(grpc::CallbackServerContext* context) {
+  const std::lock_guard lock(mutex_);
+  since_[context] = SystemClock().monotonic();
+}
+
+void Outbox::remove(grpc::CallbackServerContext* context) {
+  const std::lock_guard lock(mutex_);
+  since_.erase(context);
+}
+
+void Outbox::look() {
+  const SystemClock clock;
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    woken_.wait_for(lock, std::min(kLookEvery, stall_max_), [this] { return stopping_; });
+    const Duration now = clock.monotonic();
+    // Under the lock: a call that is here has not ended.
+    for (const auto& [context, since] : since_) {
+      if (now - since > stall_max_) context->TryCancel();
+    }
+    if (!held_.worth_trimming()) continue;
+    lock.unlock();
+    ::malloc_trim(0);
+    lock.lock();
+  }
+}
+
+}  // namespace weft::server
