@@ -14,7 +14,7 @@ function(weft_join target)
 endfunction()
 
 # Clang reads the widest headers from one file (GCC gains little by it), once with optimisation and once without: a target
-# that is not optimised in a Release build says PLAIN.
+# that is not optimised where the product is (Release, Sanitize) says PLAIN.
 function(weft_precompiled name)
   add_library(${name} OBJECT cmake/precompiled.cpp)
   target_link_libraries(${name} PRIVATE weft_proto fmt::fmt)
@@ -27,7 +27,7 @@ function(weft_precompile target)
   if(NOT WEFT_PCH)
     return()
   endif()
-  if(P_PLAIN AND CMAKE_BUILD_TYPE STREQUAL "Release")
+  if(P_PLAIN AND NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
     target_precompile_headers(${target} REUSE_FROM weft_precompiled_plain)
   else()
     target_precompile_headers(${target} REUSE_FROM weft_precompiled)
@@ -64,7 +64,7 @@ function(weft_test name)
     weft_precompile(test_${name})
   else()
     weft_precompile(test_${name} PLAIN)
-    target_compile_options(test_${name} PRIVATE $<$<CONFIG:Release>:-O0>)
+    target_compile_options(test_${name} PRIVATE -O0)
   endif()
   weft_join(test_${name} ALONE ${T_ALONE})
   target_compile_definitions(test_${name} PRIVATE WEFT_SOURCE_DIR="${PROJECT_SOURCE_DIR}"

@@ -39,6 +39,9 @@ struct Append {
   std::optional<RunRow> update;    // The row's new status, ended, ended_at and summary. The end removes the snapshot.
   std::string snapshot;            // As of last_seq, in place of the one before; empty: none.
   std::vector<RowChange> rows;     // In their order: of two changes of one row the later one counts.
+  // Nothing else is at work: append() may commit it on the caller's thread, which saves two changes of threads, and
+  // then calls back before it returns.
+  bool alone = false;
 
   std::uint64_t begins_at() const { return before.empty() ? first_seq : before.front().first_seq; }
 };
@@ -62,8 +65,9 @@ class Maintenance;
 //     has other bytes than those that are there, fails with DATA_LOSS.
 //  2. An append is one transaction: its events, blobs, rows, snapshot and the run's row are durable and can be read
 //     from the same moment on, or none of them is.
-//  3. Callbacks come once for each append, in the order of the calls, on the writer's thread, after the sync of the
-//     transaction that holds it. Whatever queued while the last transaction was written goes into the next one.
+//  3. Callbacks come once for each append, in the order of the calls, after the sync of the transaction that holds it:
+//     on the writer's thread, or within append() where it is `alone`. Whatever queued while the last transaction was
+//     written goes into the next one.
 //  4. An append whose epoch is not the partition's current one fails with ABORTED and writes nothing. The statement
 //     that inserts the events checks the epoch.
 //  5. A transaction that fails is tried again append by append: an append fails for a fault of its own only.

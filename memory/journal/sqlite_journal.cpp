@@ -20,6 +20,8 @@ namespace {
 
 // What an entry weighs in the queue beside its payload, about.
 constexpr std::size_t kEntryBytes = 1'024;
+// A larger append leaves its caller's thread also where it is alone.
+constexpr std::size_t kAloneBytesMax = std::size_t{64} << 10;
 // For so long the journal believes that the epoch is what it was when it was last looked at.
 constexpr Duration kSeenMax{1'000};
 
@@ -146,7 +148,8 @@ class SqliteJournal final : public Journal {
     const std::size_t bytes = weight_of(append);
     // What begins leaves half of the room to runs that are at work, since those cannot ask again.
     const auto room = append.create ? WriteQueue::Room::kHalf : WriteQueue::Room::kAll;
-    queue_.push(std::make_unique<AppendEntry>(bytes, std::move(append), std::move(on_durable)), room);
+    const auto where = append.alone && bytes <= kAloneBytesMax ? WriteQueue::Where::kHere : WriteQueue::Where::kQueue;
+    queue_.push(std::make_unique<AppendEntry>(bytes, std::move(append), std::move(on_durable)), room, where);
   }
 
   void put_workflow(WorkflowRow row, std::move_only_function<void(Result<WorkflowRow>)> done) override {

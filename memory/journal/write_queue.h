@@ -1,6 +1,7 @@
 // What waits to be written into an SQLite store, and the one thread that writes it.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -42,10 +43,12 @@ class WriteEntry {
 // Invariants:
 //  1. Natural group commit: whatever queued while the last commit ran goes into the next transaction, at most
 //     `batch_bytes_max` of it; the thread never waits for more.
-//  2. Entries are answered in the order of push(), each once, on the queue's thread, after the commit that holds it.
+//  2. Entries are answered in the order of push(), each once, after the commit that holds it, on the queue's thread, or
+//     within push() for an entry that was committed there.
 //  3. A transaction that fails is tried again entry by entry.
-//  4. Only this thread runs checkpoints: when it has nothing to do, or when the WAL has become so large that it cannot
-//     wait.
+//  4. Only the queue's thread runs checkpoints: when it has nothing to do, or when the WAL has become so large that it
+//     cannot wait.
+//  5. One thread at a time writes: the queue's, or a caller whose entry finds the queue empty and the disk quick.
 // Thread-safe.
 class WriteQueue {
  public:
@@ -56,6 +59,9 @@ class WriteQueue {
   };
   // How much of the queue an entry may fill.
   enum class Room : std::uint8_t { kHalf, kAll, kAlways };
+  // kHere: by the caller's thread, where that need not wait for another and commits take no longer than kHereMax.
+  enum class Where : std::uint8_t { kQueue, kHere };
+  static constexpr Duration kHereMax{1'000};
 
   WriteQueue(const Limits& limits, SqliteWriter writer);
   ~WriteQueue() { stop(); }
@@ -64,21 +70,27 @@ class WriteQueue {
   void stop();
 
   // An entry without room is refused with RESOURCE_EXHAUSTED, and answered in its turn.
-  void push(std::unique_ptr<WriteEntry> entry, Room room);
-  bool is_own_thread() const { return std::this_thread::get_id() == thread_.get_id(); }
+  void push(std::unique_ptr<WriteEntry> entry, Room room, Where where = Where::kQueue);
+  // Of those that answer now.
+  bool is_own_thread() const {
+    const std::thread::id id = std::this_thread::get_id();
+    return id == thread_.get_id() || id == here_.load(std::memory_order_relaxed);
+  }
   const CommitTimes& commits() const { return commits_; }
 
  private:
   using Batch = std::vector<std::unique_ptr<WriteEntry>>;
 
   void serve();
+  void write(Batch& batch);
+  void write_here(std::unique_ptr<WriteEntry> entry);
   bool wait_for_work(Batch& batch);
   void commit(Batch& batch);
   Status commit_together(std::span<const std::unique_ptr<WriteEntry>> entries);
 
   const Limits limits_;
   const SystemClock clock_;
-  SqliteWriter writer_;  // The thread's.
+  SqliteWriter writer_;  // Of the thread that set `writing_`.
   CommitTimes commits_;
 
   std::mutex mutex_;
@@ -87,6 +99,12 @@ class WriteQueue {
   std::deque<std::unique_ptr<WriteEntry>> queue_;
   std::size_t weight_ = 0;  // Bytes of what is queued or not yet answered.
   bool stopping_ = false;
+  bool writing_ = false;            // A thread commits, answers or checkpoints.
+  Duration last_commit_{0};         // How long it took.
+  std::size_t wal_pages_ = 0;       // After it.
+  std::uint64_t written_here_ = 0;  // How often a caller wrote.
+
+  std::atomic<std::thread::id> here_{};  // The caller that writes.
 
   std::thread thread_;  // Last: it uses all of the above.
 };

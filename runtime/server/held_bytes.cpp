@@ -36,6 +36,7 @@ Result<Hold> HeldBytes::take(const std::string& caller, std::size_t bytes) {
   const std::size_t own_bytes = own == by_caller_.end() ? 0 : own->second;
   const bool all_full = bytes_ + bytes > kHeldBytesMax;
   if (all_full || own_bytes + bytes > kHeldBytesOfCallerMax) {
+    given_back_ += bytes;  // It has arrived nevertheless.
     return resource_exhausted(
                fmt::format("{} more bytes do not fit: the server holds {} of {} for {}, in requests under way and in "
                            "answers that were not read; read them, or try again",

@@ -8,6 +8,8 @@ namespace weft::server {
 namespace {
 
 constexpr Duration kLookEvery{1'000'000};
+// What gRPC held for a call it frees a while after the call.
+constexpr int kTrims = 5;
 
 }  // namespace
 
@@ -34,6 +36,7 @@ void Outbox::remove(grpc::CallbackServerContext* context) {
 
 void Outbox::look() {
   const SystemClock clock;
+  int trims_due = 0;
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     woken_.wait_for(lock, std::min(kLookEvery, stall_max_), [this] { return stopping_; });
@@ -42,7 +45,9 @@ void Outbox::look() {
     for (const auto& [context, since] : since_) {
       if (now - since > stall_max_) context->TryCancel();
     }
-    if (!held_.worth_trimming()) continue;
+    if (held_.worth_trimming()) trims_due = kTrims;
+    if (trims_due == 0) continue;
+    --trims_due;
     lock.unlock();
     ::malloc_trim(0);
     lock.lock();

@@ -108,6 +108,26 @@ TEST_CASE("the same answer again is known where it is a number among choices, an
   CHECK(answer(world, id, "why", "\"no\"").error().code == Code::kAlreadyExists);
 }
 
+TEST_CASE("an answer that is refused leaves no content behind, in no later append either") {
+  World world;
+  world.start();
+  world.apply("weft: 1\nname: two\nsteps:\n  why: {ask: Why?}\n  more: {ask: More?, needs: [why]}\n");
+  const std::string id = world.submit("two");
+  world.rest(id);
+  const auto text_of = [](char letter) { return "\"" + std::string(40'000, letter) + "\""; };
+  const auto is_stored = [&](char letter) { return static_cast<bool>(world.journal().blob(sha256(text_of(letter)))); };
+  REQUIRE(answer(world, id, "why", text_of('a')));
+  REQUIRE(eventually([&] { return world.get(id).waits_for().find(" more ") != std::string::npos; }));
+  CHECK(answer(world, id, "why", text_of('b')).error().code == Code::kAlreadyExists);
+  CHECK(answer(world, id, "nowhere", text_of('c')).error().code == Code::kNotFound);
+  REQUIRE(answer(world, id, "more", text_of('d')));
+  world.wait(id);
+  CHECK(is_stored('a'));
+  CHECK_FALSE(is_stored('b'));
+  CHECK_FALSE(is_stored('c'));
+  CHECK(is_stored('d'));
+}
+
 TEST_CASE("a waiting run outlives its engine, and its time comes in the next one's life") {
   World world;
   world.start();

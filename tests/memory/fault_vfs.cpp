@@ -2,6 +2,9 @@
 
 #include <sqlite3.h>
 
+#include <chrono>
+#include <thread>
+
 #include "base/check.h"
 
 namespace weft::memory::test {
@@ -46,6 +49,7 @@ int sync(sqlite3_file* file, int flags) {
       return SQLITE_IOERR_FSYNC;
     }
     ++disk.wal_syncs;
+    std::this_thread::sleep_for(std::chrono::milliseconds(disk.wal_sync_ms));
     if (--disk.wal_syncs_left == 0) disk.wal_bytes_max = 0;
     disk.wal_bytes_unsynced = 0;
   }

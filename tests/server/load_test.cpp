@@ -184,23 +184,32 @@ TEST_CASE("a call that waits for a thread and whose client leaves does no work")
   FakeApi api;
   const ServerPlace place;
   const auto server = started(api, place.options);
-  api.hold_checks(true);
-  Checks checks(channel_to(*server));
-  checks.send(3);
-  REQUIRE(comes_true([&] { return api.checks() == 3; }));
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + 100ms);
-  v1::WorkflowsCheckResponse response;
-  CHECK(v1::Workflows::NewStub(channel_to(*server))->Check(&context, {}, &response).error_code() ==
-        grpc::StatusCode::DEADLINE_EXCEEDED);
-  const std::size_t before = api.checks_begun();
-  api.hold_checks(false);
-  CHECK(comes_true([&] { return checks.all_answered(); }));
-  // Behind it in the same line, so it has had its turn.
-  Checks last(channel_to(*server));
-  last.send(1);
-  CHECK(comes_true([&] { return last.all_answered(); }));
-  CHECK(api.checks_begun() == before + 1);
+  // How many calls were begun beside the last one, where the server had so long to hear that the client had left.
+  const auto begun_after = [&](std::chrono::milliseconds heard) {
+    REQUIRE(comes_true([&] { return api.checks() == 0; }));
+    api.hold_checks(true);
+    Checks checks(channel_to(*server));
+    checks.send(3);
+    REQUIRE(comes_true([&] { return api.checks() == 3; }));
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + 100ms);
+    v1::WorkflowsCheckResponse response;
+    CHECK(v1::Workflows::NewStub(channel_to(*server))->Check(&context, {}, &response).error_code() ==
+          grpc::StatusCode::DEADLINE_EXCEEDED);
+    const std::size_t before = api.checks_begun();
+    std::this_thread::sleep_for(heard);
+    api.hold_checks(false);
+    CHECK(comes_true([&] { return checks.all_answered(); }));
+    // Behind it in the same line, so it has had its turn.
+    Checks last(channel_to(*server));
+    last.send(1);
+    CHECK(comes_true([&] { return last.all_answered(); }));
+    return api.checks_begun() - before;
+  };
+  // Nothing tells a client when the server has heard of it; a busy machine takes a while.
+  std::size_t begun = 0;
+  for (auto heard = 10ms; begun != 1 && heard < 5s; heard *= 4) begun = begun_after(heard);
+  CHECK(begun == 1);
 }
 
 TEST_CASE("a pool serves callers in turn, and refuses what waits when it closes") {
@@ -409,15 +418,20 @@ TEST_CASE("large submissions at once are bounded, those that do not fit are told
   }
   for (std::thread& client : clients) client.join();
   INFO("grew by " << peak.growth() / kMiB << " MiB");
+  for (const auto& [code, count] : codes) UNSCOPED_INFO("code " << code << ": " << count);
   CHECK(codes[grpc::StatusCode::OK] >= 1);
-  CHECK(codes[grpc::StatusCode::OK] + codes[grpc::StatusCode::RESOURCE_EXHAUSTED] == 50);
+  // UNAVAILABLE: gRPC sends connections away that have no call yet where there is no room.
+  CHECK(codes[grpc::StatusCode::OK] + codes[grpc::StatusCode::RESOURCE_EXHAUSTED] +
+            codes[grpc::StatusCode::UNAVAILABLE] ==
+        50);
   // 512 MiB that arrive, 192 that are worked on, 64 that the fake engine keeps; 3,150 MiB, were all held.
   CHECK(peak.growth() < 1'100 * kMiB);
   grpc::ClientContext context;
   v1::RunsSubmitResponse response;
   REQUIRE(v1::Runs::NewStub(channel_to(*server))->Submit(&context, {}, &response).ok());
-  CHECK(comes_true([&] { return peak.growth_now() < 150 * kMiB; }));
+  const bool given_back = comes_true([&] { return peak.growth_now() < 150 * kMiB; }, 20s);
   INFO("kept " << peak.growth_now() / kMiB << " MiB");
+  CHECK(given_back);
 }
 
 }  // namespace weft::server

@@ -10,6 +10,7 @@ namespace weft::engine {
 
 void RunJournal::send(memory::Append append) {
   const std::uint64_t seq = append.last_seq;
+  append.alone = core_.world.active_runs == 1;
   core_.world.journal.append(std::move(append), [&loop = core_.loop, &recorder = run_.recorder, life = run_.life(),
                                                  seq](Result<memory::Appended> appended) {
     loop.post([&recorder, life, seq, appended = std::move(appended)]() mutable {
