@@ -39,13 +39,11 @@ ToolCallState* next_effect(Execution& execution) {
 
 const v1::Content* Run::State::recorded(const ToolCallState& call) const {
   if (call.policy == nullptr || call.policy->repeatable) return nullptr;
-  const auto history = effects.find(call.identity);
-  return history == effects.end() || !history->second.recorded ? nullptr : &*history->second.recorded;
+  return effects.result_of(call.identity);
 }
 
 bool Run::State::was_abandoned(const ToolCallState& call) const {
-  const auto history = effects.find(call.identity);
-  return call.policy != nullptr && !call.policy->repeatable && history != effects.end() && history->second.abandoned;
+  return call.policy != nullptr && !call.policy->repeatable && effects.is_abandoned(call.identity);
 }
 
 bool Run::State::has_recorded(const Execution& execution) const {
@@ -210,7 +208,7 @@ std::optional<v1::Event> Run::State::decide_tools(Execution& execution) {
         return event;
       }
       if (!changes || !is_held_back(call)) continue;
-      if (fork_effects == v1::FORK_EFFECTS_ASK) {
+      if (effects.asks_before_effects()) {
         v1::ToolCallInDoubt& asks = *event.mutable_tool_call_in_doubt();
         asks.set_tool(call.tool);
         asks.set_asked(true);

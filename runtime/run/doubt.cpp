@@ -19,19 +19,6 @@ constexpr std::uint32_t kSendingsMax = 3;
 constexpr std::uint32_t kVerificationsMax = 3;
 constexpr std::int64_t kVerifyAgainUs = 2'000'000;  // Before the second time; twice as long before the third.
 
-// H(lineage, path, tool, arguments, generation): no attempt and no position is in it. Lengths keep the parts apart.
-std::string idempotency_key(std::string_view lineage, std::string_view path, std::string_view tool,
-                            std::string_view arguments) {
-  const std::string text = fmt::format("{}:{}{}:{}{}:{}{}:{}0", lineage.size(), lineage, path.size(), path, tool.size(),
-                                       tool, arguments.size(), arguments);
-  return to_hex(view(sha256(text)).substr(0, 16));
-}
-
-std::string key_of_generation(const std::string& identity, std::uint32_t generation) {
-  if (generation == 0) return identity;
-  return to_hex(view(sha256(fmt::format("{}:{}", identity, generation))).substr(0, 16));
-}
-
 // The same arguments in another order are the same arguments.
 Json sorted(const Json& value) {
   if (value.is_array()) {
@@ -51,6 +38,10 @@ Json sorted(const Json& value) {
 // A tool step whose time is over is not given up while it can be told what it did: the call leaves again.
 bool may_reopen(const Execution& execution) {
   return execution.step->kind == workflows::StepKind::kTool && execution.failure.kind() == v1::ERROR_KIND_TIMED_OUT;
+}
+
+EffectLedger::Where where_of(const Run::State& run, const Execution& execution) {
+  return run.workflow->in_finally(execution.step->id) ? EffectLedger::Where::kFinally : EffectLedger::Where::kSteps;
 }
 
 std::uint32_t number_of(const Execution& execution, const ToolCallState& call) {
@@ -100,7 +91,7 @@ ToolCallState Run::State::plan_call(const Execution& execution, const std::vecto
 
 void Run::State::identify(const Execution& execution, ToolCallState& call, const Json& arguments) const {
   const std::string text = to_text(sorted(arguments));
-  call.identity = idempotency_key(identity.lineage(), workflows::without_attempts(execution.path), call.tool, text);
+  call.identity = call_identity(identity.lineage(), workflows::without_attempts(execution.path), call.tool, text);
   call.key = call.identity;
   if (call.policy->key) call.payload = hash64(fmt::format("{}:{}{}", call.tool.size(), call.tool, text));
 }
@@ -134,8 +125,7 @@ void Run::State::take_recorded(const Execution& execution, ToolCallState& call, 
 // Gives the call the key under which it leaves now. A key that a workflow forms itself stands for one payload.
 void Run::State::command_tool(Execution& execution, ToolCallState& call) {
   if (tools::changes_world(call.effect)) {
-    const auto history = effects.find(call.identity);
-    call.key = key_of_generation(call.identity, history == effects.end() ? 0 : history->second.generation);
+    call.key = effects.key_of(call.identity);
     if (call.policy->key) {
       auto args = json(call.arguments);
       auto key = args ? call.policy->key->evaluate_text(workflows::call_names(**args, call.key, "")) : args.error();
@@ -144,8 +134,7 @@ void Run::State::command_tool(Execution& execution, ToolCallState& call) {
                                    key ? "is an empty text" : "cannot be formed: " + key.error().message);
         return;
       }
-      const auto used = keys_used.find(*key);
-      if (used != keys_used.end() && used->second != call.payload) {
+      if (effects.is_key_of_another(*key, call.payload)) {
         call.refusal = fmt::format("{}: the key \"{}\" was used in this run for other arguments", call.tool, *key);
         return;
       }
@@ -184,7 +173,6 @@ bool Run::State::fits_call(const v1::Event& event, const Execution& execution) c
 }
 
 void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const v1::Event& event) {
-  const auto history = [&]() -> EffectHistory& { return effects[call.identity]; };
   switch (event.kind_case()) {
     case v1::Event::kToolCallStarted: {
       take_recorded(execution, call, event.tool_call_started());
@@ -194,9 +182,8 @@ void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const 
       if (!tools::changes_world(call.effect)) return;
       execution.effect_started = true;
       if (!event.tool_call_started().key().empty()) call.key = event.tool_call_started().key();
-      if (history().first_sent_us == 0) history().first_sent_us = event.at_us();
-      if (workflow->in_finally(execution.step->id)) finally_effects.insert(call.identity);
-      if (call.policy != nullptr && call.policy->key) keys_used[call.key] = call.payload;
+      effects.record_intent(call.identity, event.at_us(), where_of(*this, execution));
+      if (call.policy != nullptr && call.policy->key) effects.take_key(call.key, call.payload);
       return;
     }
     case v1::Event::kToolCallInDoubt:
@@ -228,8 +215,8 @@ void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const 
       if (resolved.resolution() == v1::RESOLUTION_UNKNOWN) return;
       call.verifying = false;
       if (resolved.resolution() == v1::RESOLUTION_RETRY) {
-        if (call.asked) approved.insert(call.identity);
-        if (resolved.new_key()) history().burn_key();
+        if (call.asked) effects.approve(call.identity);
+        if (resolved.new_key()) effects.burn_key(call.identity);
         if (execution.closing) {
           execution.closing = false;
           execution.failure.Clear();
@@ -239,7 +226,7 @@ void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const 
       call.resolution = resolved.resolution();
       call.resolved = resolved.output_json();
       if (resolved.resolution() != v1::RESOLUTION_FAIL) return;
-      history().abandoned = true;
+      effects.abandon(call.identity);
       call.ended = true;
       call.outcome = v1::TOOL_OUTCOME_FAILED;
       if (execution.closing) return;
@@ -263,17 +250,17 @@ void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const 
   if (tools::changes_world(call.effect) && call.policy != nullptr) {
     const bool done = call.outcome == v1::TOOL_OUTCOME_DONE;
     if (call.nothing_done) {
-      history().burn_key();
+      effects.burn_key(call.identity);
     } else if (done && call.policy->repeatable) {
-      history().take_next_key();
+      effects.begin_next_generation(call.identity);
     } else if (done) {
-      history().recorded = end.output();
+      effects.record_result(call.identity, end.output());
     } else if (call.outcome == v1::TOOL_OUTCOME_SKIPPED) {
-      history().abandoned = true;
+      effects.abandon(call.identity);
     }
-    if (done && call.policy->undo && !workflow->in_finally(execution.step->id)) {
-      undoable.push_back({workflows::call_path(execution.path, execution.attempt, execution.turn, event.call()),
-                          call.tool, call.identity, call.key, call.arguments, end.output()});
+    if (done && call.policy->undo && where_of(*this, execution) == EffectLedger::Where::kSteps) {
+      effects.add_undoable({workflows::call_path(execution.path, execution.attempt, execution.turn, event.call()),
+                            call.tool, call.identity, call.key, call.arguments, end.output()});
     }
   }
   if (execution.step->kind != workflows::StepKind::kTool) return issue_tools(execution);
@@ -381,9 +368,7 @@ std::optional<v1::Event> Run::State::decide_doubts(const Execution& execution, N
     if (call.verifying || call.asked) continue;
     const workflows::ToolPolicy& policy = *call.policy;
     const bool idempotent = call.effect == workflows::Effect::kIdempotent;
-    const auto history = effects.find(call.identity);
-    const bool known_there =
-        history == effects.end() || at_us - history->second.first_sent_us <= policy.key_ttl.count();
+    const bool known_there = effects.is_key_known(call.identity, at_us, policy.key_ttl);
     if ((idempotent || policy.on_doubt == OnDoubt::kRetry) && known_there) {
       const bool open = !execution.closing || (next == Next::kAttempt && may_reopen(execution));
       if (open && (call.lost || call.sendings < sendings_max)) {

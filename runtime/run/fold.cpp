@@ -11,6 +11,9 @@
 #include "workflows/path.h"
 
 namespace weft::run {
+
+using Phase = Execution::Phase;
+
 namespace {
 
 void begin_round(Slot& slot, std::uint32_t first_attempt) {
@@ -236,7 +239,6 @@ Status Run::State::apply_to_run(const v1::Event& event, std::int64_t previous_at
 // Whether the history allows the event where it stands: the answers that are awaited, the levels that are open.
 bool Run::State::fits(const v1::Event& event, const EventTarget& place) const {
   using Kind = v1::Event::KindCase;
-  using Phase = Execution::Phase;
   const Execution* execution = place.execution;
   const bool attempt_is_open = execution != nullptr && execution->attempt == event.attempt();
   const bool model_is_due = attempt_is_open && execution->turn == event.turn() && execution->sending == event.call();
@@ -486,7 +488,6 @@ void Run::State::start_execution(const v1::Event& event, const EventTarget& plac
 }
 
 void Run::State::apply_to_attempt(const v1::Event& event, const EventTarget& place) {
-  using Phase = Execution::Phase;
   consider(*place.scope, place.position, place.slot_index);
   if (event.has_timer_fired() && event.timer_fired().timer() == v1::TIMER_KIND_RETRY) {
     place.slot->phase = Slot::Phase::kIdle;

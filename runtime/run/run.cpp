@@ -171,7 +171,7 @@ std::vector<Command> Run::outstanding() const {
   if (const auto& undo = state_->undo) {
     if (undo->execution) outstanding_in(*state_, *undo->execution, commands);
     if (undo->retry_due_us > 0) {
-      const std::string path = state_->undoable.back().path + "/undo";
+      const std::string path = state_->effects.next_undo()->undo_path();
       commands.push_back(StartTimer{{path, undo->attempt, 0, 0}, v1::TIMER_KIND_RETRY, undo->retry_due_us});
     }
   }
@@ -218,15 +218,7 @@ Status Run::may_retry() const {
   return {};
 }
 
-std::vector<v1::KeyGeneration> Run::generations() const {
-  std::vector<v1::KeyGeneration> all;
-  for (const auto& [identity, history] : state_->effects) {
-    if (!history.key_burnt) continue;
-    all.emplace_back().set_identity(identity);
-    all.back().set_generation(history.generation);
-  }
-  return all;
-}
+std::vector<v1::KeyGeneration> Run::generations() const { return state_->effects.generations(); }
 
 std::vector<OpenWait> Run::open_waits() const {
   std::vector<OpenWait> open;

@@ -16,6 +16,7 @@
 
 #include "base/json.h"
 #include "runtime/run/command.h"
+#include "runtime/run/effect_ledger.h"
 #include "runtime/run/reads.h"
 #include "runtime/run/run.h"
 
@@ -56,20 +57,6 @@ struct ToolCallState {
 
   bool open_effect() const { return started && !ended && tools::changes_world(effect); }
 };
-
-// What one instance of a step has done to the world by calls that are the same: across turns and attempts, its own and
-// those of the groups around it.
-struct EffectHistory {
-  std::uint32_t generation = 0;    // Of their key.
-  std::int64_t first_sent_us = 0;  // With the key of this generation; 0: not yet.
-  std::optional<v1::Content> recorded;
-  bool abandoned = false;  // In doubt, and it was gone on without knowing, or its step failed with it.
-  bool key_burnt = false;  // Under one of its keys nothing stands: refused, taken back, or given up for another.
-
-  void take_next_key() { *this = {generation + 1, 0, std::nullopt, false, key_burnt}; }
-  void burn_key() { *this = {generation + 1, 0, std::nullopt, false, true}; }
-};
-using Effects = std::map<std::string, EffectHistory>;  // By identity.
 
 // One attempt at one instance of a step.
 struct Execution {
@@ -184,17 +171,7 @@ struct Scope : std::enable_shared_from_this<Scope> {  // Agenda items hold it we
   bool all_ended() const { return ended + ended_last == steps.size(); }
 };
 
-// A call with effect that was done, and is to be taken back where the run fails or is cancelled.
-struct Undoable {
-  std::string path;  // Of the call.
-  std::string tool;
-  std::string identity;
-  std::string key;
-  v1::Content arguments;
-  v1::Content output;
-};
-
-// The taking back of the last of them, as a step at its path with `/undo` behind.
+// The step that undoes the last effect which has not been undone: EffectLedger::next_undo().
 struct Undo {
   std::uint32_t attempt = 1;
   std::int64_t retry_due_us = 0;         // 0: none waits.
@@ -298,16 +275,9 @@ struct Run::State {
   };
   std::set<std::string> signal_ids;
   std::vector<Signal> signals;  // That no step has taken, in the order in which they came.
-  Effects effects;
-  std::set<std::string> finally_effects;           // Those of `finally`, which runs again after a retry.
-  std::map<std::string, std::uint64_t> keys_used;  // Keys that a workflow forms itself, and for which payload.
-  std::vector<Undoable> undoable;                  // In the order in which they were done.
-  std::optional<Undo> undo;                        // Of the last of them.
-  std::uint32_t undos_failed = 0;
-  std::string undone;  // The first call that was taken back, or may have been; empty: none.
+  EffectLedger effects;
+  std::optional<Undo> undo;  // Null where none has begun.
   v1::RunStatus end_status = v1::RUN_STATUS_UNSPECIFIED;
-  v1::ForkEffects fork_effects = v1::FORK_EFFECTS_ALLOW;
-  std::set<std::string> approved;  // Identities of calls that somebody let a fork make.
 
   std::vector<std::uint32_t> position;  // Of a step in its scope, by StepId.
   std::uint64_t slots_begun = 0;
@@ -459,7 +429,6 @@ struct Run::State {
   void restart_clocks(Execution& execution);
   void fork(const v1::RunForked& forked, std::int64_t later_us);
   void put_off(Scope& scope, std::int64_t later_us);
-  void take_generation(const v1::KeyGeneration& source);
   // Whether a call with effect has to be allowed before it leaves.
   bool is_held_back(const ToolCallState& call) const;
 
