@@ -37,19 +37,6 @@ ToolCallState* next_effect(Execution& execution) {
 
 }  // namespace
 
-const v1::Content* Run::State::recorded(const ToolCallState& call) const {
-  if (call.policy == nullptr || call.policy->repeatable) return nullptr;
-  return effects.result_of(call.identity);
-}
-
-bool Run::State::was_abandoned(const ToolCallState& call) const {
-  return call.policy != nullptr && !call.policy->repeatable && effects.is_abandoned(call.identity);
-}
-
-bool Run::State::has_recorded(const Execution& execution) const {
-  return std::ranges::any_of(execution.calls, [&](const ToolCallState& call) { return recorded(call) != nullptr; });
-}
-
 void Run::State::want_model(Execution& execution) {
   execution.phase = Phase::kModelWanted;
   outbox.push_back(ModelCall{execution.key(execution.turn, execution.sending), execution.step->id});

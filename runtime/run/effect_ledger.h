@@ -39,11 +39,11 @@ std::string call_identity(std::string_view lineage, std::string_view path, std::
 
 // What equal calls of one step instance have done.
 struct EffectHistory {
-  std::uint32_t generation = 0;           // Of their key.
-  std::int64_t first_sent_us = 0;         // With the key of this generation; 0: not yet.
-  std::optional<v1::Content> recorded;    // The result that stands.
-  bool abandoned = false;                 // In doubt for good.
-  bool key_burnt = false;                 // No effect stands under one of their keys.
+  std::uint32_t generation = 0;         // Of their key.
+  std::int64_t first_sent_us = 0;       // With the key of this generation; 0: not yet.
+  std::optional<v1::Content> recorded;  // The result that stands.
+  bool abandoned = false;               // In doubt for good.
+  bool key_burnt = false;               // No effect stands under one of their keys.
 };
 
 // A call that was done and names an `undo`.

@@ -224,8 +224,4 @@ void Run::State::put_off(Scope& scope, std::int64_t later_us) {
   }
 }
 
-bool Run::State::is_held_back(const ToolCallState& call) const {
-  return tools::changes_world(call.effect) && effects.is_held_back(call.identity);
-}
-
 }  // namespace weft::run
