@@ -37,21 +37,6 @@ ToolCallState* next_effect(Execution& execution) {
 
 }  // namespace
 
-const v1::Content* Run::State::recorded(const ToolCallState& call) const {
-  if (call.policy == nullptr || call.policy->repeatable) return nullptr;
-  const auto history = effects.find(call.identity);
-  return history == effects.end() || !history->second.recorded ? nullptr : &*history->second.recorded;
-}
-
-bool Run::State::was_abandoned(const ToolCallState& call) const {
-  const auto history = effects.find(call.identity);
-  return call.policy != nullptr && !call.policy->repeatable && history != effects.end() && history->second.abandoned;
-}
-
-bool Run::State::has_recorded(const Execution& execution) const {
-  return std::ranges::any_of(execution.calls, [&](const ToolCallState& call) { return recorded(call) != nullptr; });
-}
-
 void Run::State::want_model(Execution& execution) {
   execution.phase = Phase::kModelWanted;
   outbox.push_back(ModelCall{execution.key(execution.turn, execution.sending), execution.step->id});
@@ -210,7 +195,7 @@ std::optional<v1::Event> Run::State::decide_tools(Execution& execution) {
         return event;
       }
       if (!changes || !is_held_back(call)) continue;
-      if (fork_effects == v1::FORK_EFFECTS_ASK) {
+      if (effects.asks_before_effects()) {
         v1::ToolCallInDoubt& asks = *event.mutable_tool_call_in_doubt();
         asks.set_tool(call.tool);
         asks.set_asked(true);

@@ -96,7 +96,7 @@ std::optional<v1::Event> Run::State::decide_next() {
   v1::Event end = run_end();
   const bool takes_back =
       end.run_ended().status() == v1::RUN_STATUS_FAILED || end.run_ended().status() == v1::RUN_STATUS_CANCELLED;
-  if (takes_back && !undoable.empty()) {
+  if (takes_back && effects.next_undo() != nullptr) {
     if (auto event = decide_undo()) return event;
     if (!killing) return std::nullopt;
   }
@@ -355,7 +355,7 @@ v1::Event Run::State::run_end() {
   // What succeeds behind a retry takes nothing back, whatever could not be taken back before.
   const v1::StepStatus body_result = top->body_result ? top->body_result->status() : result.status();
   if (cancelling || body_result == v1::STEP_STATUS_FAILED || body_result == v1::STEP_STATUS_CANCELLED)
-    over.set_undos_failed(undos_failed);
+    over.set_undos_failed(effects.undos_failed());
   if (cancelling) {
     over.set_status(v1::RUN_STATUS_CANCELLED);
     return event;

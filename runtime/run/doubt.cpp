@@ -1,11 +1,10 @@
-// One call of a tool, from its intent to its end: its key, what its instance did before, and the doubt where it is not
-// known whether it was done.
+// A call in doubt: its intent is recorded and its result is not, so nobody knows whether it was done. Its effect
+// decides, then `verify`, then `on_doubt`, then somebody.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "base/bytes.h"
 #include "runtime/run/state.h"
 #include "workflows/path.h"
 
@@ -16,288 +15,9 @@ using workflows::OnDoubt;
 
 // How often a call is sent that may be sent again, where its step does not say more.
 constexpr std::uint32_t kSendingsMax = 3;
-constexpr std::uint32_t kVerificationsMax = 3;
 constexpr std::int64_t kVerifyAgainUs = 2'000'000;  // Before the second time; twice as long before the third.
 
-// H(lineage, path, tool, arguments, generation): no attempt and no position is in it. Lengths keep the parts apart.
-std::string idempotency_key(std::string_view lineage, std::string_view path, std::string_view tool,
-                            std::string_view arguments) {
-  const std::string text = fmt::format("{}:{}{}:{}{}:{}{}:{}0", lineage.size(), lineage, path.size(), path, tool.size(),
-                                       tool, arguments.size(), arguments);
-  return to_hex(view(sha256(text)).substr(0, 16));
-}
-
-std::string key_of_generation(const std::string& identity, std::uint32_t generation) {
-  if (generation == 0) return identity;
-  return to_hex(view(sha256(fmt::format("{}:{}", identity, generation))).substr(0, 16));
-}
-
-// The same arguments in another order are the same arguments.
-Json sorted(const Json& value) {
-  if (value.is_array()) {
-    Json list = Json::array();
-    for (const Json& item : value) list.push_back(sorted(item));
-    return list;
-  }
-  if (!value.is_object()) return value;
-  std::vector<const Json::object_t::value_type*> members;
-  for (const auto& member : value.get_ref<const Json::object_t&>()) members.push_back(&member);
-  std::ranges::sort(members, {}, [](const auto* member) -> const std::string& { return member->first; });
-  Json object = Json::object();
-  for (const auto* member : members) object[member->first] = sorted(member->second);
-  return object;
-}
-
-// A tool step whose time is over is not given up while it can be told what it did: the call leaves again.
-bool may_reopen(const Execution& execution) {
-  return execution.step->kind == workflows::StepKind::kTool && execution.failure.kind() == v1::ERROR_KIND_TIMED_OUT;
-}
-
-std::uint32_t number_of(const Execution& execution, const ToolCallState& call) {
-  return static_cast<std::uint32_t>(&call - execution.calls.data()) + 1;
-}
-
 }  // namespace
-
-std::optional<Run::State::Facts> Run::State::facts_of(std::string_view tool) const {
-  if (const workflows::Tool* own = workflow->tool(tool)) return Facts{own->policy, own->input};
-  const auto offered = tools.find(tool);
-  if (offered == tools.end()) return std::nullopt;
-  return Facts{offered->second.policy, offered->second.input};
-}
-
-// Decides, from the call alone, whether it may run; a refusal is what the model reads.
-ToolCallState Run::State::plan_call(const Execution& execution, const std::vector<std::string>* allowed,
-                                    std::string_view tool, std::string_view wire_name, const v1::Content& arguments) {
-  ToolCallState call;
-  call.wire_name = wire_name;
-  if (allowed != nullptr && (tool.empty() || std::ranges::find(*allowed, tool) == allowed->end())) {
-    call.refusal = allowed->empty() ? fmt::format("there is no tool {}; you have no tools", printable(wire_name))
-                                    : fmt::format("there is no tool {}; you have: {}", printable(wire_name),
-                                                  fmt::join(*allowed, ", "));
-    return call;
-  }
-  call.tool = tool;
-  const auto facts = facts_of(tool);
-  if (!facts) {
-    call.refusal = fmt::format("the tool {} is not offered by this server", tool);
-    return call;
-  }
-  call.effect = facts->policy.effect;
-  auto bytes = contents.bytes(arguments);
-  auto value = bytes ? parse_untrusted(**bytes) : Result<Json>(std::move(bytes).error());
-  if (value) value = facts->input.validate(*std::move(value), "arguments");
-  auto canonical = store(value);
-  if (!canonical) {
-    call.refusal = fmt::format("{}: {}", tool, canonical.error().message);
-    return call;
-  }
-  call.policy = &facts->policy;
-  call.arguments = *std::move(canonical);
-  identify(execution, call, *value);
-  return call;
-}
-
-void Run::State::identify(const Execution& execution, ToolCallState& call, const Json& arguments) const {
-  const std::string text = to_text(sorted(arguments));
-  call.identity = idempotency_key(identity.lineage(), workflows::without_attempts(execution.path), call.tool, text);
-  call.key = call.identity;
-  if (call.policy->key) call.payload = hash64(fmt::format("{}:{}{}", call.tool.size(), call.tool, text));
-}
-
-const workflows::ToolPolicy& unknown_policy() {
-  static const workflows::ToolPolicy kPolicy;
-  return kPolicy;
-}
-
-bool Run::State::is_planned(const ToolCallState& call, const v1::ToolCallStarted& started) {
-  const v1::Content& recorded = started.arguments();
-  const bool same = recorded.has_blob() == call.arguments.has_blob() &&
-                    (recorded.has_blob() ? recorded.blob().sha256() == call.arguments.blob().sha256()
-                                         : recorded.inline_() == call.arguments.inline_());
-  return !call.identity.empty() && (same || !started.has_arguments());
-}
-
-void Run::State::take_recorded(const Execution& execution, ToolCallState& call, const v1::ToolCallStarted& started) {
-  call.commanded = true;
-  if (started.effect() != v1::TOOL_EFFECT_UNSPECIFIED)
-    call.effect = static_cast<tools::Effect>(static_cast<int>(started.effect()) - 1);
-  if (is_planned(call, started)) return;
-  // This server does not offer the tool, or not for these arguments.
-  call.refusal.clear();
-  call.tool = started.tool();
-  if (call.policy == nullptr) call.policy = &unknown_policy();
-  if (started.has_arguments()) call.arguments = started.arguments();
-  if (const auto arguments = json(call.arguments)) identify(execution, call, **arguments);
-}
-
-// Gives the call the key under which it leaves now. A key that a workflow forms itself stands for one payload.
-void Run::State::command_tool(Execution& execution, ToolCallState& call) {
-  if (tools::changes_world(call.effect)) {
-    const auto history = effects.find(call.identity);
-    call.key = key_of_generation(call.identity, history == effects.end() ? 0 : history->second.generation);
-    if (call.policy->key) {
-      auto args = json(call.arguments);
-      auto key = args ? call.policy->key->evaluate_text(workflows::call_names(**args, call.key, "")) : args.error();
-      if (!key || key->empty()) {
-        call.refusal = fmt::format("{}: its idempotency_key {}", call.tool,
-                                   key ? "is an empty text" : "cannot be formed: " + key.error().message);
-        return;
-      }
-      const auto used = keys_used.find(*key);
-      if (used != keys_used.end() && used->second != call.payload) {
-        call.refusal = fmt::format("{}: the key \"{}\" was used in this run for other arguments", call.tool, *key);
-        return;
-      }
-      call.key = *std::move(key);
-    }
-  }
-  call.commanded = true;
-  outbox.push_back(ToolCall{execution.key(execution.turn, number_of(execution, call)), call.tool, call.effect, call.key,
-                            call.arguments});
-}
-
-bool Run::State::fits_call(const v1::Event& event, const Execution& execution) const {
-  using Kind = v1::Event::KindCase;
-  if (execution.turn != event.turn() || event.call() == 0 || event.call() > execution.calls.size()) return false;
-  const ToolCallState& call = execution.calls[event.call() - 1];
-  if (call.ended) return false;
-  switch (event.kind_case()) {
-    case Kind::kToolCallStarted:
-      // Runs of older versions sent what was verified as not done again without a decision.
-      return (!call.in_doubt || call.resolution == v1::RESOLUTION_RETRY) && (!call.open_effect() || call.in_doubt) &&
-             !execution.closing;
-    case Kind::kToolCallEnded:
-      // A late answer settles a doubt, and what a fork asks may be answered when nobody waits for it any more.
-      return !execution.closing || call.open_effect() || (call.in_doubt && call.asked);
-    case Kind::kToolCallInDoubt: {
-      const bool asks = event.tool_call_in_doubt().asked() && is_held_back(call) && !call.commanded;
-      return (call.open_effect() || asks) && !call.in_doubt;
-    }
-    case Kind::kToolCallVerified: return call.verifying;
-    case Kind::kToolCallResolved:
-      return call.in_doubt && !is_settled(call) &&
-             (!execution.closing || event.tool_call_resolved().resolution() != v1::RESOLUTION_RETRY ||
-              may_reopen(execution));
-    default: return call.resend_due_us > 0 && !execution.closing;  // TimerFired
-  }
-}
-
-void Run::State::apply_to_call(Execution& execution, ToolCallState& call, const v1::Event& event) {
-  const auto history = [&]() -> EffectHistory& { return effects[call.identity]; };
-  switch (event.kind_case()) {
-    case v1::Event::kToolCallStarted: {
-      take_recorded(execution, call, event.tool_call_started());
-      if (call.in_doubt) end_doubt(call);
-      call.started = true;
-      ++call.sendings;
-      if (!tools::changes_world(call.effect)) return;
-      execution.effect_started = true;
-      if (!event.tool_call_started().key().empty()) call.key = event.tool_call_started().key();
-      if (history().first_sent_us == 0) history().first_sent_us = event.at_us();
-      if (workflow->in_finally(execution.step->id)) finally_effects.insert(call.identity);
-      if (call.policy != nullptr && call.policy->key) keys_used[call.key] = call.payload;
-      return;
-    }
-    case v1::Event::kToolCallInDoubt:
-      call.in_doubt = true;
-      call.lost = event.tool_call_in_doubt().lost();
-      call.doubt = event.tool_call_in_doubt().why();
-      call.asked = event.tool_call_in_doubt().asked();
-      call.verifying = call.policy != nullptr && call.policy->verify.has_value() && !killing && !call.asked;
-      call.verifications = 0;
-      if (call.verifying) outbox.push_back(verify_call(execution, call));
-      return;
-    case v1::Event::kToolCallVerified: {
-      const v1::ToolCallVerified& verified = event.tool_call_verified();
-      // It is asked a few times; then as where there is nobody to ask.
-      call.verifying = verified.verdict() == v1::VERDICT_UNKNOWN && ++call.verifications < kVerificationsMax;
-      if (call.verifying) outbox.push_back(verify_call(execution, call));
-      if (verified.verdict() == v1::VERDICT_UNKNOWN) return;
-      // Again, or failed where it has been sent often enough: a decision.
-      call.resolution = v1::RESOLUTION_RETRY;
-      if (verified.verdict() == v1::VERDICT_NOT_DONE && !execution.closing) return;
-      const bool done = verified.verdict() == v1::VERDICT_DONE;
-      call.resolution = done ? v1::RESOLUTION_DONE : v1::RESOLUTION_SKIP;
-      call.nothing_done = !done;
-      call.resolved = verified.output_json();
-      return;
-    }
-    case v1::Event::kToolCallResolved: {
-      const v1::ToolCallResolved& resolved = event.tool_call_resolved();
-      if (resolved.resolution() == v1::RESOLUTION_UNKNOWN) return;
-      call.verifying = false;
-      if (resolved.resolution() == v1::RESOLUTION_RETRY) {
-        if (call.asked) approved.insert(call.identity);
-        if (resolved.new_key()) history().burn_key();
-        if (execution.closing) {
-          execution.closing = false;
-          execution.failure.Clear();
-        }
-        return call_again(execution, call, resolved.retry_at_us());
-      }
-      call.resolution = resolved.resolution();
-      call.resolved = resolved.output_json();
-      if (resolved.resolution() != v1::RESOLUTION_FAIL) return;
-      history().abandoned = true;
-      call.ended = true;
-      call.outcome = v1::TOOL_OUTCOME_FAILED;
-      if (execution.closing) return;
-      execution.failure.set_kind(v1::ERROR_KIND_IN_DOUBT);
-      execution.failure.set_message(call.doubt);
-      execution.phase = Execution::Phase::kFailed;
-      return;
-    }
-    case v1::Event::kTimerFired:
-      call.resend_due_us = 0;
-      call.commanded = false;
-      return issue_tools(execution);
-    default: break;
-  }
-  const v1::ToolCallEnded& end = event.tool_call_ended();
-  call.ended = true;
-  call.in_doubt = false;
-  call.verifying = false;
-  call.outcome = end.outcome();
-  call.nothing_done = end.nothing_done();
-  if (tools::changes_world(call.effect) && call.policy != nullptr) {
-    const bool done = call.outcome == v1::TOOL_OUTCOME_DONE;
-    if (call.nothing_done) {
-      history().burn_key();
-    } else if (done && call.policy->repeatable) {
-      history().take_next_key();
-    } else if (done) {
-      history().recorded = end.output();
-    } else if (call.outcome == v1::TOOL_OUTCOME_SKIPPED) {
-      history().abandoned = true;
-    }
-    if (done && call.policy->undo && !workflow->in_finally(execution.step->id)) {
-      undoable.push_back({workflows::call_path(execution.path, execution.attempt, execution.turn, event.call()),
-                          call.tool, call.identity, call.key, call.arguments, end.output()});
-    }
-  }
-  if (execution.step->kind != workflows::StepKind::kTool) return issue_tools(execution);
-  execution.tool_output = end.output();
-  execution.phase = Execution::Phase::kToolDone;
-}
-
-void Run::State::end_doubt(ToolCallState& call) {
-  call.in_doubt = false;
-  call.lost = false;
-  call.asked = false;
-  call.resolution = v1::RESOLUTION_UNSPECIFIED;
-}
-
-void Run::State::call_again(Execution& execution, ToolCallState& call, std::int64_t due_us) {
-  end_doubt(call);
-  call.started = false;
-  call.commanded = false;
-  if (due_us <= at_us) return issue_tools(execution);
-  call.commanded = true;
-  call.resend_due_us = due_us;
-  outbox.push_back(
-      StartTimer{execution.key(execution.turn, number_of(execution, call)), v1::TIMER_KIND_RESEND, due_us});
-}
 
 Result<v1::Content> Run::State::counterpart_args(const workflows::Counterpart& counterpart,
                                                  const v1::Content& arguments, const std::string& key,
@@ -320,7 +40,7 @@ Result<v1::Content> Run::State::counterpart_args(const workflows::Counterpart& c
 
 Command Run::State::verify_call(const Execution& execution, const ToolCallState& call) const {
   const std::int64_t wait = call.verifications == 0 ? 0 : kVerifyAgainUs * call.verifications;
-  return VerifyCall{execution.key(execution.turn, number_of(execution, call)), call.policy->verify->tool, call.key,
+  return VerifyCall{execution.key(execution.turn, execution.number_of(call)), call.policy->verify->tool, call.key,
                     at_us + wait};
 }
 
@@ -381,11 +101,9 @@ std::optional<v1::Event> Run::State::decide_doubts(const Execution& execution, N
     if (call.verifying || call.asked) continue;
     const workflows::ToolPolicy& policy = *call.policy;
     const bool idempotent = call.effect == workflows::Effect::kIdempotent;
-    const auto history = effects.find(call.identity);
-    const bool known_there =
-        history == effects.end() || at_us - history->second.first_sent_us <= policy.key_ttl.count();
+    const bool known_there = effects.is_key_known(call.identity, at_us, policy.key_ttl);
     if ((idempotent || policy.on_doubt == OnDoubt::kRetry) && known_there) {
-      const bool open = !execution.closing || (next == Next::kAttempt && may_reopen(execution));
+      const bool open = !execution.closing || (next == Next::kAttempt && execution.may_reopen());
       if (open && (call.lost || call.sendings < sendings_max)) {
         again(idempotent ? v1::RESOLVED_BY_EFFECT : v1::RESOLVED_BY_ON_DOUBT);
         return event;

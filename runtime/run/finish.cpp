@@ -16,18 +16,6 @@ using workflows::Step;
 
 constexpr std::size_t kBytesPerUnit = 2;  // Of the budget of a decision: what is written as JSON and hashed.
 
-bool retries(const workflows::Retry& retry, v1::ErrorKind kind) {
-  switch (kind) {
-    case v1::ERROR_KIND_IN_DOUBT:    // Whether it was done is not known: never again unasked.
-    case v1::ERROR_KIND_EXPRESSION:  // The same values give the same error.
-    case v1::ERROR_KIND_INPUT:
-    case v1::ERROR_KIND_DENIED:
-    case v1::ERROR_KIND_DEADLINE:
-    case v1::ERROR_KIND_BUDGET: return false;
-    default: return retry.on.empty() || std::ranges::find(retry.on, error_name(kind)) != retry.on.end();
-  }
-}
-
 v1::Event Run::State::finish(const SlotRef& at, v1::StepResult result, Again again) {
   const Step& step = definition(*this, at);
   const Slot& slot = at.slot();

@@ -11,9 +11,10 @@
 #include "workflows/path.h"
 
 namespace weft::run {
-namespace {
 
 using Phase = Execution::Phase;
+
+namespace {
 
 // An agent that was not given up for what it said: the network failed, or it was cut off from outside.
 bool goes_on(const Execution& execution) {
@@ -42,11 +43,11 @@ std::optional<std::string> Run::State::refuse_retry() const {
     return "nothing of it failed or was cut off, so there is nothing to begin again; `weft fork` makes another run of "
            "it";
   }
-  if (!undone.empty()) {
+  if (!effects.undone().empty()) {
     return fmt::format(
         "{} was done and has been, or may have been, taken back, so what stands is not what is recorded; fork it from "
         "there, or from before",
-        undone);
+        effects.undone());
   }
   return refuse_retry(*top);
 }
@@ -81,8 +82,7 @@ std::optional<std::string> Run::State::refuse_retry(const Scope& scope) const {
 
 void Run::State::retry() {
   ended = cancelling = killing = grace_over = paused = false;
-  for (const std::string& call : finally_effects) effects[call].burn_key();
-  finally_effects.clear();
+  effects.renew_finally();
   reopen(*top);
   limited = std::ranges::any_of(top->steps, [](const StepState& step) { return step.result.limited(); });
   if (workflow->deadline) {
@@ -191,23 +191,12 @@ void Run::State::restart_clocks(Execution& execution) {
 // What the source had under way is the source's: its model calls and reads are made again here, its calls with effect
 // stay open, to be in doubt as after a crash.
 void Run::State::fork(const v1::RunForked& forked, std::int64_t later_us) {
-  fork_effects = forked.effects();
   paused = false;
-  approved.clear();  // For the source, where it is a fork.
-  undoable.clear();  // What the source did is the source's to take back.
-  for (const v1::KeyGeneration& source : forked.generations()) take_generation(source);
+  effects.begin_fork(forked.effects());
+  for (const v1::KeyGeneration& source : forked.generations()) effects.take_generation(source);
   if (deadline_due_us > 0) deadline_due_us += later_us;
   put_off(*top, later_us);
   reconsider();
-}
-
-// What is recorded stands, and is not called again.
-void Run::State::take_generation(const v1::KeyGeneration& source) {
-  EffectHistory& history = effects[source.identity()];
-  if (source.generation() <= history.generation) return;
-  history.generation = source.generation();
-  if (!history.recorded) history.first_sent_us = 0;
-  history.key_burnt = true;
 }
 
 void Run::State::put_off(Scope& scope, std::int64_t later_us) {
@@ -233,11 +222,6 @@ void Run::State::put_off(Scope& scope, std::int64_t later_us) {
       if (execution.inner) put_off(*execution.inner, later_us);
     }
   }
-}
-
-bool Run::State::is_held_back(const ToolCallState& call) const {
-  return fork_effects != v1::FORK_EFFECTS_ALLOW && tools::changes_world(call.effect) &&
-         !approved.contains(call.identity);
 }
 
 }  // namespace weft::run

@@ -155,13 +155,6 @@ OpenWait open_wait(const Run::State& state, const SlotRef& at, const Execution* 
   return {{state.slot_path(at), at.slot().attempt, 0, 0}, &definition(state, at), true, std::move(waiting)};
 }
 
-// "STEP_STATUS_SUCCEEDED" without its prefix, in lower case.
-std::string lower_name(std::string_view name, std::string_view prefix) {
-  std::string text(name.substr(prefix.size()));
-  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return text;
-}
-
 }  // namespace
 
 std::vector<Command> Run::outstanding() const {
@@ -171,7 +164,7 @@ std::vector<Command> Run::outstanding() const {
   if (const auto& undo = state_->undo) {
     if (undo->execution) outstanding_in(*state_, *undo->execution, commands);
     if (undo->retry_due_us > 0) {
-      const std::string path = state_->undoable.back().path + "/undo";
+      const std::string path = state_->effects.next_undo()->undo_path();
       commands.push_back(StartTimer{{path, undo->attempt, 0, 0}, v1::TIMER_KIND_RETRY, undo->retry_due_us});
     }
   }
@@ -218,15 +211,7 @@ Status Run::may_retry() const {
   return {};
 }
 
-std::vector<v1::KeyGeneration> Run::generations() const {
-  std::vector<v1::KeyGeneration> all;
-  for (const auto& [identity, history] : state_->effects) {
-    if (!history.key_burnt) continue;
-    all.emplace_back().set_identity(identity);
-    all.back().set_generation(history.generation);
-  }
-  return all;
-}
+std::vector<v1::KeyGeneration> Run::generations() const { return state_->effects.generations(); }
 
 std::vector<OpenWait> Run::open_waits() const {
   std::vector<OpenWait> open;
@@ -285,15 +270,6 @@ void stamp(v1::Event& event, std::uint64_t previous_seq, std::int64_t previous_a
   event.set_epoch(epoch);
 }
 
-std::string Run::State::slot_path(const SlotRef& at) const {
-  const workflows::Step& step = definition(*this, at);
-  const StepState& state = at.step();
-  std::string path = at.scope.prefix + step.name;
-  if (step.for_each) path += fmt::format("[{}]", state.keys.empty() ? std::to_string(at.index) : state.keys[at.index]);
-  if (step.repeat) path += fmt::format("#{}", at.index < state.slots.size() ? state.slots[at.index].round : 1);
-  return path;
-}
-
 Result<std::shared_ptr<const Json>> Run::State::json(const v1::Content& content) {
   WEFT_TRY(const std::shared_ptr<const std::string> bytes, contents.bytes(content));
   WEFT_TRY(Json value, parse_untrusted(*bytes, {}, budget));
@@ -309,45 +285,5 @@ Result<std::shared_ptr<const Json>> Run::State::value(const v1::StepResult& resu
 Result<v1::Content> Run::State::store(const Result<Json>& value) {
   return value ? contents.put(to_text(*value)) : Result<v1::Content>(value.error());
 }
-
-v1::StepResult outcome(Result<v1::Content> output, v1::ErrorKind otherwise) {
-  if (!output) return failed(otherwise, std::move(output).error().message);
-  v1::StepResult result;
-  result.set_status(v1::STEP_STATUS_SUCCEEDED);
-  *result.mutable_output_json() = *std::move(output);
-  return result;
-}
-
-v1::Event draft(std::string path, std::uint32_t attempt, std::uint32_t turn, std::uint32_t call) {
-  v1::Event event;
-  event.set_path(std::move(path));
-  event.set_attempt(attempt);
-  event.set_turn(turn);
-  event.set_call(call);
-  return event;
-}
-
-v1::StepResult failed(v1::ErrorKind kind, std::string message, std::uint32_t attempts) {
-  v1::StepResult result;
-  result.set_status(v1::STEP_STATUS_FAILED);
-  result.mutable_failure()->set_kind(kind);
-  result.mutable_failure()->set_message(std::move(message));
-  result.mutable_failure()->set_attempts(attempts);
-  return result;
-}
-
-bool has_output(const v1::StepResult& result) { return result.has_output_json() || result.has_text(); }
-
-bool has_result(const StepState& step) {
-  return step.result.status() == v1::STEP_STATUS_SUCCEEDED ||
-         (step.result.status() == v1::STEP_STATUS_FAILED && step.result.has_output_json());
-}
-
-std::string status_name(v1::StepStatus status) {
-  // An element that never ended was cancelled with its step.
-  return status == v1::STEP_STATUS_UNSPECIFIED ? "cancelled" : lower_name(v1::StepStatus_Name(status), "STEP_STATUS_");
-}
-
-std::string error_name(v1::ErrorKind kind) { return lower_name(v1::ErrorKind_Name(kind), "ERROR_KIND_"); }
 
 }  // namespace weft::run

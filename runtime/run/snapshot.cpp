@@ -97,10 +97,12 @@ static void keep(Archive& archive, Run::State::Signal& signal) {
 
 template <class Archive>
 static void keep(Archive& archive, Run::State& state) {
+  auto [histories, of_finally, payloads, undoable, undos_failed, undone, fork_effects, approved] =
+      state.effects.parts();
   archive(state.identity, state.seq, state.at_us, state.digest, state.input_json, state.top, state.paused,
           state.cancelling, state.killing, state.grace_over, state.deadline_due_us, state.limited, state.signal_ids,
-          state.signals, state.effects, state.finally_effects, state.keys_used, state.undoable, state.undo,
-          state.undos_failed, state.undone, state.fork_effects, state.approved, state.slots_begun);
+          state.signals, histories, of_finally, payloads, undoable, state.undo, undos_failed, undone, fork_effects,
+          approved, state.slots_begun);
 }
 
 namespace {

@@ -22,9 +22,8 @@ const workflows::Step& undo_step() {
 }
 
 bool Run::State::is_undo(std::string_view path) const {
-  constexpr std::string_view kBehind = "/undo";
-  return !undoable.empty() && path.ends_with(kBehind) &&
-         path.substr(0, path.size() - kBehind.size()) == undoable.back().path;
+  const Undoable* done = effects.next_undo();
+  return done != nullptr && path == done->undo_path();
 }
 
 bool Run::State::fits_undo(const v1::Event& event) const {
@@ -58,7 +57,7 @@ void Run::State::apply_to_undo(const v1::Event& event) {
       execution.attempt = event.attempt();
       execution.turn = 0;
       execution.phase = Execution::Phase::kTools;
-      const std::string& tool = facts_of(undoable.back().tool)->policy.undo->tool;
+      const std::string& tool = facts_of(effects.next_undo()->tool)->policy.undo->tool;
       execution.calls.push_back(plan_call(execution, nullptr, tool, tool, event.attempt_started().input()));
       return issue_tools(execution);
     }
@@ -69,19 +68,11 @@ void Run::State::apply_to_undo(const v1::Event& event) {
       undo->retry_due_us = event.attempt_failed().retry_at_us();
       outbox.push_back(StartTimer{{event.path(), undo->attempt, 0, 0}, v1::TIMER_KIND_RETRY, undo->retry_due_us});
       return;
-    case v1::Event::kStepEnded: {
+    case v1::Event::kStepEnded:
       if (undo && undo->execution) outbox.push_back(Drop{undo->execution->key()});
-      const v1::StepResult& result = event.step_ended().result();
-      undos_failed += result.status() == v1::STEP_STATUS_FAILED;
-      if (result.status() == v1::STEP_STATUS_SUCCEEDED) effects[undoable.back().identity].burn_key();
-      // Skipped, or given up in doubt: it may have been taken back.
-      const bool stands =
-          result.status() == v1::STEP_STATUS_FAILED && result.failure().kind() != v1::ERROR_KIND_IN_DOUBT;
-      if (!stands && undone.empty()) undone = undoable.back().path;
+      effects.end_undo(event.step_ended().result());
       undo.reset();
-      undoable.pop_back();
       return;
-    }
     case v1::Event::kTimerFired:
       if (event.timer_fired().timer() == v1::TIMER_KIND_RETRY) {
         undo->retry_due_us = 0;
@@ -92,16 +83,16 @@ void Run::State::apply_to_undo(const v1::Event& event) {
   }
 }
 
-// By a kill. What had left may have been done.
+// By a kill.
 void Run::State::cut_off_undo() {
   const bool left = undo && undo->execution && undo->execution->calls.front().started;
-  if (left && undone.empty()) undone = undoable.back().path;
+  if (left) effects.cut_off_undo();
   undo.reset();
 }
 
 std::optional<v1::Event> Run::State::decide_undo() {
-  const Undoable& done = undoable.back();
-  const std::string path = done.path + "/undo";
+  const Undoable& done = *effects.next_undo();
+  const std::string path = done.undo_path();
   const std::uint32_t attempt = undo ? undo->attempt : 1;
   const auto end = [&](v1::StepResult result) {
     v1::Event event = draft(path, attempt);
