@@ -34,7 +34,6 @@ const std::vector<Exception>& exceptions() {
       {"runtime/run/state.h", "Run::State", "what the core's files share; each of them has one subject"},
       {"runtime/run/fold.cpp", "Run::State::apply_to_step", "a case for each event of a step"},
       {"runtime/run/doubt.cpp", "Run::State::apply_to_call", "a case for each event of a call"},
-      {"runtime/model/prefix.cpp", "Prefix::build", "the bytes of a prefix, in their order"},
       {"workflows/expression/evaluate.h", "Evaluation", "a method for each kind of expression"},
       {"base/http.cpp", "HttpClient::State::prepare", "libcurl's options of a request, one after the other"},
       {"bench/store_layout.cpp", "measure", "one measurement from its preparation to its row"},

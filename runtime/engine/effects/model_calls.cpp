@@ -36,13 +36,13 @@ ModelCalls::Face ModelCalls::prefix_of(workflows::StepId step, const Route& rout
 }
 
 std::shared_ptr<const model::Prefix> ModelCalls::reads_first(const run::ModelCall& call) {
-  const LoadedRun& loaded = port_.loaded();
-  const auto bytes = loaded.conversations.unread_bytes(call.key.path, loaded.contents);
-  if (bytes && *bytes <= kLoopBytesMax) return nullptr;
   const auto route = world_.routes.find(model_of(call.step));
   if (!route) return nullptr;  // It is refused.
-  auto face = prefix_of(call.step, *route);
-  return face ? *std::move(face) : nullptr;
+  auto prefix = prefix_of(call.step, *route);
+  if (!prefix) return nullptr;
+  const LoadedRun& loaded = port_.loaded();
+  const auto bytes = loaded.conversations.unread_bytes(call.key.path, **prefix, loaded.contents);
+  return bytes && *bytes <= kLoopBytesMax ? nullptr : *std::move(prefix);
 }
 
 void ModelCalls::start(const run::ModelCall& call) {
@@ -107,7 +107,8 @@ void ModelCalls::begin(const run::ModelCall& call, Route route, admission::Permi
   flight.facts.request_bytes = (*conversation)->size();
   v1::Event intent =
       model_call_started(call.key, flight.facts, **conversation, model_of(call.step), agent_of(call.step).max_output);
-  model::Call request{flight.facts.route.endpoint, (*conversation)->body(), world_.known_secrets.mask()};
+  model::Call request{&(*conversation)->prefix().dialect(), flight.facts.route.endpoint, (*conversation)->body(),
+                      world_.known_secrets.mask()};
   const FlightId id{call.key, ++last_number_};
   flights_[id] = std::move(flight);
   port_.record(std::move(intent));

@@ -16,7 +16,7 @@ struct Route {
   std::string provider;
   std::string model;  // As the catalog knows it.
   std::string wire;   // The name on the wire.
-  model::Features features;
+  model::WireFormat format;
   model::Endpoint endpoint;  // With the key, read at this moment.
   bool simulated = false;
 };
@@ -29,7 +29,7 @@ class Routes {
   // key: the sentence says which variable to set, and that --sim runs without).
   Result<Route> find(const std::string& model) const;
   // How requests to a model of a provider are written, both as a run recorded them.
-  model::Features recorded_features(const std::string& provider, const std::string& model) const;
+  model::WireFormat recorded_format(const std::string& provider, const std::string& model) const;
   // The sentence for the checker where find() would fail for another reason than a missing key.
   std::optional<std::string> refuse(const std::string& model) const;
   std::optional<model::Price> price(const Route& route, Time at) const;
