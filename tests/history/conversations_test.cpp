@@ -95,10 +95,9 @@ TEST_CASE("between turns a conversation changes its dialect and its model, and b
   const std::string changed = told.body(other_model);
   CHECK(changed.starts_with(R"({"model":"two")"));
   CHECK(changed.substr(changed.find("messages")) == kept.substr(kept.find("messages")));
-  CHECK(told.body(other_dialect) ==
-        R"({"who":"one","can":["fs.read"],"say":[{"in":"look"},)"
-        R"({"out":"I look","do":[["c1","fs__read","{ }"],["c2","fs__read","{ }"]]},)"
-        R"({"back":[["c1","\"text\"",false],["c2","no such file",true]]}]})");
+  CHECK(told.body(other_dialect) == R"({"who":"one","can":["fs.read"],"say":[{"in":"look"},)"
+                                    R"({"out":"I look","do":[["c1","fs__read","{ }"],["c2","fs__read","{ }"]]},)"
+                                    R"({"back":[["c1","\"text\"",false],["c2","no such file",true]]}]})");
 
   told.turn(2, "done", {});
   CHECK(told.body(other_dialect).ends_with(R"({"out":"done","do":[]}]})"));

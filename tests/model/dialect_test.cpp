@@ -26,7 +26,8 @@ TEST_CASE("a call in another dialect has its path, its key, its messages and its
   RawServer server([&](RawConnection& c, int call) {
     requests.push_back(c.request());
     const std::string body = call == 0 ? "+let me\n!c1 fs__read {\"path\":\"a\"}\n!c2 note {}\nend\n" : "+done\nend\n";
-    c.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    c.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+           body);
   });
   const test::LinesDialect lines;
   AgentSpec agent;
