@@ -56,6 +56,10 @@ int serve(const std::string& store, const std::string& address, std::uint32_t sh
     engine_options.config = *std::move(config);
   }
   engine::apply_environment(engine_options.config, engine_options.environment);
+  if (const char* threads = std::getenv("WEFT_BENCH_TOOL_THREADS")) {
+    const std::size_t count = std::strtoull(threads, nullptr, 10);
+    engine_options.config.limits.tool_threads = {.tool_threads_max = count, .threads_per_tool_max = count};
+  }
   engine_options.shards = shards;
   auto engine = engine::Engine::start(std::move(parts), std::move(engine_options));
   if (!engine) return fail(engine.error());

@@ -15,7 +15,7 @@ double rounded(double value, int digits) {
   return std::round(value * scale) / scale;
 }
 
-std::string pool_threads(std::size_t threads) { return "UV_THREADPOOL_SIZE=" + std::to_string(threads); }
+std::string pool_threads(std::size_t threads) { return "WEFT_BENCH_TOOL_THREADS=" + std::to_string(threads); }
 
 Result<MeasuredServer> start_server(const Arguments& arguments, const std::string& store,
                                     const std::vector<std::string>& environment) {

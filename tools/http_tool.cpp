@@ -53,7 +53,7 @@ Error cannot_be_formed(const workflows::Tool& tool, Error error) {
 class Sink final : public HttpSink {
  public:
   Sink(const HttpToolCall& call, std::shared_ptr<const SecretMask> secrets,
-       std::move_only_function<void(HttpToolReply)> done)
+       std::move_only_function<void(ToolReply)> done)
       : secrets_(std::move(secrets)),
         place_(call.request.method + " " + masked(call.request.url, *secrets_)),
         done_(std::move(done)) {}
@@ -61,7 +61,8 @@ class Sink final : public HttpSink {
   void on_head(const HttpHead& head) override { status_ = head.status; }
   void on_bytes(std::string_view bytes) override { body_ += bytes; }
   void on_end(const HttpEnd& end) override {
-    HttpToolReply reply{end.ok ? whole() : broken(end), status_};
+    ToolReply reply = end.ok ? whole() : broken(end);
+    reply.http_status = status_;
     std::exchange(done_, nullptr)(std::move(reply));
   }
 
@@ -98,18 +99,17 @@ class Sink final : public HttpSink {
 
   const std::shared_ptr<const SecretMask> secrets_;  // Never null.
   const std::string place_;
-  std::move_only_function<void(HttpToolReply)> done_;
+  std::move_only_function<void(ToolReply)> done_;
   int status_ = 0;
   std::string body_;
 };
 
 }  // namespace
 
-Result<HttpToolCall> make_http_call(const workflows::Tool& tool, const ToolRequest& request, const std::string& id,
-                                    const Secrets& secrets) {
+Result<HttpToolCall> make_http_call(const workflows::Tool& tool, const ToolRequest& request, const Secrets& secrets) {
   const workflows::HttpBinding& http = tool.http;
   WEFT_TRY(Json args, parse_untrusted(request.arguments));
-  const workflows::NamedValues names = workflows::call_names(std::move(args), request.key, id);
+  const workflows::NamedValues names = workflows::call_names(std::move(args), request.key, request.id);
   HttpToolCall call;
   call.request.method = http.method;
   call.request.total_timeout = http.timeout;
@@ -144,7 +144,7 @@ Result<HttpToolCall> make_http_call(const workflows::Tool& tool, const ToolReque
 }
 
 std::unique_ptr<HttpSink> make_http_sink(const HttpToolCall& call, std::shared_ptr<const SecretMask> secrets,
-                                         std::move_only_function<void(HttpToolReply)> done) {
+                                         std::move_only_function<void(ToolReply)> done) {
   return std::make_unique<Sink>(call, std::move(secrets), std::move(done));
 }
 

@@ -19,21 +19,14 @@ struct HttpToolCall {
   HttpRequest request;
 };
 
-// The request of one call. `id` names the call, for `call.id`. Errors: INVALID_ARGUMENT (a template cannot be
-// evaluated), and those of `secrets`.
-Result<HttpToolCall> make_http_call(const workflows::Tool& tool, const ToolRequest& request, const std::string& id,
-                                    const Secrets& secrets);
-
-struct HttpToolReply {
-  ToolReply reply;
-  int status = 0;  // Of HTTP; 0: none came.
-};
+// The request of one call. Errors: INVALID_ARGUMENT (a template cannot be evaluated), and those of `secrets`.
+Result<HttpToolCall> make_http_call(const workflows::Tool& tool, const ToolRequest& request, const Secrets& secrets);
 
 // Collects the response to `call`, with `secrets` masked in it; `done` comes once, unless the request is cancelled.
 //   nothing was sent, or 4xx but for the four below   failed: nothing was done
 //   408 409 425 429                                   declined: later, with the same key
 //   3xx, 5xx, or no whole answer                      unknown
 std::unique_ptr<HttpSink> make_http_sink(const HttpToolCall& call, std::shared_ptr<const SecretMask> secrets,
-                                         std::move_only_function<void(HttpToolReply)> done);
+                                         std::move_only_function<void(ToolReply)> done);
 
 }  // namespace weft::tools

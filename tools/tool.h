@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,7 +29,14 @@ struct ToolSpec {
 struct ToolRequest {
   std::string tool;
   std::string arguments;
-  std::string key;  // The idempotency key.
+  std::string key;      // The idempotency key.
+  std::string id = {};  // Names the call, for `call.id`.
+  // As the workflow declares it; null: it is the server's own. Outlives start() of an executor.
+  const workflows::Tool* declared = nullptr;
+  // Whether it may leave now: asked where it leaves later than it was started. Thread-safe; empty: it may.
+  std::function<bool()> may_leave = {};
+  // Calls with the same name at one time may be one; empty: it is its own.
+  std::string share = {};
 };
 
 enum class ToolStatus : std::uint8_t {
@@ -40,7 +48,8 @@ enum class ToolStatus : std::uint8_t {
 
 struct ToolReply {
   ToolStatus status = ToolStatus::kDone;
-  std::string output;  // JSON (kDone), or a sentence (otherwise).
+  std::string output;   // JSON (kDone), or a sentence (otherwise).
+  int http_status = 0;  // 0: none came.
 };
 
 // Set when nobody waits for the call any more. Thread-safe.

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "runtime/engine/config_keys.h"
+#include "runtime/model/dialect.h"
 #include "workflows/yaml.h"
 
 namespace weft::engine {
@@ -116,7 +117,7 @@ void read_provider(const std::string& name, const Section& map, Config& config) 
   if (const model::Provider* known = config.catalog.provider(name)) provider = *known;
   provider.name = name;
   if (auto kind = map.text("kind")) {
-    if (*kind != "openai") {
+    if (model::find_dialect(*kind) == nullptr) {
       map.diagnostics().error(
           map.node().mark, "later",
           fmt::format("the provider {} speaks \"{}\"; this version speaks `openai` alone", name, *kind));

@@ -14,6 +14,7 @@
 #include "runtime/engine/maintenance/retention.h"
 #include "runtime/model/catalog.h"
 #include "runtime/run/run.h"
+#include "tools/tool_threads.h"
 #include "workflows/diagnostic.h"
 
 namespace weft::engine {
@@ -28,7 +29,8 @@ struct EngineLimits {
   std::size_t runs_at_work_max = 20'000;
   std::size_t runs_queued_max = 100'000;  // Submit is refused over it: RESOURCE_EXHAUSTED.
   std::size_t model_calls_max = 11'000;   // In flight; more are queued.
-  std::size_t tool_calls_max = 256;       // In flight on the pool of threads; more are queued.
+  std::size_t tool_calls_max = 256;       // Of tools that block, in flight; more are queued.
+  tools::ThreadLimits tool_threads{};     // That they have.
   std::size_t input_bytes_max = std::size_t{16} << 20;
   std::size_t frozen_bytes_max = std::size_t{256} << 20;  // Of runs that stand still until the store can be written.
   // After so many bytes of events, and four times what the last one had, a run gets its next snapshot.

@@ -87,6 +87,7 @@ class LiveEngine final : public Engine {
     for (std::uint32_t i = 0; i < std::max<std::uint32_t>(options_.shards, 1); ++i) {
       shards_.push_back(std::make_unique<Shard>(ShardWorld{*parts_.journal,
                                                            *parts_.tools,
+                                                           tool_threads_,
                                                            table_,
                                                            routes_,
                                                            subscriptions_,
@@ -470,6 +471,8 @@ class LiveEngine final : public Engine {
   std::atomic<bool> draining_ = false;
   std::atomic<bool> leaving_ = false;
   std::unique_ptr<Pools> pools_ = std::make_unique<Pools>();
+  // Ends after the shards: then those at work know that nobody waits for them.
+  tools::ToolThreads tool_threads_{options_.config.limits.tool_threads};
   std::vector<std::unique_ptr<Shard>> shards_;
   std::optional<Scheduler> scheduler_;
   std::unique_ptr<Admin> admin_;

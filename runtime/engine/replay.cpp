@@ -20,7 +20,7 @@ Result<v1::TracesReplayResponse> replay(const memory::Reader& reader, const Rout
   const history::ReplayWorld world{
       reader,
       [&routes](const std::string& provider, const std::string& model) {
-        return routes.recorded_features(provider, model);
+        return routes.recorded_format(provider, model);
       },
       [&routes](const std::string& model, Time at) { return routes.list_price(model, at); }, std::move(offered),
       is_over};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "base/json.h"
 
@@ -18,7 +19,7 @@ void Conversations::apply(const v1::Event& event, Keep keep) {
     Agent& agent = agents_[event.path()] = Agent{};
     agent.attempt = event.attempt();
     agent.begun_seq = event.seq();
-    agent.unsaid.emplace_back(User{event.attempt_started().input()});
+    agent.messages.emplace_back(User{event.attempt_started().input()});
     return;
   }
   if (agents_.empty()) return;
@@ -31,7 +32,7 @@ void Conversations::apply(const v1::Event& event, Keep keep) {
     case Kind::kModelCallEnded: {
       if (found == agents_.end()) return;
       Agent& agent = found->second;
-      agent.unsaid.emplace_back(event.model_call_ended());
+      agent.messages.emplace_back(event.model_call_ended());
       agent.call_ids.clear();
       for (const v1::RequestedCall& call : event.model_call_ended().calls()) agent.call_ids.push_back(call.id());
       agent.results.assign(agent.call_ids.size(), std::nullopt);
@@ -44,8 +45,10 @@ void Conversations::apply(const v1::Event& event, Keep keep) {
       agent.results[event.call() - 1] = ToolResult{agent.call_ids[event.call() - 1], event.tool_call_ended().outcome(),
                                                    event.tool_call_ended().output()};
       if (!std::ranges::all_of(agent.results, [](const auto& result) { return result.has_value(); })) return;
-      for (auto& result : agent.results) agent.unsaid.emplace_back(*std::move(result));
+      Results results;
+      for (auto& result : agent.results) results.push_back(*std::move(result));
       agent.results.clear();
+      agent.messages.emplace_back(std::move(results));
       return;
     }
     case Kind::kAttemptFailed:
@@ -73,14 +76,18 @@ Result<const model::Conversation*> Conversations::at(const std::string& path,
   const auto found = agents_.find(path);
   if (found == agents_.end()) return internal("no agent is at work at " + path);
   Agent& agent = found->second;
-  if (!agent.conversation) agent.conversation = std::make_unique<model::Conversation>(prefix);
+  if (!agent.conversation || !is_same(agent.conversation->prefix(), *prefix)) {
+    agent.conversation = std::make_unique<model::Conversation>(prefix);
+    agent.said = 0;
+  }
   // Where a message cannot be read, those before it have been said all the same.
-  for (; !agent.unsaid.empty(); agent.unsaid.pop_front())
-    WEFT_RETURN_IF_ERROR(say(*agent.conversation, agent.unsaid.front(), contents));
+  for (; agent.said < agent.messages.size(); ++agent.said)
+    WEFT_RETURN_IF_ERROR(say(*agent.conversation, agent.messages[agent.said], contents));
   return agent.conversation.get();
 }
 
-std::optional<std::size_t> Conversations::unread_bytes(const std::string& path, const ContentStore& contents) const {
+std::optional<std::size_t> Conversations::unread_bytes(const std::string& path, const model::Prefix& prefix,
+                                                       const ContentStore& contents) const {
   std::size_t bytes = 0;
   bool at_hand = true;
   const auto add = [&](const v1::Content& content) {
@@ -89,9 +96,13 @@ std::optional<std::size_t> Conversations::unread_bytes(const std::string& path, 
   };
   const auto found = agents_.find(path);
   if (found == agents_.end()) return bytes;
-  for (const Message& message : found->second.unsaid) {
+  const Agent& agent = found->second;
+  const bool changes = agent.conversation && !is_same(agent.conversation->prefix(), prefix);
+  for (const Message& message : std::span(agent.messages).subspan(changes ? 0 : agent.said)) {
     if (const auto* user = std::get_if<User>(&message)) add(user->text);
-    if (const auto* result = std::get_if<ToolResult>(&message)) add(result->content);
+    if (const auto* results = std::get_if<Results>(&message)) {
+      for (const ToolResult& result : *results) add(result.content);
+    }
     const auto* answer = std::get_if<v1::ModelCallEnded>(&message);
     if (answer == nullptr) continue;
     add(answer->text());
@@ -123,10 +134,14 @@ Status Conversations::say(model::Conversation& conversation, const Message& mess
     conversation.add_user(*text);
     return {};
   }
-  if (const auto* result = std::get_if<ToolResult>(&message)) {
-    WEFT_TRY(const auto content, contents.bytes(result->content));
-    const bool good = result->outcome == v1::TOOL_OUTCOME_DONE || result->outcome == v1::TOOL_OUTCOME_REUSED;
-    conversation.add_tool_result(result->call_id, good ? *content : "error: " + *content);
+  if (const auto* results = std::get_if<Results>(&message)) {
+    std::vector<model::ToolResult> said;
+    for (const ToolResult& result : *results) {
+      WEFT_TRY(const auto content, contents.bytes(result.content));
+      const bool good = result.outcome == v1::TOOL_OUTCOME_DONE || result.outcome == v1::TOOL_OUTCOME_REUSED;
+      said.push_back({result.call_id, *content, !good});
+    }
+    conversation.add_tool_results(said);
     return {};
   }
   const auto& answer = std::get<v1::ModelCallEnded>(message);

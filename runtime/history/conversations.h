@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -26,12 +25,13 @@ class Conversations {
   enum class Keep : std::uint8_t { kAtWork, kAll };
   void apply(const v1::Event& event, Keep keep = Keep::kAtWork);
   void keep_only(const std::function<bool(const std::string& path, std::uint32_t attempt)>& wanted);
-  // The up-to-date conversation of the attempt at work at `path`, which begins with `prefix`. Borrowed until the next
-  // event.
+  // The up-to-date conversation of the attempt at work at `path`, which begins with `prefix`. Where it began with
+  // another one (another dialect or model), it is written again from the recorded turns. Borrowed until the next event.
   Result<const model::Conversation*> at(const std::string& path, const std::shared_ptr<const model::Prefix>& prefix,
                                         run::Contents& contents);
   // How many bytes at() would read for the attempt at work at `path`; nothing where it would block on the store.
-  std::optional<std::size_t> unread_bytes(const std::string& path, const ContentStore& contents) const;
+  std::optional<std::size_t> unread_bytes(const std::string& path, const model::Prefix& prefix,
+                                          const ContentStore& contents) const;
   // The conversation as far as it is formed; null where at() has not formed one yet.
   const model::Conversation* find(const std::string& path) const;
   // The last model call that was recorded there, and when; null where there is none.
@@ -53,11 +53,13 @@ class Conversations {
     v1::ToolOutcome outcome;
     v1::Content content;
   };
-  using Message = std::variant<User, v1::ModelCallEnded, ToolResult>;
+  using Results = std::vector<ToolResult>;  // Of one turn, in the order of its calls.
+  using Message = std::variant<User, v1::ModelCallEnded, Results>;
   struct Agent {
     std::uint32_t attempt = 0;
     std::uint64_t begun_seq = 0;
-    std::deque<Message> unsaid;  // Not yet in `conversation`.
+    std::vector<Message> messages;
+    std::size_t said = 0;  // So many of them are in `conversation`.
     std::vector<std::optional<ToolResult>>
         results;  // Of the turn under way, by call; said in order once all are there.
     std::vector<std::string> call_ids;

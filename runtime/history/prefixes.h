@@ -17,7 +17,7 @@ using OfferedTool = std::function<const tools::ToolSpec*(const std::string& name
 // `wire_model`: the name of the model in the request. FAILED_PRECONDITION where the agent names a tool that is not
 // offered.
 Result<model::Prefix> build_prefix(const workflows::Workflow& workflow, workflows::StepId step,
-                                   const std::string& wire_model, const model::Features& features,
+                                   const std::string& wire_model, const model::WireFormat& format,
                                    const OfferedTool& offered);
 
 }  // namespace weft::history

@@ -187,9 +187,9 @@ class Replay {
     const std::string name = fmt::format("{}:{}:{}", step, call.provider(), call.wire_model());
     auto& prefix = prefixes_[name];
     if (!prefix) {
-      const model::Features features = world_.features(call.provider(), call.model());
+      const model::WireFormat format = world_.format(call.provider(), call.model());
       WEFT_TRY(model::Prefix built,
-               build_prefix(*workflow_, step, call.wire_model(), features, [this](const std::string& tool) {
+               build_prefix(*workflow_, step, call.wire_model(), format, [this](const std::string& tool) {
                  const auto found =
                      std::ranges::find_if(world_.tools, [&](const auto* spec) { return spec->name == tool; });
                  return found == world_.tools.end() ? nullptr : *found;

@@ -24,7 +24,7 @@ inline constexpr std::size_t kDifferencesMax = 20;
 struct ReplayWorld {
   const memory::Reader& reader;
   // How requests to a model of a provider are written, both as a run recorded them.
-  std::function<model::Features(const std::string& provider, const std::string& model)> features;
+  std::function<model::WireFormat(const std::string& provider, const std::string& model)> format;
   // The price list; nothing where a model has no price at that time.
   std::function<std::optional<model::Price>(const std::string& model, Time at)> list_price;
   std::vector<const tools::ToolSpec*> tools;  // That a server offers. Outlive the call.

@@ -10,8 +10,8 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "runtime/model/agent_spec.h"
 #include "runtime/model/message.h"
-#include "runtime/model/prefix.h"
 #include "workflows/diagnostic.h"
 
 namespace weft::model {
@@ -31,7 +31,7 @@ struct Price {
 
 struct Provider {
   std::string name;
-  std::string kind = "openai";
+  std::string kind = "openai";  // Of its dialect: find_dialect().
   std::string base_url;
   std::string key_env;  // The environment variable that holds the key; may be empty.
   Features features;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "runtime/model/catalog.h"
+#include "runtime/model/dialect.h"
 #include "workflows/yaml.h"
 
 namespace weft::model {
@@ -179,7 +180,13 @@ Provider read_provider(const std::string& name, const Node& map, Diagnostics& di
   Members members(map, fmt::format("the provider \"{}\"", name), diagnostics);
   Provider provider;
   provider.name = name;
-  if (std::string kind = members.text("kind", Need::kOptional); !kind.empty()) provider.kind = std::move(kind);
+  if (std::string kind = members.text("kind", Need::kOptional); !kind.empty()) {
+    if (find_dialect(kind) == nullptr)
+      diagnostics.error(
+          map.mark, "later",
+          fmt::format("the provider \"{}\" speaks \"{}\", which this version of weft does not", name, kind));
+    provider.kind = std::move(kind);
+  }
   provider.base_url = members.text("base_url", Need::kRequired);
   provider.key_env = members.text("key_env", Need::kOptional);
   provider.features.thinking_switch = members.flag("thinking_switch");

@@ -6,8 +6,7 @@
 #include <unordered_set>
 #include <utility>
 
-#include "base/json.h"
-#include "runtime/model/decoder.h"
+#include "base/check.h"
 #include "runtime/model/masking.h"
 
 namespace weft::model {
@@ -27,16 +26,18 @@ struct Live {
 
 class CallSink final : public HttpSink {
  public:
-  CallSink(HttpClient& http, std::shared_ptr<Live> live, Duration first_token_timeout, OnProgress on_progress,
-           std::shared_ptr<const SecretMask> secrets, std::shared_ptr<OnOutcome> on_outcome)
+  CallSink(HttpClient& http, std::shared_ptr<Live> live, const Call& call, OnProgress on_progress,
+           std::shared_ptr<OnOutcome> on_outcome)
       : http_(http),
         live_(std::move(live)),
-        first_token_timeout_(first_token_timeout),
-        secrets_(std::move(secrets)),
+        first_token_timeout_(call.endpoint.first_token_timeout),
+        secrets_(call.secrets),
         progress_(std::move(on_progress), secrets_),
-        decoder_([this](Stream stream, std::string_view text) {
-          if (on_outcome_) progress_(stream, text);
-        }),
+        decoder_(call.dialect->decoder(
+            [this](Stream stream, std::string_view text) {
+              if (on_outcome_) progress_(stream, text);
+            },
+            {})),
         on_outcome_(std::move(on_outcome)),
         started_(clock_.monotonic()) {}
   ~CallSink() override {
@@ -55,16 +56,16 @@ class CallSink final : public HttpSink {
   // From here on nothing is told, also where a callback of ours is running.
   void silence() { on_outcome_ = nullptr; }
 
-  void on_head(const HttpHead& head) override { decoder_.head(head); }
+  void on_head(const HttpHead& head) override { decoder_->head(head); }
 
   void on_bytes(std::string_view bytes) override {
     if (!on_outcome_) return;  // Settled; only the end of the body is awaited.
-    decoder_.bytes(bytes);
-    if (first_token_.count() == 0 && decoder_.has_token()) {
+    decoder_->bytes(bytes);
+    if (first_token_.count() == 0 && decoder_->has_token()) {
       first_token_ = clock_.monotonic() - started_;
       http_.loop().cancel(timer_);
     }
-    if (on_outcome_ && decoder_.settled()) settle();
+    if (on_outcome_ && decoder_->settled()) settle();
   }
 
   void on_end(const HttpEnd& end) override {
@@ -89,7 +90,7 @@ class CallSink final : public HttpSink {
     end.message = fmt::format("no token came within {} (first_token_timeout)", to_text(first_token_timeout_));
     end.total = clock_.monotonic() - started_;
     // The sink dies with the call, so what is still needed leaves it first.
-    Outcome outcome = decoder_.finish(end);
+    Outcome outcome = decoder_->finish(end);
     if (secrets_) mask(outcome, *secrets_);
     const std::shared_ptr<OnOutcome> on_outcome = std::exchange(on_outcome_, nullptr);
     http_.cancel(id_);
@@ -97,7 +98,7 @@ class CallSink final : public HttpSink {
   }
 
   void deliver(const HttpEnd& end) {
-    Outcome outcome = decoder_.finish(end);
+    Outcome outcome = decoder_->finish(end);
     if (secrets_) mask(outcome, *secrets_);
     if (auto* answer = std::get_if<Answer>(&outcome)) {
       answer->first_token = first_token_;
@@ -118,7 +119,7 @@ class CallSink final : public HttpSink {
   const SystemClock clock_;
   const std::shared_ptr<const SecretMask> secrets_;
   MaskedProgress progress_;
-  Decoder decoder_;
+  const std::unique_ptr<ResponseDecoder> decoder_;
   std::shared_ptr<OnOutcome> on_outcome_;  // Null from the outcome on.
   const Duration started_;
   Duration first_token_{};
@@ -128,12 +129,7 @@ class CallSink final : public HttpSink {
 
 HttpRequest to_request(Call call) {
   const Endpoint& endpoint = call.endpoint;
-  HttpRequest request;
-  std::string_view base = endpoint.base_url;
-  while (base.ends_with('/')) base.remove_suffix(1);
-  request.url = fmt::format("{}/chat/completions", base);
-  request.headers = {"Content-Type: application/json", "Accept: text/event-stream, application/json"};
-  if (!endpoint.key.empty()) request.headers.push_back("Authorization: Bearer " + endpoint.key);
+  HttpRequest request = call.dialect->request(endpoint);
   request.proxy = endpoint.proxy;
   request.no_proxy = endpoint.no_proxy;
   request.body = std::move(call.body);
@@ -161,10 +157,9 @@ Client::~Client() {
 }
 
 Client::CallId Client::start(Call call, OnProgress on_progress, OnOutcome on_outcome) {
-  const Duration first_token_timeout = call.endpoint.first_token_timeout;
+  WEFT_CHECK(call.dialect != nullptr, "a call is written in no dialect");
   const auto told = std::make_shared<OnOutcome>(std::move(on_outcome));
-  auto sink = std::make_unique<CallSink>(http_, state_->live, first_token_timeout, std::move(on_progress),
-                                         std::move(call.secrets), told);
+  auto sink = std::make_unique<CallSink>(http_, state_->live, call, std::move(on_progress), told);
   CallSink& kept = *sink;
   const Result<HttpClient::CallId> id = http_.start(to_request(std::move(call)), std::move(sink));
   if (id) {

@@ -5,37 +5,23 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
-#include <variant>
 #include <vector>
 
 #include "base/http.h"
 #include "base/secret_mask.h"
-#include "runtime/model/message.h"
+#include "runtime/model/dialect.h"
+#include "runtime/model/endpoint.h"
+#include "runtime/model/response_decoder.h"
 
 namespace weft::model {
 
-struct Endpoint {
-  std::string base_url;                       // "https://api.deepseek.com"; "/chat/completions" is appended.
-  std::string key;                            // Empty: no Authorization header. Never logged, never recorded.
-  std::string proxy;                          // URL of the proxy; empty: none.
-  std::string no_proxy;                       // Hosts that are reached without it.
-  Duration first_token_timeout{600'000'000};  // From sending; comments do not count.
-  Duration idle_timeout{300'000'000};         // Between bytes; comments count.
-  Duration total_timeout{3'600'000'000};      // The whole call.
-  std::uint64_t response_bytes_max = std::uint64_t{256} << 20;
-};
-
 struct Call {
+  const Dialect* dialect = nullptr;  // In which `body` is written, and the endpoint answers; never null.
   Endpoint endpoint;
   std::vector<std::shared_ptr<const std::string>> body;
   std::shared_ptr<const SecretMask> secrets = {};  // Masked in whatever comes back; may be null.
 };
 
-enum class Stream : std::uint8_t { kText, kReasoning };
-
-using Outcome = std::variant<Answer, Failure>;
-using OnProgress = std::move_only_function<void(Stream, std::string_view)>;
 using OnOutcome = std::move_only_function<void(Outcome)>;
 
 // Loop only. An outcome comes exactly once unless the call is cancelled; nothing that streamed in counts before it.

@@ -26,6 +26,14 @@ struct Turn {
   bool operator==(const Turn&) const = default;
 };
 
+// What one call gave back. `content` may be any bytes; `failed`: it says why the tool did not do it.
+struct ToolResult {
+  std::string call_id;
+  std::string content;
+  bool failed = false;
+  bool operator==(const ToolResult&) const = default;
+};
+
 // Five disjoint counts of tokens; what a server did not report is absent, never 0.
 struct Usage {
   std::optional<std::uint64_t> input_hit;

@@ -1,67 +1,38 @@
 // The bytes with which every call of one agent begins, and the conversation that is appended to them.
 //
-// A request body is  prefix bytes + appended messages + tail.  Nothing of it is ever serialised twice.
+// A request body is  prefix bytes + appended messages + tail.  Nothing of it is ever serialised twice. How each part is
+// written, the dialect says.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
-#include "base/json.h"
 #include "base/result.h"
+#include "runtime/model/agent_spec.h"
+#include "runtime/model/dialect.h"
 #include "runtime/model/message.h"
 
 namespace weft::model {
-
-// A tool as an agent is told of it. `name` is weft's ("fs.read"); on the wire the dot is "__".
-struct ToolFace {
-  std::string name;
-  std::string description;
-  std::string schema;  // JSON Schema of the arguments: canonical bytes.
-};
-
-enum class Thinking : std::uint8_t { kOff, kLow, kHigh, kMax };
-
-// What is constant over all calls of one agent.
-struct AgentFace {
-  std::string model;                // The name that goes on the wire.
-  std::vector<std::string> system;  // Context first, then the agent's own; joined by a blank line.
-  std::vector<ToolFace> tools;      // Any order; the prefix sorts them by wire name.
-  std::uint64_t max_output = 8192;  // Tokens.
-  std::optional<double> temperature;
-  Thinking thinking = Thinking::kOff;
-  std::string cache_key;  // One per tenant (`user_id` where the provider knows it); may be empty.
-};
-
-// What a server understands beyond the common ground; from the catalog.
-struct Features {
-  bool thinking_switch = false;   // Say `thinking: {type: …}` (DeepSeek's default is on).
-  bool reasoning_replay = false;  // Send `reasoning_content` back on every assistant turn.
-  bool user_id = false;           // Say `user_id`.
-  std::string max_tokens_field = "max_tokens";
-};
-
-// Maps "fs.read" to "fs__read". Errors: INVALID_ARGUMENT where no provider would take it, with the reason.
-Result<std::string> wire_name(std::string_view tool);
-// Both directions for the tools of one agent. Two tools with one wire name, "__" in a name, wire names over 64 bytes
-// and more than 128 tools are errors.
-Status check_tools(const std::vector<std::string>& tools);
 
 // One changed byte loses the provider's cache, so a Prefix is built once per agent version, tools in the order of their
 // wire names, and holds nothing that varies between calls.
 // Immutable.
 class Prefix {
  public:
-  static Result<Prefix> build(const AgentFace& agent, const Features& features);
+  // INVALID_ARGUMENT where check_tools() or the dialect refuses it.
+  static Result<Prefix> build(AgentSpec agent, const WireFormat& format);
   const std::shared_ptr<const std::string>& bytes() const { return bytes_; }
   const Digest& digest() const { return digest_; }  // Of exactly these bytes.
   // weft's name of the tool that a model called by its exact wire name; nothing for any other.
   std::optional<std::string> tool_named(std::string_view wire) const;
-  const Features& features() const { return features_; }
+  const Dialect& dialect() const { return *format_.dialect; }
+  const Features& features() const { return format_.features; }
   Thinking thinking() const { return thinking_; }
   const Sha256& hash() const { return hash_; }  // After these bytes, for a conversation to go on from.
 
@@ -69,10 +40,13 @@ class Prefix {
   std::shared_ptr<const std::string> bytes_;
   Digest digest_{};
   Sha256 hash_;
-  Features features_;
+  WireFormat format_;
   Thinking thinking_ = Thinking::kOff;
   std::vector<std::pair<std::string, std::string>> wire_to_tool_;
 };
+
+// Whether what follows them is written in the same way, byte for byte, and they are the same bytes.
+bool is_same(const Prefix& one, const Prefix& other);
 
 // The messages that follow a prefix; append-only, so that request k+1 begins with the bytes of request k.
 class Conversation {
@@ -80,8 +54,8 @@ class Conversation {
   explicit Conversation(std::shared_ptr<const Prefix> prefix);
 
   void add_user(std::string_view text);
-  void add_turn(const Turn& turn);  // Arguments and reasoning byte for byte.
-  void add_tool_result(std::string_view call_id, std::string_view content);
+  void add_turn(const Turn& turn);                             // Arguments and reasoning byte for byte.
+  void add_tool_results(std::span<const ToolResult> results);  // All of one turn, in the order of its calls.
 
   // Prefix, messages, tail: the pieces of a body. Valid as long as they are held; later appends do not change them.
   std::vector<std::shared_ptr<const std::string>> body() const;
@@ -91,6 +65,7 @@ class Conversation {
   const Prefix& prefix() const { return *prefix_; }
 
  private:
+  Dialect::Place place() const { return pieces_.empty() ? Dialect::Place::kFirst : Dialect::Place::kLater; }
   void append(std::string bytes);
   std::shared_ptr<const Prefix> prefix_;
   std::vector<std::shared_ptr<const std::string>> pieces_;

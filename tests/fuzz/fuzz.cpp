@@ -8,7 +8,7 @@
 
 #include "base/json.h"
 #include "base/time.h"
-#include "runtime/model/decoder.h"
+#include "runtime/model/openai_decoder.h"
 #include "sim/script.h"
 #include "workflows/expression/expression.h"
 #include "workflows/loader.h"
@@ -34,7 +34,7 @@ void read_json(std::string_view text) {
 }
 
 void decode(std::string_view text) {
-  model::Decoder decoder([](model::Stream, std::string_view) {});
+  model::OpenAiDecoder decoder([](model::Stream, std::string_view) {});
   HttpHead head;
   head.status = text.size() % 3 == 0 ? 500 : 200;
   if (text.size() % 2 == 0) head.headers.emplace_back("content-type", "text/event-stream");

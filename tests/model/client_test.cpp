@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/model/openai.h"
 #include "tests/base/raw_server.h"
 #include "tests/model/decoding.h"
 
@@ -43,6 +44,7 @@ struct Ended {
 
 Call call_to(const std::string& base_url, std::string body = "{}") {
   Call call;
+  call.dialect = &openai_dialect();
   call.endpoint.base_url = base_url;
   call.body = {std::make_shared<const std::string>(std::move(body))};
   return call;

@@ -1,9 +1,8 @@
-#include "runtime/model/decoder.h"
-
 #include <catch2/catch.hpp>
 #include <string>
 #include <vector>
 
+#include "runtime/model/openai_decoder.h"
 #include "tests/model/decoding.h"
 
 namespace weft::model {

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include "runtime/model/decoder.h"
+#include "runtime/model/openai_decoder.h"
 
 namespace weft::test {
 
@@ -45,7 +45,7 @@ struct Reply {
 // `piece` 0: all at once.
 inline Decoded decode(const Reply& reply, std::size_t piece, const model::DecoderLimits& limits = {}) {
   Decoded out;
-  model::Decoder decoder(
+  model::OpenAiDecoder decoder(
       [&out](model::Stream stream, std::string_view text) {
         (stream == model::Stream::kText ? out.shown_text : out.shown_reasoning) += text;
       },

@@ -7,18 +7,21 @@
 #include <set>
 #include <string>
 
+#include "base/json.h"
+#include "runtime/model/openai.h"
+
 namespace weft::model {
 namespace {
 
-AgentFace agent() {
-  AgentFace face;
-  face.model = "deepseek-flash";
-  face.system = {"Context.", "Be \"brief\"."};
-  face.tools = {{"fs.read", "Reads a file.", R"({"type":"object","properties":{"path":{"type":"string"}}})"},
+AgentSpec agent() {
+  AgentSpec spec;
+  spec.model = "deepseek-flash";
+  spec.system = {"Context.", "Be \"brief\"."};
+  spec.tools = {{"fs.read", "Reads a file.", R"({"type":"object","properties":{"path":{"type":"string"}}})"},
                 {"fs.list", "Lists.", R"({"type":"object"})"},
                 {"note", "", R"({})"}};
-  face.cache_key = "tenant-1";
-  return face;
+  spec.cache_key = "tenant-1";
+  return spec;
 }
 
 Features deepseek() {
@@ -29,14 +32,16 @@ Features deepseek() {
   return features;
 }
 
+WireFormat openai(const Features& features) { return {&openai_dialect(), features}; }
+
 std::string joined(const std::vector<std::shared_ptr<const std::string>>& pieces) {
   std::string out;
   for (const auto& piece : pieces) out += *piece;
   return out;
 }
 
-std::shared_ptr<const Prefix> built(const AgentFace& face, const Features& features) {
-  auto prefix = Prefix::build(face, features);
+std::shared_ptr<const Prefix> built(const AgentSpec& spec, const Features& features) {
+  auto prefix = Prefix::build(spec, openai(features));
   REQUIRE(prefix);
   return std::make_shared<const Prefix>(*std::move(prefix));
 }
@@ -51,7 +56,7 @@ TEST_CASE("the bytes of a prefix are exactly these") {
         R"({"type":"function","function":{"name":"note","description":"","parameters":{}}}],)"
         R"("messages":[{"role":"system","content":"Context.\n\nBe \"brief\"."})");
 
-  AgentFace plain;
+  AgentSpec plain;
   plain.model = "qwen3";
   plain.temperature = 0.7;
   plain.cache_key = "k";
@@ -70,35 +75,35 @@ TEST_CASE("the bytes of a prefix are exactly these") {
           ->bytes()
           ->starts_with(
               R"({"model":"qwen3","thinking":{"type":"enabled"},"reasoning_effort":"high","user_id":"k","stream":true,)"));
-  const auto refused = Prefix::build(plain, features);
+  const auto refused = Prefix::build(plain, openai(features));
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == Code::kInvalidArgument);
 }
 
 TEST_CASE("the same agent gives the same bytes in whatever order its tools are registered") {
-  AgentFace face = agent();
+  AgentSpec spec = agent();
   std::mt19937 random(7);
   std::set<Digest> digests;
   for (int i = 0; i < 1000; ++i) {
-    std::shuffle(face.tools.begin(), face.tools.end(), random);
-    digests.insert(built(face, deepseek())->digest());
+    std::shuffle(spec.tools.begin(), spec.tools.end(), random);
+    digests.insert(built(spec, deepseek())->digest());
   }
   CHECK(digests.size() == 1);
   // And any change shows.
   const auto differs = [&](auto change) {
-    AgentFace changed = agent();
+    AgentSpec changed = agent();
     change(changed);
     digests.insert(built(changed, deepseek())->digest());
   };
-  differs([](AgentFace& f) { f.model = "x"; });
-  differs([](AgentFace& f) { f.system.back() += " "; });
-  differs([](AgentFace& f) { f.tools.pop_back(); });
-  differs([](AgentFace& f) { f.tools[0].schema = R"({"type": "object"})"; });
-  differs([](AgentFace& f) { f.thinking = Thinking::kLow; });
-  differs([](AgentFace& f) { f.thinking = Thinking::kMax; });
-  differs([](AgentFace& f) { f.max_output = 1; });
-  differs([](AgentFace& f) { f.temperature = 0; });
-  differs([](AgentFace& f) { f.cache_key = "other"; });
+  differs([](AgentSpec& f) { f.model = "x"; });
+  differs([](AgentSpec& f) { f.system.back() += " "; });
+  differs([](AgentSpec& f) { f.tools.pop_back(); });
+  differs([](AgentSpec& f) { f.tools[0].schema = R"({"type": "object"})"; });
+  differs([](AgentSpec& f) { f.thinking = Thinking::kLow; });
+  differs([](AgentSpec& f) { f.thinking = Thinking::kMax; });
+  differs([](AgentSpec& f) { f.max_output = 1; });
+  differs([](AgentSpec& f) { f.temperature = 0; });
+  differs([](AgentSpec& f) { f.cache_key = "other"; });
   CHECK(digests.size() == 10);
 }
 
@@ -123,8 +128,7 @@ TEST_CASE("a conversation is appended to and keeps every earlier byte") {
   const auto held = talk.body();
   for (int i = 0; i < 10; ++i) {
     talk.add_turn({.text = "", .reasoning = "", .tool_calls = {{"c1", "fs__read", arguments}, {"c2", "note", "{}"}}});
-    talk.add_tool_result("c1", "one\xFFtwo");
-    talk.add_tool_result("c2", "");
+    talk.add_tool_results(std::vector<ToolResult>{{"c1", "one\xFFtwo", false}, {"c2", "", false}});
     look();
   }
   talk.add_turn({.text = "done", .reasoning = {}, .tool_calls = {}});
@@ -146,9 +150,9 @@ TEST_CASE("a conversation is appended to and keeps every earlier byte") {
 }
 
 TEST_CASE("without a system text the first message has no comma before it") {
-  AgentFace face;
-  face.model = "m";
-  Conversation talk(built(face, {}));
+  AgentSpec spec;
+  spec.model = "m";
+  Conversation talk(built(spec, {}));
   talk.add_user("a");
   talk.add_user("b");
   CHECK(joined(talk.body()).ends_with(R"("messages":[{"role":"user","content":"a"},{"role":"user","content":"b"}]})"));
@@ -157,10 +161,10 @@ TEST_CASE("without a system text the first message has no comma before it") {
 
 TEST_CASE("reasoning is replayed only where the server wants it, and then on every turn while it thinks") {
   const auto turn = [](const Features& features, Thinking thinking, std::optional<std::string> reasoning) {
-    AgentFace face;
-    face.model = "m";
-    face.thinking = thinking;
-    Conversation talk(built(face, features));
+    AgentSpec spec;
+    spec.model = "m";
+    spec.thinking = thinking;
+    Conversation talk(built(spec, features));
     talk.add_turn({.text = "x", .reasoning = std::move(reasoning), .tool_calls = {}});
     const Json body = *parse_untrusted(joined(talk.body()));
     const Json& message = body["messages"][0];
@@ -222,22 +226,22 @@ TEST_CASE("tools that no provider would take are refused with the reason") {
 
 TEST_CASE("what cannot be sent is refused when the prefix is built") {
   const auto refused = [](auto change) {
-    AgentFace face = agent();
-    change(face);
-    const auto prefix = Prefix::build(face, deepseek());
+    AgentSpec spec = agent();
+    change(spec);
+    const auto prefix = Prefix::build(spec, openai(deepseek()));
     return !prefix && prefix.error().code == Code::kInvalidArgument;
   };
-  CHECK(refused([](AgentFace& f) { f.system.push_back("\xFF"); }));
-  CHECK(refused([](AgentFace& f) { f.model = "\xFF"; }));
-  CHECK(refused([](AgentFace& f) { f.cache_key = "a b"; }));
-  CHECK(refused([](AgentFace& f) { f.cache_key = std::string(513, 'a'); }));
-  CHECK(refused([](AgentFace& f) { f.tools[0].schema = "[]"; }));
-  CHECK(refused([](AgentFace& f) {
+  CHECK(refused([](AgentSpec& f) { f.system.push_back("\xFF"); }));
+  CHECK(refused([](AgentSpec& f) { f.model = "\xFF"; }));
+  CHECK(refused([](AgentSpec& f) { f.cache_key = "a b"; }));
+  CHECK(refused([](AgentSpec& f) { f.cache_key = std::string(513, 'a'); }));
+  CHECK(refused([](AgentSpec& f) { f.tools[0].schema = "[]"; }));
+  CHECK(refused([](AgentSpec& f) {
     f.tools[0].schema = "{} ";
     f.tools[0].schema += "x";
   }));
-  CHECK(refused([](AgentFace& f) { f.tools[0].description = "\xC3"; }));
-  CHECK(refused([](AgentFace& f) { f.tools[1].name = "fs.read"; }));
+  CHECK(refused([](AgentSpec& f) { f.tools[0].description = "\xC3"; }));
+  CHECK(refused([](AgentSpec& f) { f.tools[1].name = "fs.read"; }));
 }
 
 }  // namespace

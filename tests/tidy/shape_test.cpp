@@ -31,7 +31,6 @@ const std::vector<Exception>& exceptions() {
       {"runtime/engine/engine.cpp", "LiveEngine", "the one face of an engine: a method for each request"},
       {"runtime/run/run.h", "Run", "all that may be asked of the core, a question each"},
       {"runtime/run/state.h", "Run::State", "what the core's files share; each of them has one subject"},
-      {"runtime/model/prefix.cpp", "Prefix::build", "the bytes of a prefix, in their order"},
       {"workflows/expression/evaluate.h", "Evaluation", "a method for each kind of expression"},
       {"base/http.cpp", "HttpClient::State::prepare", "libcurl's options of a request, one after the other"},
       {"bench/store_layout.cpp", "measure", "one measurement from its preparation to its row"},

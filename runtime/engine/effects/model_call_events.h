@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "runtime/engine/routing/routes.h"
+#include "runtime/engine/routing/router.h"
 #include "runtime/engine/shard/load_run.h"
 #include "runtime/model/catalog.h"
 #include "runtime/model/client.h"

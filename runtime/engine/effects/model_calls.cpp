@@ -31,31 +31,35 @@ const std::string& ModelCalls::model_of(workflows::StepId step) const {
   return agent_of(step).model;
 }
 
-ModelCalls::Face ModelCalls::prefix_of(workflows::StepId step, const Route& route) {
+Result<Route> ModelCalls::route_of(workflows::StepId step) const {
+  return world_.router.route({model_of(step), agent_of(step), port_.loaded().summary});
+}
+
+Result<std::shared_ptr<const model::Prefix>> ModelCalls::prefix_of(workflows::StepId step, const Route& route) {
   return prefixes_.find(port_.loaded().run->workflow(), step, route);
 }
 
 std::shared_ptr<const model::Prefix> ModelCalls::reads_first(const run::ModelCall& call) {
-  const LoadedRun& loaded = port_.loaded();
-  const auto bytes = loaded.conversations.unread_bytes(call.key.path, loaded.contents);
-  if (bytes && *bytes <= kLoopBytesMax) return nullptr;
-  const auto route = world_.routes.find(model_of(call.step));
+  const auto route = route_of(call.step);
   if (!route) return nullptr;  // It is refused.
-  auto face = prefix_of(call.step, *route);
-  return face ? *std::move(face) : nullptr;
+  auto prefix = prefix_of(call.step, *route);
+  if (!prefix) return nullptr;
+  const LoadedRun& loaded = port_.loaded();
+  const auto bytes = loaded.conversations.unread_bytes(call.key.path, **prefix, loaded.contents);
+  return bytes && *bytes <= kLoopBytesMax ? nullptr : *std::move(prefix);
 }
 
 void ModelCalls::start(const run::ModelCall& call) {
   LoadedRun& loaded = port_.loaded();
-  auto route = world_.routes.find(model_of(call.step));
+  auto route = route_of(call.step);
   if (!route) return refuse(call.key, route.error());
   if (mixes_simulated(*route)) return;
   admission::Limits limits = world_.policy.limits_of_model_call(loaded.summary, route->provider);
   std::uint64_t tokens = 0;
   if (world_.policy.counts_tokens(limits)) {
-    auto face = prefix_of(call.step, *route);
-    if (!face) return refuse(call.key, face.error());
-    const auto conversation = loaded.conversations.at(call.key.path, *face, loaded.contents);
+    auto prefix = prefix_of(call.step, *route);
+    if (!prefix) return refuse(call.key, prefix.error());
+    const auto conversation = loaded.conversations.at(call.key.path, *prefix, loaded.contents);
     if (!conversation) return without_conversation(call, conversation.error());
     // The worst case, until the answer tells.
     tokens = tokens_in((*conversation)->size()) + agent_of(call.step).max_output;
@@ -65,7 +69,7 @@ void ModelCalls::start(const run::ModelCall& call) {
 }
 
 void ModelCalls::start_admitted(const run::ModelCall& call, admission::Permit permit) {
-  auto route = world_.routes.find(model_of(call.step));
+  auto route = route_of(call.step);
   // Without a way now, it is said as for any other call.
   if (route) return begin(call, *std::move(route), std::move(permit));
   start(call);
@@ -95,19 +99,20 @@ void ModelCalls::without_conversation(const run::ModelCall& call, const Error& e
 
 void ModelCalls::begin(const run::ModelCall& call, Route route, admission::Permit permit) {
   LoadedRun& loaded = port_.loaded();
-  auto face = prefix_of(call.step, route);
-  if (!face) return refuse(call.key, face.error());
-  auto conversation = loaded.conversations.at(call.key.path, *face, loaded.contents);
+  auto prefix = prefix_of(call.step, route);
+  if (!prefix) return refuse(call.key, prefix.error());
+  auto conversation = loaded.conversations.at(call.key.path, *prefix, loaded.contents);
   if (!conversation) return without_conversation(call, conversation.error());
 
   Flight flight;
   flight.permit = std::move(permit);
   flight.facts.route = std::move(route);
-  flight.facts.price = world_.routes.price(flight.facts.route, world_.clock.now());
+  flight.facts.price = world_.router.price(flight.facts.route, world_.clock.now());
   flight.facts.request_bytes = (*conversation)->size();
   v1::Event intent =
       model_call_started(call.key, flight.facts, **conversation, model_of(call.step), agent_of(call.step).max_output);
-  model::Call request{flight.facts.route.endpoint, (*conversation)->body(), world_.known_secrets.mask()};
+  model::Call request{&(*conversation)->prefix().dialect(), flight.facts.route.endpoint, (*conversation)->body(),
+                      world_.known_secrets.mask()};
   const FlightId id{call.key, ++last_number_};
   flights_[id] = std::move(flight);
   port_.record(std::move(intent));
@@ -195,7 +200,7 @@ v1::Event ModelCalls::lost(const run::ModelCall& call, std::string_view stopped)
     // Priced as it was when it left, whatever this server's own routes are and whatever the time is now.
     facts.request_bytes = started->call.request_bytes();
     facts.route.simulated = started->call.simulated();
-    if (!started->call.price_row().empty()) facts.price = world_.routes.list_price(started->call.model(), started->at);
+    if (!started->call.price_row().empty()) facts.price = world_.router.list_price(started->call.model(), started->at);
   }
   return model_call_lost(call.key, facts, "lost", fmt::format("{} before the answer came", stopped));
 }

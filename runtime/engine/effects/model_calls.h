@@ -22,7 +22,7 @@
 #include "runtime/engine/effects/model_call_events.h"
 #include "runtime/engine/effects/prefix_cache.h"
 #include "runtime/engine/effects/run_port.h"
-#include "runtime/engine/routing/routes.h"
+#include "runtime/engine/routing/router.h"
 #include "runtime/engine/shard/shard_world.h"
 #include "runtime/model/client.h"
 #include "runtime/run/command.h"
@@ -62,9 +62,8 @@ class ModelCalls {
     ModelCallFacts facts;
     std::int64_t sent_us = 0;
   };
-  using Face = Result<std::shared_ptr<const model::Prefix>>;
-
-  Face prefix_of(workflows::StepId step, const Route& route);
+  Result<Route> route_of(workflows::StepId step) const;
+  Result<std::shared_ptr<const model::Prefix>> prefix_of(workflows::StepId step, const Route& route);
   const workflows::Agent& agent_of(workflows::StepId step) const;
   const std::string& model_of(workflows::StepId step) const;  // The step's, or the fork's.
   bool mixes_simulated(const Route& route);

@@ -11,7 +11,7 @@ Result<std::shared_ptr<const model::Prefix>> PrefixCache::find(const workflows::
   const std::string key = fmt::format("{}:{}:{}:{}", workflow.hash, step, route.provider, route.wire);
   if (auto kept = prefixes_[key].lock()) return kept;
   WEFT_TRY(model::Prefix built,
-           history::build_prefix(workflow, step, route.wire, route.features, [this](const std::string& name) {
+           history::build_prefix(workflow, step, route.wire, route.format, [this](const std::string& name) {
              const tools::Tool* tool = tools_.find(name);
              return tool == nullptr ? nullptr : &tool->spec();
            }));

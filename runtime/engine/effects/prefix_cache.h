@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "runtime/engine/routing/routes.h"
+#include "runtime/engine/routing/router.h"
 #include "runtime/model/prefix.h"
 #include "tools/tool.h"
 #include "workflows/workflow.h"

@@ -24,10 +24,9 @@ bool is_nothing(const Json& answer) {
 
 // What the answer of a `verify` tool says of the call: nothing in it, or "no such thing" is not done; {"done": BOOLEAN,
 // "output": …} says it itself; anything else is the result of what was done.
-v1::ToolCallVerified verdict_of(const tools::HttpToolReply& answer) {
+v1::ToolCallVerified verdict_of(const tools::ToolReply& reply) {
   v1::ToolCallVerified verified;
-  const tools::ToolReply& reply = answer.reply;
-  if (std::ranges::find(kGone, answer.status) != std::end(kGone)) {
+  if (std::ranges::find(kGone, reply.http_status) != std::end(kGone)) {
     verified.set_verdict(v1::VERDICT_NOT_DONE);
     return verified;
   }
@@ -50,14 +49,27 @@ std::string ToolCalls::id_of(const run::CallKey& call) const {
   return port_.loaded().id + "/" + workflows::call_path(call.path, call.attempt, call.turn, call.call);
 }
 
+tools::Place ToolCalls::place_of(const std::string& tool) const {
+  return executor_.place_of(tool, port_.loaded().run->workflow().tool(tool));
+}
+
+tools::ToolRequest ToolCalls::request_of(const run::CallKey& key, std::string tool, std::string arguments,
+                                         std::string idempotency_key) const {
+  tools::ToolRequest request{std::move(tool), std::move(arguments), std::move(idempotency_key), id_of(key)};
+  const LoadedRun& loaded = port_.loaded();
+  request.declared = loaded.run->workflow().tool(request.tool);
+  request.may_leave = [&journal = world_.journal, partition = loaded.partition,
+                       epoch = world_.claims.epoch(loaded.partition)] { return journal.may_send(partition, epoch); };
+  return request;
+}
+
 // What limits the calls of the tool. An error: the arguments, by which they are limited, cannot be read.
 Result<admission::Limits> ToolCalls::gates_of(const run::ToolCall& call) const {
   LoadedRun& loaded = port_.loaded();
   const workflows::Workflow& workflow = loaded.run->workflow();
   const workflows::Tool* own = workflow.tool(call.tool);
   if (own == nullptr) {
-    const tools::Tool* offered = world_.tools.find(call.tool);
-    return offered != nullptr && !offered->is_instant() ? world_.policy.limits_of_pooled_call() : admission::Limits();
+    return place_of(call.tool) == tools::Place::kThread ? world_.policy.limits_of_pooled_call() : admission::Limits();
   }
   if (own->concurrency.limit == 0) return admission::Limits();
   std::string key = fmt::format("{}/{}", workflow.name, own->name);
@@ -93,13 +105,15 @@ void ToolCalls::start_admitted(const run::ToolCall& call, admission::Permit perm
   if (Status recorded = port_.try_record(std::move(event)); !recorded)
     return port_.cannot_carry_out(call, recorded.error());
   flights_[call.key] = {world_.now_us(), call.tool, call.effect, std::move(permit), 0, Counted(world_.tool_calls)};
-  tools::ToolRequest request{call.tool, **arguments, call.idempotency_key};
+  tools::ToolRequest request = request_of(call.key, call.tool, **arguments, call.idempotency_key);
+  if (request.declared != nullptr && request.declared->concurrency.share)
+    request.share = fmt::format("{}/{}:{}", loaded.run->workflow().hash, request.tool, request.arguments);
   Task leave = [this, key = call.key, request = std::move(request)]() mutable { this->leave(key, std::move(request)); };
   // A read changes nothing, so it need not wait for the disk; but a run that does not exist yet, or that stands still,
   // reads nothing either.
   const bool harmless = !tools::changes_world(call.effect) && port_.may_read_ahead();
   if (!harmless) return port_.when_durable(call.key, std::move(leave));
-  if (!executor_.is_instant(loaded.run->workflow(), call.tool)) {
+  if (place_of(call.tool) != tools::Place::kHere) {
     return port_.post([this, leave = std::move(leave)]() mutable {
       if (port_.owns()) leave();
     });
@@ -121,9 +135,8 @@ void ToolCalls::leave_at_once(Task leave) {
 void ToolCalls::leave(const run::CallKey& key, tools::ToolRequest request) {
   const auto flight = flights_.find(key);
   if (flight == flights_.end()) return;
-  const ToolExecutor::Handle handle = executor_.start(
-      port_.loaded().run->workflow(), std::move(request), id_of(key), ToolExecutor::Sharing::kAsDeclared,
-      while_alive(port_, [this, key](tools::HttpToolReply reply) { outcome(key, std::move(reply.reply)); }));
+  const tools::Executor::Handle handle = executor_.start(
+      std::move(request), while_alive(port_, [this, key](tools::ToolReply reply) { outcome(key, std::move(reply)); }));
   // Answered at once, the flight is over.
   if (handle != 0) flight->second.handle = handle;
 }
@@ -203,7 +216,7 @@ void ToolCalls::ask(const run::VerifyCall& question) {
   if (port_.is_away()) return port_.when_here([this, question] { ask(question); });
   if (!port_.owns()) return;
   LoadedRun& loaded = port_.loaded();
-  auto answered = while_alive(port_, [this, question, asked_us = world_.now_us()](tools::HttpToolReply reply) {
+  auto answered = while_alive(port_, [this, question, asked_us = world_.now_us()](tools::ToolReply reply) {
     verified(question, asked_us, std::move(reply));
   });
   const auto content = loaded.run->question(question.key);
@@ -215,15 +228,14 @@ void ToolCalls::ask(const run::VerifyCall& question) {
     return port_.cannot_carry_out(question, arguments.error());
   }
   if (!arguments) {
-    return answered(tools::HttpToolReply{
-        {tools::ToolStatus::kFailed, "its question cannot be put: " + arguments.error().message}, 0});
+    return answered(
+        tools::ToolReply{tools::ToolStatus::kFailed, "its question cannot be put: " + arguments.error().message});
   }
-  tools::ToolRequest request{question.tool, **arguments, question.idempotency_key};
-  (void)executor_.start(loaded.run->workflow(), std::move(request), id_of(question.key), ToolExecutor::Sharing::kNone,
+  (void)executor_.start(request_of(question.key, question.tool, **arguments, question.idempotency_key),
                         std::move(answered));
 }
 
-void ToolCalls::verified(const run::VerifyCall& question, std::int64_t asked_us, tools::HttpToolReply reply) {
+void ToolCalls::verified(const run::VerifyCall& question, std::int64_t asked_us, tools::ToolReply reply) {
   if (port_.is_away()) {
     return port_.when_here([this, question, asked_us, reply = std::move(reply)]() mutable {
       verified(question, asked_us, std::move(reply));
@@ -231,7 +243,7 @@ void ToolCalls::verified(const run::VerifyCall& question, std::int64_t asked_us,
   }
   --asked_;
   const std::int64_t total_us = world_.now_us() - asked_us;
-  const bool large = reply.reply.output.size() > kLoopBytesMax;
+  const bool large = reply.output.size() > kLoopBytesMax;
   const auto length = large ? RunPort::Length::kLong : RunPort::Length::kShort;
   port_.answer(length, [question, total_us, reply = std::move(reply)](LoadedRun& loaded) {
     v1::Event event = event_at(question.key);

@@ -18,10 +18,9 @@
 #include "base/loop.h"
 #include "runtime/admission/admission.h"
 #include "runtime/engine/effects/run_port.h"
-#include "runtime/engine/effects/tool_executor.h"
 #include "runtime/engine/shard/shard_world.h"
 #include "runtime/run/command.h"
-#include "tools/tool.h"
+#include "tools/executor.h"
 
 namespace weft::engine {
 
@@ -29,7 +28,7 @@ namespace weft::engine {
 class ToolCalls {
  public:
   // All of them outlive it.
-  ToolCalls(const ShardWorld& world, ToolExecutor& executor, Loop& loop, RunPort& port)
+  ToolCalls(const ShardWorld& world, tools::Executor& executor, Loop& loop, RunPort& port)
       : world_(world), executor_(executor), loop_(loop), port_(port) {}
   ToolCalls(const ToolCalls&) = delete;
   ToolCalls& operator=(const ToolCalls&) = delete;
@@ -72,22 +71,25 @@ class ToolCalls {
     std::string tool;
     tools::Effect effect = tools::Effect::kWrite;
     admission::Permit permit;
-    ToolExecutor::Handle handle = 0;  // 0: not handed to the executor yet.
+    tools::Executor::Handle handle = 0;  // 0: not handed to the executor yet.
     Counted counted;
   };
   using Flights = std::map<run::CallKey, Flight>;
 
   Result<admission::Limits> gates_of(const run::ToolCall& call) const;
   std::string id_of(const run::CallKey& call) const;
+  tools::Place place_of(const std::string& tool) const;
+  tools::ToolRequest request_of(const run::CallKey& key, std::string tool, std::string arguments,
+                                std::string idempotency_key) const;
   void leave(const run::CallKey& key, tools::ToolRequest request);
   void leave_at_once(Task leave);
   void outcome(const run::CallKey& key, tools::ToolReply reply);
   v1::Event ended(LoadedRun& loaded, const run::CallKey& key, const Flight& flight, tools::ToolReply reply) const;
   void ask(const run::VerifyCall& question);
-  void verified(const run::VerifyCall& question, std::int64_t asked_us, tools::HttpToolReply reply);
+  void verified(const run::VerifyCall& question, std::int64_t asked_us, tools::ToolReply reply);
 
   const ShardWorld& world_;
-  ToolExecutor& executor_;
+  tools::Executor& executor_;
   Loop& loop_;
   RunPort& port_;
   Flights flights_;

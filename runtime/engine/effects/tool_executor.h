@@ -1,62 +1,30 @@
-// Runs calls of tools: the server's own on libuv's pool (or here, where they are instant), a workflow's over HTTP.
-// Knows no run and no step.
-//
-// Loop only. What it is given outlives it.
+// Which executor a call of a tool goes to: a workflow's own tool over HTTP, where equal reads are one request, and a
+// tool of the server to its threads. Another kind of tool is another executor here.
 #pragma once
-
-#include <cstdint>
-#include <functional>
-#include <map>
-#include <memory>
-#include <string>
-#include <vector>
 
 #include "base/http.h"
 #include "base/loop.h"
-#include "runtime/engine/shard/shard_world.h"
-#include "tools/http_tool.h"
-#include "tools/tool.h"
-#include "workflows/workflow.h"
+#include "tools/http_executor.h"
+#include "tools/shared_calls.h"
+#include "tools/thread_executor.h"
 
 namespace weft::engine {
 
-class ToolExecutor {
+// Loop only. What it is given outlives it.
+class ToolExecutor final : public tools::Executor {
  public:
-  using Handle = std::uint64_t;
-  using OnReply = std::move_only_function<void(tools::HttpToolReply)>;
-  // Whether equal calls of a tool that the workflow says may be shared are one request.
-  enum class Sharing : std::uint8_t { kNone, kAsDeclared };
+  ToolExecutor(const tools::Toolbox& offered, tools::ToolThreads& threads, Loop& loop, HttpClient& http,
+               const tools::Secrets& secrets, const tools::Masks& masks)
+      : threads_(offered, threads, loop, masks), http_(http, secrets, masks) {}
 
-  ToolExecutor(const ShardWorld& world, Loop& loop, HttpClient& http) : world_(world), loop_(loop), http_(http) {}
-
-  // Runs in microseconds, where it is called.
-  bool is_instant(const workflows::Workflow& workflow, const std::string& tool) const;
-  // `id` names the call. `on_reply` is told once, unless the call is cancelled; kFailed where the call could not be
-  // begun. 0 where it was told before this returned.
-  Handle start(const workflows::Workflow& workflow, tools::ToolRequest request, const std::string& id, Sharing sharing,
-               OnReply on_reply);
-  void cancel(Handle call);  // 0, and those that were answered, are ignored. A shared request goes on for the others.
+  tools::Place place_of(std::string_view tool, const workflows::Tool* declared) const override;
+  Handle start(tools::ToolRequest request, tools::OnReply on_reply) override;
+  void cancel(Handle call) override;
 
  private:
-  struct Running {
-    OnReply on_reply;
-    HttpClient::CallId request = 0;                         // 0: none of its own.
-    std::shared_ptr<tools::Cancelled> cancelled = nullptr;  // Of one on the pool.
-  };
-  void finish(Handle call, tools::HttpToolReply reply);
-  void share(const workflows::Workflow& workflow, const workflows::Tool& tool, const tools::ToolRequest& request,
-             const std::string& id, Handle call);
-  void run_pooled(tools::Tool& tool, tools::ToolRequest request, Handle call);
-  // 0 where `on_reply` has been told.
-  HttpClient::CallId request(const workflows::Tool& tool, const tools::ToolRequest& request, const std::string& id,
-                             OnReply on_reply);
-
-  const ShardWorld& world_;
-  Loop& loop_;
-  HttpClient& http_;
-  Handle last_ = 0;
-  std::map<Handle, Running> running_;
-  std::map<std::string, std::vector<Handle>> shared_;  // Who waits, by workflow, tool and arguments.
+  tools::ThreadExecutor threads_;
+  tools::HttpExecutor http_;
+  tools::SharedCalls shared_{http_};
 };
 
 }  // namespace weft::engine

@@ -6,6 +6,7 @@
 #include <initializer_list>
 
 #include "base/url.h"
+#include "runtime/model/openai.h"
 
 namespace weft::engine {
 
@@ -69,9 +70,10 @@ Result<Route> Routes::find(const std::string& name) const {
     route.endpoint.key = config_.model_key;
     add_proxy(route.endpoint, environment_);
     route.simulated = config_.simulated;
+    route.format.dialect = &model::openai_dialect();
     if (config_.simulated && known) {
       if (const model::Provider* provider = config_.catalog.provider(known->provider))
-        route.features = provider->features;
+        route.format.features = provider->features;
     }
     return route;
   }
@@ -84,7 +86,11 @@ Result<Route> Routes::find(const std::string& name) const {
   route.provider = provider->name;
   route.model = known->name;
   route.wire = known->wire;
-  route.features = provider->features;
+  route.format = {model::find_dialect(provider->kind), provider->features};
+  if (route.format.dialect == nullptr) {
+    return failed_precondition(fmt::format("the provider {} speaks \"{}\", which this version of weft does not",
+                                           provider->name, provider->kind));
+  }
   route.endpoint.base_url = provider->base_url;
   add_proxy(route.endpoint, environment_);
   if (!provider->key_env.empty()) {
@@ -99,11 +105,14 @@ Result<Route> Routes::find(const std::string& name) const {
   return route;
 }
 
-model::Features Routes::recorded_features(const std::string& provider, const std::string& model) const {
+model::WireFormat Routes::recorded_format(const std::string& provider, const std::string& model) const {
   const auto known = config_.catalog.find(model);
   const bool stands_for = provider == "sim" && known;  // It writes as the provider whose model it stands for.
   const model::Provider* kept = config_.catalog.provider(stands_for ? known->provider : provider);
-  return kept == nullptr ? model::Features() : kept->features;
+  if (kept == nullptr) return {&model::openai_dialect(), {}};
+  // Where the provider speaks what this version does not, its requests were not made by this version either.
+  const model::Dialect* dialect = model::find_dialect(kept->kind);
+  return {dialect == nullptr ? &model::openai_dialect() : dialect, kept->features};
 }
 
 std::optional<std::string> Routes::refuse(const std::string& model) const {

@@ -44,7 +44,8 @@ struct ShardCore {
   model::Client client{http};
   history::ContentCache contents{world.journal.urgent()};
   PrefixCache prefixes{world.tools};
-  ToolExecutor tools{world, loop, http};
+  ToolExecutor tools{world.tools, world.tool_threads, loop,
+                     http,        world.secrets,      [this] { return world.known_secrets.mask(); }};
   StalledRuns stalled{loop};
   RunLine line{loop};
   IdleRuns idle{*this};

@@ -14,22 +14,24 @@
 #include "runtime/admission/policy.h"
 #include "runtime/engine/engine.h"
 #include "runtime/engine/known_secrets.h"
-#include "runtime/engine/routing/routes.h"
+#include "runtime/engine/routing/router.h"
 #include "runtime/engine/shard/storage_stall.h"
 #include "runtime/engine/subscriptions.h"
 #include "runtime/engine/wait_reasons.h"
 #include "runtime/history/summaries.h"
 #include "runtime/run/run.h"
 #include "tools/http_tool.h"
+#include "tools/tool_threads.h"
 
 namespace weft::engine {
 
 // Owned by the engine; outlives the shards.
 struct ShardWorld {
   memory::Journal& journal;
-  tools::Toolbox& tools;
+  const tools::Toolbox& tools;
+  tools::ToolThreads& tool_threads;
   const run::ToolTable& tool_table;
-  const Routes& routes;
+  const Router& router;
   Subscriptions& subscriptions;
   WaitReasons& wait_reasons;
   StorageStall& storage_stall;

@@ -1,4 +1,4 @@
-#include "runtime/model/decoder.h"
+#include "runtime/model/openai_decoder.h"
 
 #include <fmt/format.h>
 
@@ -39,7 +39,7 @@ std::string cut(std::string_view text, std::size_t bytes_max) {
 
 }  // namespace
 
-struct Decoder::State {
+struct OpenAiDecoder::State {
   using Place = ChunkPatterns::Place;
   enum class Mode : std::uint8_t { kBlank, kEvents, kBody, kRefusal };
 
@@ -100,13 +100,13 @@ struct Decoder::State {
   }
 };
 
-bool Decoder::State::within_limit() {
+bool OpenAiDecoder::State::within_limit() {
   if (kept <= limits.answer_bytes_max) return true;
   return fail(FailureKind::kTooLarge,
               fmt::format("the answer is larger than {} bytes (answer_bytes_max)", limits.answer_bytes_max));
 }
 
-bool Decoder::State::add_text(std::string_view piece) {
+bool OpenAiDecoder::State::add_text(std::string_view piece) {
   kept += piece.size();
   if (!within_limit()) return false;
   token = token || !piece.empty();
@@ -115,7 +115,7 @@ bool Decoder::State::add_text(std::string_view piece) {
   return true;
 }
 
-bool Decoder::State::add_reasoning(std::string_view piece) {
+bool OpenAiDecoder::State::add_reasoning(std::string_view piece) {
   kept += piece.size();
   if (!within_limit()) return false;
   token = token || !piece.empty();
@@ -125,7 +125,7 @@ bool Decoder::State::add_reasoning(std::string_view piece) {
   return true;
 }
 
-bool Decoder::State::add_calls(const Json& list, bool whole) {
+bool OpenAiDecoder::State::add_calls(const Json& list, bool whole) {
   if (!list.is_array()) return malformed("tool_calls is not a list");
   std::size_t position = 0;
   for (const Json& element : list) {
@@ -134,7 +134,7 @@ bool Decoder::State::add_calls(const Json& list, bool whole) {
   return true;
 }
 
-bool Decoder::State::took(CallAssembler::Added added) {
+bool OpenAiDecoder::State::took(CallAssembler::Added added) {
   if (added == CallAssembler::Added::kMalformed) return malformed("a tool call has another shape than the format's");
   if (added == CallAssembler::Added::kTooMany) {
     return fail(FailureKind::kTooLarge, fmt::format("more than {} tool calls (tool_calls_max)", limits.tool_calls_max));
@@ -144,7 +144,7 @@ bool Decoder::State::took(CallAssembler::Added added) {
 }
 
 // `parts` counts what was added, and `place` says where the last string went.
-bool Decoder::State::add_delta(const Json& delta, std::size_t& parts, Place& place) {
+bool OpenAiDecoder::State::add_delta(const Json& delta, std::size_t& parts, Place& place) {
   if (!delta.is_object()) return malformed("a delta is not an object");
   // Two names for one thing; a server that sends both sends the same text twice.
   const Json* thought = member(delta, "reasoning_content");
@@ -181,7 +181,7 @@ bool Decoder::State::add_delta(const Json& delta, std::size_t& parts, Place& pla
   return true;
 }
 
-void Decoder::State::read_totals(const Json& value) {
+void OpenAiDecoder::State::read_totals(const Json& value) {
   if (const Json* name = member(value, "model"); name != nullptr && name->is_string()) {
     model = cut(name->get_ref<const std::string&>(), kModelBytesMax);
   }
@@ -195,7 +195,7 @@ void Decoder::State::read_totals(const Json& value) {
   }
 }
 
-bool Decoder::State::chunk(const Json& value, std::string_view data) {
+bool OpenAiDecoder::State::chunk(const Json& value, std::string_view data) {
   if (!value.is_object()) return malformed("an event of the stream is not a JSON object");
   if (const Json* error = member(value, "error")) {
     Refusal refusal = read_error_event(*error);
@@ -232,7 +232,7 @@ bool Decoder::State::chunk(const Json& value, std::string_view data) {
   return true;
 }
 
-bool Decoder::State::apply(const ChunkPatterns::Match& match) {
+bool OpenAiDecoder::State::apply(const ChunkPatterns::Match& match) {
   switch (match.place) {
     case Place::kText: return add_text(match.text);
     case Place::kReasoning: return add_reasoning(match.text);
@@ -242,7 +242,7 @@ bool Decoder::State::apply(const ChunkPatterns::Match& match) {
 }
 
 // One event of the stream; false where nothing after it matters.
-bool Decoder::State::event(std::string_view data) {
+bool OpenAiDecoder::State::event(std::string_view data) {
   if (const auto match = patterns.match(data)) return apply(*match);
   const std::size_t from = data.find_first_not_of(" \t");
   if (from != std::string_view::npos && data.substr(from, data.find_last_not_of(" \t\n") + 1 - from) == "[DONE]") {
@@ -254,7 +254,7 @@ bool Decoder::State::event(std::string_view data) {
   return chunk(*value, data);
 }
 
-void Decoder::State::feed_events(std::string_view bytes) {
+void OpenAiDecoder::State::feed_events(std::string_view bytes) {
   const bool go_on = sse.feed(bytes, [this](std::string_view data) { return event(data); });
   if (!go_on && !fault && !done) {
     fail(FailureKind::kTooLarge,
@@ -262,7 +262,7 @@ void Decoder::State::feed_events(std::string_view bytes) {
   }
 }
 
-void Decoder::State::feed(std::string_view bytes) {
+void OpenAiDecoder::State::feed(std::string_view bytes) {
   if (mode == Mode::kBlank) {
     // A byte order mark, and the blank lines that some servers send while a call waits in their queue.
     bytes.remove_prefix(std::min(bytes.find_first_not_of(" \t\r\n\xEF\xBB\xBF"), bytes.size()));
@@ -292,7 +292,7 @@ void Decoder::State::feed(std::string_view bytes) {
   }
 }
 
-bool Decoder::State::whole_body() {
+bool OpenAiDecoder::State::whole_body() {
   const Result<Json> value = parse_untrusted(body, {.bytes_max = limits.answer_bytes_max});
   if (!value) return malformed("the response is " + value.error().message);
   if (!value->is_object()) return malformed("the response is not a JSON object");
@@ -319,7 +319,7 @@ bool Decoder::State::whole_body() {
   return true;
 }
 
-Outcome Decoder::State::failure(const HttpEnd& end, FailureKind kind, std::string message) {
+Outcome OpenAiDecoder::State::failure(const HttpEnd& end, FailureKind kind, std::string message) {
   Failure out;
   out.kind = kind;
   out.message = std::move(message);
@@ -336,7 +336,7 @@ Outcome Decoder::State::failure(const HttpEnd& end, FailureKind kind, std::strin
 }
 
 // The body ended, or broke off, before the response was complete.
-Outcome Decoder::State::unfinished(const HttpEnd& end) {
+Outcome OpenAiDecoder::State::unfinished(const HttpEnd& end) {
   if (end.ok) {
     const bool nothing = mode == Mode::kBlank;
     return failure(end, FailureKind::kStreamClosed,
@@ -352,7 +352,7 @@ Outcome Decoder::State::unfinished(const HttpEnd& end) {
   return failure(end, FailureKind::kTransport, end.message);
 }
 
-Outcome Decoder::State::judge(const HttpEnd& end) {
+Outcome OpenAiDecoder::State::judge(const HttpEnd& end) {
   const bool cut_off = finish_reason == "length";
   if (finish_reason.empty()) return failure(end, FailureKind::kMalformed, "the response has no finish_reason");
   if (finish_reason == "insufficient_system_resource") {
@@ -392,11 +392,11 @@ Outcome Decoder::State::judge(const HttpEnd& end) {
   return answer;
 }
 
-Decoder::Decoder(OnProgress on_progress, const DecoderLimits& limits)
+OpenAiDecoder::OpenAiDecoder(OnProgress on_progress, const DecoderLimits& limits)
     : state_(std::make_unique<State>(std::move(on_progress), limits)) {}
-Decoder::~Decoder() = default;
+OpenAiDecoder::~OpenAiDecoder() = default;
 
-void Decoder::head(const HttpHead& head) {
+void OpenAiDecoder::head(const HttpHead& head) {
   State& s = *state_;
   s.status = head.status;
   s.request_id = read_request_id(head);
@@ -406,14 +406,14 @@ void Decoder::head(const HttpHead& head) {
   }
 }
 
-void Decoder::bytes(std::string_view bytes) {
+void OpenAiDecoder::bytes(std::string_view bytes) {
   if (!settled()) state_->feed(bytes);
 }
 
-bool Decoder::has_token() const { return state_->token; }
-bool Decoder::settled() const { return state_->done || state_->fault.has_value(); }
+bool OpenAiDecoder::has_token() const { return state_->token; }
+bool OpenAiDecoder::settled() const { return state_->done || state_->fault.has_value(); }
 
-Outcome Decoder::finish(const HttpEnd& end) {
+Outcome OpenAiDecoder::finish(const HttpEnd& end) {
   State& s = *state_;
   if (s.mode == State::Mode::kRefusal) {
     Refusal refusal = read_refusal(s.status, s.body);
