@@ -4,6 +4,10 @@
 # REPLACED says that tests link copies of single files in place of the room's own (mutants, failpoints): its files are
 # joined only where there are no such copies (WEFT_REPLACED). SEPARATE: also there (the simulation's own loop).
 set(WEFT_FILES_AT_ONCE 8)
+if(WEFT_SANITIZE)
+  # What a sanitizer adds to templates of the standard library is added once for each of them.
+  set(WEFT_FILES_AT_ONCE 24)
+endif()
 function(weft_join target)
   cmake_parse_arguments(JOIN "" "" "ALONE" ${ARGN})
   if(NOT WEFT_JOIN)

@@ -1,10 +1,10 @@
 // The inputs that a workflow declares, and those that a run brings.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "workflows/draft.h"
+#include "workflows/input_text.h"
 #include "workflows/loader_keys.h"
 
 namespace weft::workflows {
@@ -33,11 +33,6 @@ Input read_input(Draft& draft, const yaml::Node::Member& member) {
   return input;
 }
 
-const Input* find_input(const Workflow& workflow, const std::string& name) {
-  const auto found = std::ranges::find(workflow.inputs, name, &Input::name);
-  return found == workflow.inputs.end() ? nullptr : &*found;
-}
-
 }  // namespace
 
 void read_inputs(Draft& draft, const yaml::Node& top) {
@@ -63,14 +58,7 @@ Result<Json> check_inputs(const Workflow& workflow, const Json& inputs) {
   if (!inputs.is_object() && !inputs.is_null()) {
     return invalid_argument("inputs are an object of names and values, such as {\"name\": \"Ada\"}");
   }
-  std::vector<std::string> names;
-  for (const Input& input : workflow.inputs) names.push_back(input.name);
-  for (const auto& [name, value] : inputs.items()) {
-    if (find_input(workflow, name)) continue;
-    const std::string near = nearest(name, names);
-    return invalid_argument(fmt::format("there is no input \"{}\"{}", name,
-                                        near.empty() ? std::string() : fmt::format("; did you mean \"{}\"?", near)));
-  }
+  for (const auto& [name, value] : inputs.items()) WEFT_RETURN_IF_ERROR(find_input(workflow, name));
   Json checked = Json::object();
   for (const Input& input : workflow.inputs) {
     const bool given = inputs.is_object() && inputs.contains(input.name) &&

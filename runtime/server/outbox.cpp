@@ -1,8 +1,8 @@
 #include "runtime/server/outbox.h"
 
-#include <malloc.h>
-
 #include <algorithm>
+
+#include "base/allocator.h"
 
 namespace weft::server {
 namespace {
@@ -49,7 +49,7 @@ void Outbox::look() {
     if (trims_due == 0) continue;
     --trims_due;
     lock.unlock();
-    ::malloc_trim(0);
+    return_free_memory();
     lock.lock();
   }
 }

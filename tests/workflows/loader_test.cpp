@@ -403,7 +403,7 @@ steps: {a: {set: "{{ input.ticket }}"}}
   CHECK(missing.error().message == "the input \"ticket\" is missing: What the customer wrote");
   const auto unknown = check_inputs(*workflow, Json{{"tickt", "x"}});
   REQUIRE_FALSE(unknown);
-  CHECK(unknown.error().message == "there is no input \"tickt\"; did you mean \"ticket\"?");
+  CHECK(unknown.error().message == "workflow test has no input \"tickt\"; did you mean \"ticket\"?");
   const auto wrong = check_inputs(*workflow, Json{{"ticket", 5}, {"ratio", 1}});
   REQUIRE_FALSE(wrong);
   CHECK(wrong.error().message.find("input.ticket") != std::string::npos);
