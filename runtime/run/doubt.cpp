@@ -45,14 +45,12 @@ Command Run::State::verify_call(const Execution& execution, const ToolCallState&
 }
 
 Result<v1::Content> Run::State::question(const CallKey& key) {
-  const auto place = is_undo(key.path) ? std::nullopt : locate(key.path);
-  const Execution* execution = is_undo(key.path) && undo ? undo->execution.get() : place ? place->execution : nullptr;
-  const bool is_there = execution != nullptr && execution->attempt == key.attempt && execution->turn == key.turn &&
-                        key.call > 0 && key.call <= execution->calls.size() && execution->calls[key.call - 1].verifying;
-  if (!is_there) return not_found(fmt::format("nothing is asked about a call at {}", key.path));
-  const ToolCallState& call = execution->calls[key.call - 1];
+  const Execution* execution = execution_of(key);
+  const ToolCallState* call = execution != nullptr ? execution->call_at(key.turn, key.call) : nullptr;
+  if (call == nullptr || !call->verifying)
+    return not_found(fmt::format("nothing is asked about a call at {}", key.path));
   const std::string path = workflows::call_path(execution->path, execution->attempt, execution->turn, key.call);
-  return counterpart_args(*call.policy->verify, call.arguments, call.key, path, nullptr);
+  return counterpart_args(*call->policy->verify, call->arguments, call->key, path, nullptr);
 }
 
 std::optional<v1::Event> Run::State::decide_doubts(const Execution& execution, Next next) const {

@@ -173,7 +173,7 @@ bool Run::State::fits(const v1::Event& event, const EventTarget& place) const {
     case Kind::kRoundEnded: return place.step->phase == StepState::Phase::kPending || place.slot != nullptr;
     case Kind::kElementEnded: return place.slot != nullptr && place.slot->phase != Slot::Phase::kDone;
     case Kind::kStepEnded: return place.step->phase != StepState::Phase::kEnded;
-    case Kind::kModelCallStarted: return model_is_due && execution->phase == Phase::kModelWanted && !execution->closing;
+    case Kind::kModelCallStarted: return attempt_is_open && execution->wants_model(event.turn(), event.call());
     case Kind::kModelCallEnded:
     case Kind::kModelCallFailed: return model_is_due && execution->phase == Phase::kModelInFlight;
     case Kind::kModelCallRepeated: return model_is_due && execution->phase == Phase::kModelFailed;

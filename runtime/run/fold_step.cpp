@@ -68,7 +68,7 @@ void start_execution(Run::State& run, const v1::Event& event, const EventTarget&
   execution.inner->owner_slot = place.slot_index;
   const std::string attempt = execution.attempt > 1 ? fmt::format("~{}", execution.attempt) : "";
   run.open_scope(execution.inner, std::get<workflows::GroupBody>(place.definition->body).scope,
-             execution.path + attempt + "/");
+                 execution.path + attempt + "/");
 }
 
 void fan_out_started(Run::State& run, StepState& step, const v1::FanOutStarted& fan_out) {
@@ -195,8 +195,7 @@ void step_ended(Run::State& run, const v1::Event& event, const EventTarget& plac
     if (!is_last) run.close_scope(scope);
   }
   if (!scope.closing || is_last) {
-    for (const workflows::StepId dependant : place.definition->dependants)
-      run.consider(scope, run.position[dependant]);
+    for (const workflows::StepId dependant : place.definition->dependants) run.consider(scope, run.position[dependant]);
   }
   if (scope.steps_ended() && scope.parent != nullptr)
     run.consider(*scope.parent, scope.owner_position, scope.owner_slot);

@@ -184,6 +184,24 @@ bool Run::expects(const v1::Event& event) const {
   return place && state_->fits(event, *place);
 }
 
+bool Run::wants(const Command& command) const {
+  const auto* model_call = std::get_if<ModelCall>(&command);
+  const auto* tool_call = std::get_if<ToolCall>(&command);
+  if (model_call == nullptr && tool_call == nullptr) return true;
+  const CallKey& key = model_call != nullptr ? model_call->key : tool_call->key;
+  const Execution* execution = state_->ended ? nullptr : state_->execution_of(key);
+  if (execution == nullptr) return false;
+  if (model_call != nullptr) return execution->wants_model(key.turn, key.call);
+  const ToolCallState* call = execution->call_at(key.turn, key.call);
+  return call != nullptr && execution->may_leave(*call);
+}
+
+bool Run::awaits_result(const CallKey& key) const {
+  const Execution* execution = state_->ended ? nullptr : state_->execution_of(key);
+  const ToolCallState* call = execution != nullptr ? execution->call_at(key.turn, key.call) : nullptr;
+  return call != nullptr && execution->awaits_result(*call);
+}
+
 std::vector<Doubt> Run::doubts() const {
   std::vector<Doubt> doubts;
   if (!state_->top || state_->ended) return doubts;

@@ -146,6 +146,11 @@ class Run {
 
   // Whether an answer from outside is still waited for; late ones are not applied.
   bool expects(const v1::Event& event) const;
+  // Whether a command may still be carried out: a decision after it may have closed the attempt that wanted the call.
+  // Of timers, questions and drops always.
+  bool wants(const Command& command) const;
+  // Whether the result of this call of a tool is still waited for.
+  bool awaits_result(const CallKey& tool_call) const;
   // Whether this attempt is at work.
   bool works(const CallKey& attempt) const;
   // Of equal calls under one of whose keys nothing stands: under which one the next of them leaves.

@@ -53,6 +53,16 @@ std::optional<EventTarget> Run::State::locate(std::string_view path) const {
   return std::nullopt;
 }
 
+const Execution* Run::State::execution_of(const CallKey& key) const {
+  const Execution* execution = nullptr;
+  if (is_undo(key.path)) {
+    execution = undo ? undo->execution.get() : nullptr;
+  } else if (const auto place = locate(key.path)) {
+    execution = place->execution;
+  }
+  return execution != nullptr && execution->attempt == key.attempt ? execution : nullptr;
+}
+
 // A call in doubt is not settled either: a cancel hides none. Only a kill leaves it behind.
 bool Run::State::settled(const Execution& execution) const {
   const bool acting = std::ranges::any_of(

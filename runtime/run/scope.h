@@ -72,6 +72,22 @@ struct Execution {
   std::uint32_t number_of(const ToolCallState& call) const {
     return static_cast<std::uint32_t>(&call - calls.data()) + 1;
   }
+  // The call with this number of the turn under way; null: there is none.
+  const ToolCallState* call_at(std::uint32_t of_turn, std::uint32_t number) const {
+    return of_turn == turn && number > 0 && number <= calls.size() ? &calls[number - 1] : nullptr;
+  }
+  bool wants_model(std::uint32_t of_turn, std::uint32_t of_sending) const {
+    return of_turn == turn && of_sending == sending && phase == Phase::kModelWanted && !closing;
+  }
+  // Runs of older versions sent what was verified as not done again without a decision.
+  bool may_leave(const ToolCallState& call) const {
+    return !call.ended && (!call.in_doubt || call.resolution == v1::RESOLUTION_RETRY) &&
+           (!call.open_effect() || call.in_doubt) && !closing;
+  }
+  // A late answer settles a doubt, and what a fork asks may be answered when nobody waits for it any more.
+  bool awaits_result(const ToolCallState& call) const {
+    return !call.ended && (!closing || call.open_effect() || (call.in_doubt && call.asked));
+  }
   // A tool step whose time is over is not given up while it can be told what it did: the call leaves again.
   bool may_reopen() const {
     return step->kind == workflows::StepKind::kTool && failure.kind() == v1::ERROR_KIND_TIMED_OUT;

@@ -93,6 +93,7 @@ struct Run::State {
 
   // scope.cpp
   std::optional<EventTarget> locate(std::string_view path) const;
+  const Execution* execution_of(const CallKey& key) const;  // Also of an undo; null: it is not at work.
   std::string slot_path(const SlotRef& at) const;
   void open_scope(const std::shared_ptr<Scope>& scope, workflows::ScopeId id, std::string prefix);
   void close_scope(Scope& scope);

@@ -1,5 +1,5 @@
-// One call of a tool, from its plan to its end: what it is called with, its key, its intent and its result. What is done
-// where it is not known whether it was done stands in doubt.cpp.
+// One call of a tool, from its plan to its end: what it is called with, its key, its intent and its result. What is
+// done where it is not known whether it was done stands in doubt.cpp.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -35,7 +35,8 @@ EffectLedger::Where where_of(const Run::State& run, const Execution& execution) 
 }
 
 // Of a call that left, what is recorded holds, whatever this server offers now and as what.
-void take_recorded(Run::State& run, const Execution& execution, ToolCallState& call, const v1::ToolCallStarted& started) {
+void take_recorded(Run::State& run, const Execution& execution, ToolCallState& call,
+                   const v1::ToolCallStarted& started) {
   call.commanded = true;
   if (started.effect() != v1::TOOL_EFFECT_UNSPECIFIED)
     call.effect = static_cast<tools::Effect>(static_cast<int>(started.effect()) - 1);
@@ -260,17 +261,12 @@ void Run::State::command_tool(Execution& execution, ToolCallState& call) {
 
 bool Run::State::fits_call(const v1::Event& event, const Execution& execution) const {
   using Kind = v1::Event::KindCase;
-  if (execution.turn != event.turn() || event.call() == 0 || event.call() > execution.calls.size()) return false;
-  const ToolCallState& call = execution.calls[event.call() - 1];
-  if (call.ended) return false;
+  const ToolCallState* found = execution.call_at(event.turn(), event.call());
+  if (found == nullptr || found->ended) return false;
+  const ToolCallState& call = *found;
   switch (event.kind_case()) {
-    case Kind::kToolCallStarted:
-      // Runs of older versions sent what was verified as not done again without a decision.
-      return (!call.in_doubt || call.resolution == v1::RESOLUTION_RETRY) && (!call.open_effect() || call.in_doubt) &&
-             !execution.closing;
-    case Kind::kToolCallEnded:
-      // A late answer settles a doubt, and what a fork asks may be answered when nobody waits for it any more.
-      return !execution.closing || call.open_effect() || (call.in_doubt && call.asked);
+    case Kind::kToolCallStarted: return execution.may_leave(call);
+    case Kind::kToolCallEnded: return execution.awaits_result(call);
     case Kind::kToolCallInDoubt: {
       const bool asks = event.tool_call_in_doubt().asked() && is_held_back(call) && !call.commanded;
       return (call.open_effect() || asks) && !call.in_doubt;

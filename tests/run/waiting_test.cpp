@@ -177,6 +177,30 @@ TEST_CASE("a paused run takes results and starts nothing, until it is resumed") 
   CHECK(again->count(v1::Event::kModelCallEnded) == 2);
 }
 
+TEST_CASE("a call that a paused run holds is wanted until the run is killed, and its result once it has left") {
+  Driver driver(steps("  work: {prompt: Go., tools: [t.write], needs: []}\n"));
+  driver.model = [](const ModelCall&) { return calls({{"t.write", "{}"}}); };
+  driver.submit();
+  driver.pause();
+  REQUIRE(driver.step());
+  const std::vector<Command> held = driver.run().outstanding();
+  REQUIRE_FALSE(held.empty());
+  const ToolCall call = std::get<ToolCall>(held.front());
+  CHECK(driver.run().wants(call));
+  const ModelCall turn{{call.key.path, 1, 1, 1}};
+  CHECK_FALSE(driver.run().wants(turn));  // It is answered.
+  SECTION("it is killed") {
+    driver.kill();
+    CHECK_FALSE(driver.run().wants(call));
+    CHECK_FALSE(driver.run().awaits_result(call.key));
+  }
+  SECTION("it goes on") {
+    driver.resume();
+    CHECK_FALSE(driver.run().wants(call));
+    CHECK(driver.run().awaits_result(call.key));
+  }
+}
+
 TEST_CASE("an element whose backoff ends while the run is paused begins again when it is resumed") {
   Driver driver(steps("  all: {for_each: \"[1, 2]\", prompt: \"{{ item }}\", timeout: 5s, retry: {attempts: 2}}\n"));
   driver.submit();

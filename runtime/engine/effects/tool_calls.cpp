@@ -192,10 +192,8 @@ v1::Event ToolCalls::lost(const run::ToolCall& call, std::string_view stopped) {
 void ToolCalls::drop(const run::CallKey& attempt) {
   auto next = attempt.path.empty() ? flights_.begin() : flights_.lower_bound(first_of(attempt));
   while (next != flights_.end() && belongs_to(next->first, attempt)) {
-    v1::Event wanted = event_at(next->first);
-    wanted.mutable_tool_call_ended();
-    // One that may change the world: its result is waited for.
-    if (port_.loaded().run->expects(wanted)) {
+    // One that may change the world.
+    if (port_.loaded().run->awaits_result(next->first)) {
       ++next;
       continue;
     }

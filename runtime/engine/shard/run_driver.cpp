@@ -192,19 +192,9 @@ void RunDriver::carry_out(const run::Command& command) {
 }
 
 void RunDriver::carry_out_now(const run::Command& command) {
-  // A decision after the command may have closed what wanted it: nobody waits for the call then, and it does not leave.
-  if (const auto* call = std::get_if<run::ModelCall>(&command)) {
-    v1::Event wanted = event_at(call->key);
-    wanted.mutable_model_call_started();
-    if (run_.loaded().run->expects(wanted)) run_.models.start(*call);
-    return;
-  }
-  if (const auto* call = std::get_if<run::ToolCall>(&command)) {
-    v1::Event wanted = event_at(call->key);
-    wanted.mutable_tool_call_started();
-    if (run_.loaded().run->expects(wanted)) run_.tools.start(*call);
-    return;
-  }
+  if (!run_.loaded().run->wants(command)) return;
+  if (const auto* call = std::get_if<run::ModelCall>(&command)) return run_.models.start(*call);
+  if (const auto* call = std::get_if<run::ToolCall>(&command)) return run_.tools.start(*call);
   if (const auto* question = std::get_if<run::VerifyCall>(&command)) return run_.tools.verify(*question);
   if (const auto* timer = std::get_if<run::StartTimer>(&command)) return run_.timers.start(*timer);
   drop(std::get<run::Drop>(command).key);
@@ -236,13 +226,11 @@ void RunDriver::permit_granted(const run::CallKey& key) {
   if (is_away()) return run_.when_here([this, key] { permit_granted(key); });
   auto admitted = run_.queue.take(key);
   if (!admitted) return;
-  const auto* model_call = std::get_if<run::ModelCall>(&admitted->command);
-  v1::Event wanted = event_at(key);
-  if (model_call != nullptr) wanted.mutable_model_call_started();
-  if (model_call == nullptr) wanted.mutable_tool_call_started();
-  if (!run_.loaded().run->expects(wanted)) return;  // The run was killed, and its end is not durable yet.
+  // The run was killed, and its end is not durable yet.
+  if (!run_.loaded().run->wants(admitted->command)) return;
   // It goes in line again when the run goes on.
   if (run_.unread.stands()) return run_.unread.keep(std::move(admitted->command));
+  const auto* model_call = std::get_if<run::ModelCall>(&admitted->command);
   if (model_call != nullptr) run_.models.start_admitted(*model_call, std::move(admitted->permit));
   if (model_call == nullptr)
     run_.tools.start_admitted(std::get<run::ToolCall>(admitted->command), std::move(admitted->permit));
