@@ -2,9 +2,13 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <future>
+#include <latch>
 #include <thread>
 
 #include "memory/journal/sqlite_store.h"
@@ -29,6 +33,25 @@ int note_effort(unsigned, void*, void* statement, void*) {
 
 int watch(sqlite3* connection, char**, const void*) {
   return sqlite3_trace_v2(connection, SQLITE_TRACE_PROFILE, note_effort, nullptr);
+}
+
+// Statements of the threads that say so stand still until they are let go, as those of a long history do.
+struct Slow {
+  std::atomic<int> under_way = 0;
+  std::latch go{1};
+};
+thread_local Slow* slow = nullptr;
+
+int stand_still(unsigned, void*, void*, void*) {
+  if (Slow* const own = std::exchange(slow, nullptr)) {
+    ++own->under_way;
+    own->go.wait();
+  }
+  return 0;
+}
+
+int watch_starts(sqlite3* connection, char**, const void*) {
+  return sqlite3_trace_v2(connection, SQLITE_TRACE_STMT, stand_still, nullptr);
 }
 
 }  // namespace
@@ -67,6 +90,37 @@ TEST_CASE("more threads read than there are connections") {
   }
   for (std::thread& thread : threads) thread.join();
   CHECK(failed == 0);
+}
+
+TEST_CASE("who moves runs reads though all connections for others are at long reads, and a claim is looked at too") {
+  using namespace std::chrono_literals;
+  const TemporaryFolder folder;
+  sqlite3_auto_extension(reinterpret_cast<void (*)()>(watch_starts));
+  const auto journal = open_sqlite({folder / "weft.db"}).value();
+  const Epoch epoch = claim_all(*journal);
+  must_append(*journal, first_append("a", epoch));
+  Slow reads;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 12; ++i) {
+    threads.emplace_back([&] {
+      slow = &reads;
+      CHECK(journal->events("a", 1, 1 << 20));
+      slow = nullptr;
+    });
+  }
+  // So many connections there are; the other threads wait for one.
+  while (reads.under_way < 4) std::this_thread::sleep_for(1ms);
+  std::this_thread::sleep_for(5ms);  // What was seen of the epoch is old by now.
+  auto found = std::async(std::launch::async, [&] { return journal->urgent().run("a").has_value(); });
+  auto may_send = std::async(std::launch::async, [&] { return journal->may_send(0, epoch); });
+  CHECK(found.wait_for(5s) == std::future_status::ready);
+  CHECK(may_send.wait_for(5s) == std::future_status::ready);
+  CHECK(reads.under_way == 4);
+  reads.go.count_down();
+  for (std::thread& thread : threads) thread.join();
+  CHECK(found.get());
+  CHECK(may_send.get());
+  sqlite3_reset_auto_extension();
 }
 
 TEST_CASE("a store is read where only its three files are, without its lock") {

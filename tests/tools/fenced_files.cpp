@@ -183,6 +183,24 @@ TEST_CASE("what the kernel makes up is no file, whatever the root is") {
   }
 }
 
+TEST_CASE("a read and a search whose time is over give what they have and say that it is not all") {
+  FileLimits limits;
+  limits.time_max = Duration(0);
+  const Files files(limits);
+  files.write("large.txt", "first\n" + std::string(1 << 20, 'x') + "\nlast\n");
+  const Json read = files.result("fs.read", {{"path", "large.txt"}});
+  CHECK(read["truncated"]);
+  CHECK(read["text"] == "");
+  CHECK_FALSE(read.contains("lines_total"));  // It has not seen the end.
+  const Json found = files.result("fs.search", {{"pattern", "first|last"}});
+  CHECK(found["truncated"]);
+  CHECK(found["matches"].empty());
+  CHECK(files.result("fs.search", {{"pattern", "first"}, {"path", "large.txt"}})["matches"].empty());
+  const Cancelled cancelled = true;
+  CHECK(files.call("fs.read", {{"path", "large.txt"}}, cancelled).output == "the call was cancelled");
+  CHECK(files.call("fs.search", {{"pattern", "first"}}, cancelled).output == "the call was cancelled");
+}
+
 TEST_CASE("a call that is over stops between the names of a folder, and one that waits for another's end is told") {
   FileLimits limits;
   limits.time_max = Duration(0);

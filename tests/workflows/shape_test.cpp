@@ -336,6 +336,25 @@ TEST_CASE("a check is spent out of a budget, and is linear in what is looked at"
   CHECK_THAT(twice.error().message, Catch::Contains("elements 7 and 20000 are equal"));
 }
 
+TEST_CASE("a pattern of a schema is charged by what it costs on the value, and looks at nothing that it cannot pay") {
+  constexpr std::size_t kBytes = std::size_t{2} << 20;
+  Json evil = std::string(kBytes, 'a');
+  for (std::size_t i = 0; i < kBytes; i += 3) evil.get_ref<std::string&>()[i] = 'b';
+  const Shape slow = shape_of("{type: string, pattern: '[ab]*a[ab]{900}c'}");
+  const auto refused = slow.validate(evil, "output");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Code::kResourceExhausted);
+  CHECK_THAT(refused.error().message, Catch::Contains("takes more than 4000000 steps"));
+  CHECK_THAT(slow.validate(Json("ab"), "output").error().message, Catch::Contains("expected a text that matches"));
+  // By its measure and not by its length: the same text under a plain one.
+  CHECK(shape_of("{type: string, pattern: '^[ab]*$'}").validate(evil, "output"));
+  // And out of the budget around.
+  Budget little(kBytes / 8);
+  const auto left_off = shape_of("{type: string, pattern: '^[ab]*$'}").validate(evil, "output", &little);
+  REQUIRE_FALSE(left_off);
+  CHECK(Budget::caused(left_off.error()));
+}
+
 TEST_CASE("the nearest field is looked for once, however many forms have been tried") {
   std::string text = "{anyOf: [";
   for (int i = 0; i < 300; ++i) {
