@@ -203,7 +203,8 @@ void Driver::settle() {
         if (question) awaited.mutable_tool_call_verified();
         if (!question) awaited.mutable_tool_call_ended();
         const bool of_tool = question || std::holds_alternative<ToolCall>(open);
-        if (meant && !question) REQUIRE(run_->awaits_result(other) == run_->expects(awaited));
+        if (meant && !question && run_->awaits_result(other) != run_->expects(awaited))
+          FAIL("it awaits what it does not expect: " << awaited.DebugString());
         if (!meant || (of_tool && run_->expects(awaited))) {
           kept.push_back(std::move(open));
         } else if (std::holds_alternative<ModelCall>(open)) {
@@ -229,8 +230,9 @@ void Driver::settle() {
       if (std::holds_alternative<ModelCall>(*command)) started.mutable_model_call_started();
       if (const auto* tool_call = std::get_if<ToolCall>(&*command)) name(*tool_call, started);
       const bool call = started.kind_case() != v1::Event::KIND_NOT_SET;
-      REQUIRE(run_->wants(*command) == (!call || run_->expects(started)));
-      if (!call || run_->expects(started)) in_flight_.push_back(std::move(*command));
+      const bool wanted = !call || run_->expects(started);
+      if (run_->wants(*command) != wanted) FAIL("what it wants is not what it expects: " << started.DebugString());
+      if (wanted) in_flight_.push_back(std::move(*command));
       if (call && run_->expects(started)) admit(std::move(started));
     }
     while (auto decision = decide()) admit(*std::move(decision));
