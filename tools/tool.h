@@ -23,6 +23,7 @@ struct ToolSpec {
   std::string description;   // What a model reads.
   std::string input_schema;  // JSON Schema (draft-07) of the arguments: canonical bytes.
   Effect effect = Effect::kWrite;
+  bool operator==(const ToolSpec&) const = default;
 };
 
 // One call. `arguments` are canonical JSON that fits the schema.

@@ -46,7 +46,6 @@ class LiveEngine final : public Engine {
   LiveEngine(EngineParts parts, EngineOptions options)
       : parts_(std::move(parts)),
         options_(std::move(options)),
-        table_(history::tool_table(parts_.tools->specs())),
         routes_(options_.config, options_.environment),
         secrets_([this](const std::string& name) { return secret(options_, name); }),
         known_secrets_(options_.config, options_.environment),
@@ -88,7 +87,6 @@ class LiveEngine final : public Engine {
       shards_.push_back(std::make_unique<Shard>(ShardWorld{*parts_.journal,
                                                            *parts_.tools,
                                                            tool_threads_,
-                                                           table_,
                                                            routes_,
                                                            subscriptions_,
                                                            wait_reasons_,
@@ -235,11 +233,11 @@ class LiveEngine final : public Engine {
     auto row = parts_.journal->run(request.run_id());
     if (!row) return reply(std::move(row).error());
     if (!row->ended) return reply(failed_precondition(fmt::format("run {} has not ended", row->id)));
-    auto workflow = registry_.by_hash(row->workflow_hash);
-    if (!workflow) return reply(std::move(workflow).error());
+    auto definition = registry_.definition_of(*row);
+    if (!definition) return reply(std::move(definition).error());
     if (Status taken = take_place(); !taken) return reply(std::move(taken).error());
     const std::uint32_t partition = row->partition;
-    shard_of(partition).retry(*std::move(row), *std::move(workflow), request.reason(), with_run(std::move(reply)));
+    shard_of(partition).retry(*std::move(row), *std::move(definition), request.reason(), with_run(std::move(reply)));
   }
 
   void fork(const v1::RunsForkRequest& request, Reply<v1::RunsForkResponse> reply) override {
@@ -441,14 +439,13 @@ class LiveEngine final : public Engine {
   }
 
   PrepareWorld prepare_world() {
-    return {options_.config.limits, *parts_.journal, registry_, routes_, table_, *parts_.clock, *parts_.entropy};
+    return {options_.config.limits, *parts_.journal, registry_, routes_, *parts_.clock, *parts_.entropy};
   }
 
   Shard& shard_of(std::uint32_t partition) { return *shards_[partition % shards_.size()]; }
 
   EngineParts parts_;
   EngineOptions options_;
-  run::ToolTable table_;
   Routes routes_;
   tools::Secrets secrets_;
   KnownSecrets known_secrets_;

@@ -22,15 +22,16 @@ Result<Submission> prepare_submission(const PrepareWorld& world, const v1::RunsS
   WEFT_RETURN_IF_ERROR(check_request(request, world.limits));
   WEFT_TRY(const std::string hash, world.registry.resolve(request.workflow(), request.workflow_hash()));
   Submission submission;
-  WEFT_TRY(submission.workflow, world.registry.by_hash(hash));
-  for (const workflows::Step& step : submission.workflow->steps) {
+  WEFT_TRY(submission.definition, world.registry.definition(hash));
+  const workflows::Workflow& workflow = *submission.definition.workflow;
+  for (const workflows::Step& step : workflow.steps) {
     const auto* prompt = std::get_if<workflows::PromptBody>(&step.body);
     if (prompt == nullptr) continue;
     // A run whose first call must fail is not begun.
     if (auto route = world.routes.find(prompt->agent.model); !route) return std::move(route).error();
   }
-  WEFT_TRY(const Json given, given_inputs(request, *submission.workflow));
-  WEFT_TRY(const Json inputs, workflows::check_inputs(*submission.workflow, given));
+  WEFT_TRY(const Json given, given_inputs(request, workflow));
+  WEFT_TRY(const Json inputs, workflows::check_inputs(workflow, given));
   submission.input = to_text(inputs);
   submission.run_id = new_id(world.clock.now(), world.entropy);
   submission.partition = partition_of(submission.run_id);
@@ -56,18 +57,17 @@ Result<ForkStart> prepare_fork(const PrepareWorld& world, const v1::RunsForkRequ
   if (!request.workflow().empty() || !request.workflow_hash().empty()) {
     WEFT_TRY(hash, world.registry.resolve(request.workflow(), request.workflow_hash()));
   }
-  WEFT_TRY(start.submission.workflow, world.registry.by_hash(hash));
+  WEFT_TRY(start.submission.definition, world.registry.definition(hash));
   if (!request.model().empty()) {
     WEFT_TRY(const Route route, world.routes.find(request.model()));
   }
-  WEFT_TRY(const auto source_workflow, world.registry.by_hash(source.workflow_hash));
-  WEFT_TRY(start.past, history::share_past(world.journal, source, request, source_workflow, start.submission.workflow,
-                                           world.tools));
+  WEFT_TRY(const history::RunDefinition of_source, world.registry.definition_of(source));
+  WEFT_TRY(start.past, history::share_past(world.journal, source, request, of_source, start.submission.definition));
   start.own_input = !request.input_json().empty();
   const v1::Content& shared = start.past.events.front().run_submitted().input_json();
   WEFT_TRY(const auto recorded, history::read_content(shared, world.journal));
   WEFT_TRY(const Json given, parse_untrusted(start.own_input ? request.input_json() : *recorded));
-  WEFT_TRY(const Json inputs, workflows::check_inputs(*start.submission.workflow, given));
+  WEFT_TRY(const Json inputs, workflows::check_inputs(*start.submission.definition.workflow, given));
   start.submission.input = to_text(inputs);
   start.own_input = start.own_input || start.submission.input != *recorded;  // A new definition may have more inputs.
   start.submission.run_id = new_id(world.clock.now(), world.entropy);
@@ -92,7 +92,7 @@ Result<ForkStart> prepare_fork(const PrepareWorld& world, const v1::RunsForkRequ
 v1::Run as_submitted(const Submission& submission, Time now) {
   v1::Run run;
   run.set_id(submission.run_id);
-  run.set_workflow(submission.workflow->name);
+  run.set_workflow(submission.definition.workflow->name);
   *run.mutable_labels() = submission.request.labels();
   run.set_priority(submission.request.priority());
   run.set_by(submission.request.by());

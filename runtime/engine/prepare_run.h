@@ -10,7 +10,6 @@
 #include "runtime/engine/registry.h"
 #include "runtime/engine/routing/routes.h"
 #include "runtime/engine/shard/shard.h"
-#include "runtime/run/tool_table.h"
 #include "weft/v1/runs.pb.h"
 
 namespace weft::engine {
@@ -21,7 +20,6 @@ struct PrepareWorld {
   const memory::Journal& journal;
   Registry& registry;
   const Routes& routes;
-  const run::ToolTable& tools;
   const Clock& clock;
   Entropy& entropy;
 };

@@ -36,9 +36,18 @@ v1::ScheduleSpec to_wire(const workflows::Schedule& schedule) {
 
 Registry::Registry(memory::Journal& journal, const tools::Toolbox& tools, const Routes& routes, Refuse refuse_secret,
                    const Clock& clock)
-    : journal_(journal), tools_(tools), routes_(routes), refuse_secret_(std::move(refuse_secret)), clock_(clock) {}
+    : journal_(journal),
+      pins_(tools.specs()),
+      routes_(routes),
+      refuse_secret_(std::move(refuse_secret)),
+      clock_(clock) {}
 
 Result<workflows::Loaded> Registry::check(const v1::Bundle& wire, bool strict, Origin origin) const {
+  return check(wire, strict, origin, *pins_.offered());
+}
+
+Result<workflows::Loaded> Registry::check(const v1::Bundle& wire, bool strict, Origin origin,
+                                          const history::RunTools& tools) const {
   if (static_cast<std::size_t>(wire.files_size()) > workflows::kBundleFilesMax) {
     return resource_exhausted(
                fmt::format("a workflow names {} files; the limit is {}", wire.files_size(), workflows::kBundleFilesMax))
@@ -60,8 +69,8 @@ Result<workflows::Loaded> Registry::check(const v1::Bundle& wire, bool strict, O
   }
   workflows::World world;
   world.strict = strict;
-  for (const tools::ToolSpec* spec : tools_.specs()) {
-    world.tools.push_back({spec->name, spec->input_schema, spec->effect});
+  for (const tools::ToolSpec& spec : tools.specs()) {
+    world.tools.push_back({spec.name, spec.input_schema, spec.effect});
   }
   world.refuse_model = [this](const std::string& model) { return routes_.refuse(model); };
   if (origin == Origin::kSubmitted) world.refuse_secret = refuse_secret_;
@@ -114,17 +123,36 @@ void Registry::apply(const v1::WorkflowsApplyRequest& request, Reply<v1::Workflo
   journal_.put_workflow(std::move(row), [this, workflow = loaded->workflow, response = std::move(response),
                                          reply = std::move(reply)](Result<memory::WorkflowRow> put) mutable {
     if (!put) return reply(std::move(put).error());
-    keep(workflow);
+    keep(workflow->hash, workflow);
     response.mutable_workflow()->set_version(put->version);
     response.mutable_workflow()->set_applied_at_us(put->applied_at.time_since_epoch().count());
     reply(std::move(response));
   });
 }
 
-Result<std::shared_ptr<const workflows::Workflow>> Registry::by_hash(const std::string& hash) {
+Result<history::RunDefinition> Registry::definition(const std::string& hash) {
+  WEFT_TRY(Workflow workflow, by_hash(hash, *pins_.offered()));
+  auto tools = pins_.named_in(*workflow);
+  return history::RunDefinition{std::move(workflow), std::move(tools)};
+}
+
+Result<history::RunDefinition> Registry::definition_of(const memory::RunRow& run) {
+  auto workflow = by_hash(run.workflow_hash, *pins_.offered());
+  // What does not fit the tools of today may fit those that it was begun with.
+  if (!workflow && workflow.error().code != Code::kFailedPrecondition) return std::move(workflow).error();
+  if (workflow && !history::names_server_tools(**workflow))
+    return history::RunDefinition{*workflow, pins_.named_in(**workflow)};
+  WEFT_TRY(auto tools, pins_.recorded(journal_, run.id));
+  if (!pins_.are_offered(*tools)) workflow = by_hash(run.workflow_hash, *tools);
+  if (!workflow) return std::move(workflow).error();
+  return history::RunDefinition{*std::move(workflow), std::move(tools)};
+}
+
+Result<Registry::Workflow> Registry::by_hash(const std::string& hash, const history::RunTools& tools) {
+  const std::string name = pins_.are_offered(tools) ? hash : fmt::format("{}:{}", hash, tools.digest());
   {
     const std::lock_guard lock(mutex_);
-    if (const auto found = kept_.find(hash); found != kept_.end()) {
+    if (const auto found = kept_.find(name); found != kept_.end()) {
       found->second.used = ++uses_;
       return found->second.workflow;
     }
@@ -134,13 +162,13 @@ Result<std::shared_ptr<const workflows::Workflow>> Registry::by_hash(const std::
   v1::Bundle bundle;
   if (!bundle.ParseFromString(row->bundle))
     return data_loss(fmt::format("the stored workflow {} cannot be read", hash));
-  WEFT_TRY(workflows::Loaded loaded, check(bundle, /*strict=*/false, Origin::kStored));
+  WEFT_TRY(workflows::Loaded loaded, check(bundle, /*strict=*/false, Origin::kStored, tools));
   if (!loaded.workflow) {
     return failed_precondition(
         fmt::format("the stored workflow {} is refused by this weft: {}", row->name,
                     loaded.diagnostics.empty() ? "" : workflows::to_text(loaded.diagnostics.front())));
   }
-  keep(loaded.workflow);
+  keep(name, loaded.workflow);
   return loaded.workflow;
 }
 
@@ -158,9 +186,9 @@ Result<std::string> Registry::resolve(const std::string& name, const std::string
   return row.hash;
 }
 
-void Registry::keep(const std::shared_ptr<const workflows::Workflow>& workflow) {
+void Registry::keep(const std::string& name, const Workflow& workflow) {
   const std::lock_guard lock(mutex_);
-  kept_[workflow->hash] = {workflow, ++uses_};
+  kept_[name] = {workflow, ++uses_};
   if (kept_.size() <= kLoadedMax) return;
   kept_.erase(std::ranges::min_element(kept_, {}, [](const auto& entry) { return entry.second.used; }));
 }

@@ -12,8 +12,8 @@ namespace weft::engine {
 namespace {
 
 Status take_up(const TakeUpWorld& world, const memory::RunRow& row, CrashLoopGuard& crash_guard) {
-  WEFT_TRY(auto workflow, world.registry.by_hash(row.workflow_hash));
-  return world.shard_of(row.partition).recover(row, std::move(workflow), crash_guard);
+  WEFT_TRY(const history::RunDefinition definition, world.registry.definition_of(row));
+  return world.shard_of(row.partition).recover(row, definition, crash_guard);
 }
 
 }  // namespace
@@ -33,9 +33,7 @@ Status take_up_runs(const TakeUpWorld& world, memory::Left left) {
     if (taken) continue;
     if (taken.error().code == Code::kUnavailable) {
       world.shard_of(row.partition)
-          .recover_later(
-              row, [&registry = world.registry, hash = row.workflow_hash] { return registry.by_hash(hash); },
-              taken.error());
+          .recover_later(row, [&registry = world.registry, row] { return registry.definition_of(row); }, taken.error());
       continue;
     }
     spdlog::error("run {} is parked: {}", row.id, taken.error().message);

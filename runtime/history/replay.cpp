@@ -11,6 +11,7 @@
 #include "runtime/history/event_blobs.h"
 #include "runtime/history/event_codec.h"
 #include "runtime/history/prefixes.h"
+#include "runtime/history/run_tools.h"
 #include "runtime/history/stored_workflow.h"
 #include "runtime/model/catalog.h"
 #include "runtime/run/run.h"
@@ -52,15 +53,15 @@ bool is_fork(const memory::RunRow& row) {
 
 class Replay {
  public:
-  Replay(const ReplayWorld& world, memory::RunRow row, std::shared_ptr<const workflows::Workflow> workflow, bool deep)
+  Replay(const ReplayWorld& world, memory::RunRow row, RunDefinition definition, bool deep)
       : world_(world),
         row_(std::move(row)),
-        workflow_(std::move(workflow)),
+        workflow_(std::move(definition.workflow)),
+        run_tools_(std::move(definition.tools)),
         deep_(deep),
         shared_(is_fork(row_)),
-        table_(tool_table(world.tools)),
         contents_(world.reader),
-        run_(workflow_, table_, contents_) {}
+        run_(workflow_, run_tools_->table(), contents_) {}
 
   Result<v1::TracesReplayResponse> run() {
     response_.set_run_id(row_.id);
@@ -188,12 +189,8 @@ class Replay {
     auto& prefix = prefixes_[name];
     if (!prefix) {
       const model::WireFormat format = world_.format(call.provider(), call.model());
-      WEFT_TRY(model::Prefix built,
-               build_prefix(*workflow_, step, call.wire_model(), format, [this](const std::string& tool) {
-                 const auto found =
-                     std::ranges::find_if(world_.tools, [&](const auto* spec) { return spec->name == tool; });
-                 return found == world_.tools.end() ? nullptr : *found;
-               }));
+      WEFT_TRY(model::Prefix built, build_prefix(*workflow_, step, call.wire_model(), format,
+                                                 [this](const std::string& tool) { return run_tools_->find(tool); }));
       prefix = std::make_shared<const model::Prefix>(std::move(built));
     }
     WEFT_TRY(const model::Conversation* conversation, conversations_.at(event.path(), prefix, contents_));
@@ -262,7 +259,7 @@ class Replay {
   const std::shared_ptr<const workflows::Workflow> workflow_;
   const bool deep_;
   bool shared_;  // Up to where a fork goes its own way.
-  const run::ToolTable table_;
+  const std::shared_ptr<const RunTools> run_tools_;
   ContentStore contents_;
   run::Run run_;
   Conversations conversations_;
@@ -281,8 +278,13 @@ class Replay {
 
 Result<v1::TracesReplayResponse> replay(const ReplayWorld& world, const v1::TracesReplayRequest& request) {
   WEFT_TRY(memory::RunRow row, world.reader.run(request.run_id()));
-  WEFT_TRY(auto workflow, load_workflow(world.reader, row, world.tools));
-  return Replay(world, std::move(row), std::move(workflow), request.deep()).run();
+  ToolPins pins(world.tools);
+  RunDefinition definition;
+  WEFT_TRY(definition.tools, pins.recorded(world.reader, row.id));
+  std::vector<const tools::ToolSpec*> specs;
+  for (const tools::ToolSpec& spec : definition.tools->specs()) specs.push_back(&spec);
+  WEFT_TRY(definition.workflow, load_workflow(world.reader, row, specs));
+  return Replay(world, std::move(row), std::move(definition), request.deep()).run();
 }
 
 }  // namespace weft::history

@@ -273,9 +273,9 @@ Status add_results(const std::vector<v1::Event>& later, const std::vector<Point>
 }  // namespace
 
 Result<SharedPast> share_past(const memory::Reader& reader, const memory::RunRow& source,
-                              const v1::RunsForkRequest& request,
-                              const std::shared_ptr<const workflows::Workflow>& source_workflow,
-                              const std::shared_ptr<const workflows::Workflow>& workflow, const run::ToolTable& tools) {
+                              const v1::RunsForkRequest& request, const RunDefinition& of_source,
+                              const RunDefinition& of_fork) {
+  const workflows::Workflow& workflow = *of_fork.workflow;
   SharedPast past;
   WEFT_TRY(past.events, read_events(reader, source.id));
   if (past.events.empty()) return data_loss(fmt::format("run {} has no events", source.id));
@@ -287,8 +287,8 @@ Result<SharedPast> share_past(const memory::Reader& reader, const memory::RunRow
   past.lineage = past.events.front().run_submitted().identity().lineage();
 
   ContentStore contents(reader);
-  if (workflow->hash != source_workflow->hash) WEFT_RETURN_IF_ERROR(check_fit(past, *workflow, contents));
-  run::Run run(workflow, tools, contents);
+  if (workflow.hash != of_source.workflow->hash) WEFT_RETURN_IF_ERROR(check_fit(past, workflow, contents));
+  run::Run run(of_fork.workflow, of_fork.tools->table(), contents);
   WEFT_RETURN_IF_ERROR(fold(past, run));
   for (const v1::Event& event : later) {
     const bool shared =
@@ -303,8 +303,8 @@ Result<SharedPast> share_past(const memory::Reader& reader, const memory::RunRow
                     path, path.substr(0, path.find_first_of(":~"))));
   }
   const bool unasked = request.effects() == v1::FORK_EFFECTS_ALLOW;
-  if (unasked) WEFT_RETURN_IF_ERROR(check_own_keys(past.events, later, *workflow));
-  run::Run whole(source_workflow, tools, contents);
+  if (unasked) WEFT_RETURN_IF_ERROR(check_own_keys(past.events, later, workflow));
+  run::Run whole(of_source.workflow, of_source.tools->table(), contents);
   auto generations = generations_of(past.events, later, whole);
   // Where somebody is asked, a source that cannot be read here any more is no reason to refuse.
   if (generations) past.generations = *std::move(generations);

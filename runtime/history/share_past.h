@@ -8,10 +8,9 @@
 
 #include "base/bytes.h"
 #include "memory/journal/journal.h"
-#include "runtime/run/tool_table.h"
+#include "runtime/history/run_tools.h"
 #include "weft/v1/event.pb.h"
 #include "weft/v1/runs.pb.h"
-#include "workflows/workflow.h"
 
 namespace weft::history {
 
@@ -28,13 +27,12 @@ struct SharedPast {
   std::vector<v1::KeyGeneration> generations;
 };
 
-// What `request` shares of `source`, which was a run of `source_workflow`, under `workflow`. Errors: NOT_FOUND where
+// What `request` shares of `source`, each with what it goes by. Errors: NOT_FOUND where
 // the source has nothing at the path; INVALID_ARGUMENT; RESOURCE_EXHAUSTED over kForkBytesMax; FAILED_PRECONDITION,
 // with a detail `misfit` for each place, where what is shared does not fit the workflow, or was taken back by the
 // source. Blocks on the store.
 Result<SharedPast> share_past(const memory::Reader& reader, const memory::RunRow& source,
-                              const v1::RunsForkRequest& request,
-                              const std::shared_ptr<const workflows::Workflow>& source_workflow,
-                              const std::shared_ptr<const workflows::Workflow>& workflow, const run::ToolTable& tools);
+                              const v1::RunsForkRequest& request, const RunDefinition& of_source,
+                              const RunDefinition& of_fork);
 
 }  // namespace weft::history

@@ -12,15 +12,21 @@ workflows::Bundle from_wire(const v1::Bundle& bundle) {
   return result;
 }
 
+std::optional<workflows::Shape> shape_of(const tools::ToolSpec& spec) {
+  workflows::Diagnostics diagnostics(spec.name);
+  // JSON is YAML: the schema goes through the one reader that knows shapes.
+  const yaml::NodePtr node = yaml::read(spec.input_schema, diagnostics);
+  workflows::Shape shape = node ? workflows::Shape::read(*node, diagnostics) : workflows::Shape();
+  if (diagnostics.has_errors()) return std::nullopt;
+  return shape;
+}
+
 run::ToolTable tool_table(const std::vector<const tools::ToolSpec*>& specs) {
   run::ToolTable table;
   for (const tools::ToolSpec* spec : specs) {
-    workflows::Diagnostics diagnostics(spec->name);
-    // JSON is YAML: the schema goes through the one reader that knows shapes.
-    const yaml::NodePtr node = yaml::read(spec->input_schema, diagnostics);
-    workflows::Shape shape = node ? workflows::Shape::read(*node, diagnostics) : workflows::Shape();
-    WEFT_CHECK(!diagnostics.has_errors(), "the schema of the tool " + spec->name + " is no shape");
-    table.emplace(spec->name, run::ToolFacts{{.effect = spec->effect}, std::move(shape)});
+    auto shape = shape_of(*spec);
+    WEFT_CHECK(shape.has_value(), "the schema of the tool " + spec->name + " is no shape");
+    table.emplace(spec->name, run::ToolFacts{{.effect = spec->effect}, *std::move(shape)});
   }
   return table;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/result.h"
@@ -14,7 +15,9 @@
 namespace weft::history {
 
 workflows::Bundle from_wire(const v1::Bundle& bundle);
-// What the core and the checker know of the tools that a server offers.
+// The shape of its arguments; nothing where its schema is none.
+std::optional<workflows::Shape> shape_of(const tools::ToolSpec& spec);
+// What the core and the checker know of tools. REQUIRES: their schemas are shapes.
 run::ToolTable tool_table(const std::vector<const tools::ToolSpec*>& specs);
 // The workflow of a run, to be read and not to be run: no model or secret is refused. Errors: NOT_FOUND; DATA_LOSS;
 // FAILED_PRECONDITION where this version cannot load it with these tools. Blocks on the store.

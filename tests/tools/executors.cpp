@@ -76,7 +76,9 @@ class NowTool final : public Tool {
 
 const auto kNoSecrets = [] { return std::make_shared<const SecretMask>(std::vector<Secret>{}); };
 
-ToolRequest request(std::string tool, std::string arguments = "{}") { return {std::move(tool), std::move(arguments), "k"}; }
+ToolRequest request(std::string tool, std::string arguments = "{}") {
+  return {std::move(tool), std::move(arguments), "k"};
+}
 
 // Turns the loop until `done`.
 void turn_until(Loop& loop, const std::function<bool()>& done) {
@@ -233,7 +235,8 @@ TEST_CASE("equal calls at one time are one, and each that asked is told") {
   const auto ask = [&](const std::string& name, std::string share) {
     ToolRequest asked = request("t");
     asked.share = std::move(share);
-    return shared.start(std::move(asked), [&told, name](const ToolReply& reply) { told.push_back(name + reply.output); });
+    return shared.start(std::move(asked),
+                        [&told, name](const ToolReply& reply) { told.push_back(name + reply.output); });
   };
   const auto first = ask("a", "w/t:{}");
   ask("b", "w/t:{}");

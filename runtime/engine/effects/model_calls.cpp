@@ -36,7 +36,7 @@ Result<Route> ModelCalls::route_of(workflows::StepId step) const {
 }
 
 Result<std::shared_ptr<const model::Prefix>> ModelCalls::prefix_of(workflows::StepId step, const Route& route) {
-  return prefixes_.find(port_.loaded().run->workflow(), step, route);
+  return prefixes_.find(port_.loaded().run->workflow(), step, route, *port_.loaded().tools);
 }
 
 std::shared_ptr<const model::Prefix> ModelCalls::reads_first(const run::ModelCall& call) {

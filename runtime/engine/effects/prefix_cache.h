@@ -7,24 +7,21 @@
 
 #include "base/result.h"
 #include "runtime/engine/routing/router.h"
+#include "runtime/history/run_tools.h"
 #include "runtime/model/prefix.h"
-#include "tools/tool.h"
 #include "workflows/workflow.h"
 
 namespace weft::engine {
 
-// Loop only. `tools` outlives it.
+// Loop only.
 class PrefixCache {
  public:
-  explicit PrefixCache(const tools::Toolbox& tools) : tools_(tools) {}
-
-  // FAILED_PRECONDITION where the agent names a tool that is not offered.
+  // With the tools as the run has them. FAILED_PRECONDITION where the agent names one that is not among them.
   Result<std::shared_ptr<const model::Prefix>> find(const workflows::Workflow& workflow, workflows::StepId step,
-                                                    const Route& route);
+                                                    const Route& route, const history::RunTools& tools);
 
  private:
-  const tools::Toolbox& tools_;
-  std::map<std::string, std::weak_ptr<const model::Prefix>> prefixes_;  // By workflow, step and route.
+  std::map<std::string, std::weak_ptr<const model::Prefix>> prefixes_;  // By workflow, step, route and tools.
 };
 
 }  // namespace weft::engine

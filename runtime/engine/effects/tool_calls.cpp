@@ -86,6 +86,9 @@ Result<admission::Limits> ToolCalls::gates_of(const run::ToolCall& call) const {
 
 // The turn comes before the intent: what waits for one has not begun, and is not in doubt after a crash.
 void ToolCalls::start(const run::ToolCall& call) {
+  // The run was begun with it, and nobody else's tool takes its place.
+  if (place_of(call.tool) == tools::Place::kNowhere)
+    return port_.park(fmt::format("a server that offers the tool {}, as it was begun with", call.tool));
   auto limits = gates_of(call);
   if (!limits) return port_.cannot_carry_out(call, limits.error());
   auto permit = limits->empty() ? admission::Permit() : port_.take_permit(call.key, call, *std::move(limits), 0);

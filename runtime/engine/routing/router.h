@@ -19,10 +19,10 @@ namespace weft::engine {
 
 struct Route {
   std::string provider;
-  std::string model;          // As the catalog knows it.
-  std::string wire;           // The name on the wire.
-  model::WireFormat format;   // How requests to it are written.
-  model::Endpoint endpoint;   // With the key, read at this moment.
+  std::string model;         // As the catalog knows it.
+  std::string wire;          // The name on the wire.
+  model::WireFormat format;  // How requests to it are written.
+  model::Endpoint endpoint;  // With the key, read at this moment.
   bool simulated = false;
 };
 
@@ -36,8 +36,8 @@ struct RouteQuery {
 class Router {
  public:
   virtual ~Router() = default;
-  // The way now, or why there is none: NOT_FOUND (unknown model, the nearest named), FAILED_PRECONDITION (retired; or no
-  // key: the sentence says which variable to set, and that --sim runs without).
+  // The way now, or why there is none: NOT_FOUND (unknown model, the nearest named), FAILED_PRECONDITION (retired; or
+  // no key: the sentence says which variable to set, and that --sim runs without).
   virtual Result<Route> route(const RouteQuery& query) const = 0;
   // What a call that goes this way costs at this time; nothing where it is not known.
   virtual std::optional<model::Price> price(const Route& route, Time at) const = 0;

@@ -12,8 +12,15 @@ void identify(v1::RunSubmitted& submitted, const Submission& submission) {
   identity.set_request_id(submission.request.request_id());
   identity.set_by(submission.request.by());
   identity.set_by_token(submission.request.by_token());
-  submitted.set_workflow(submission.workflow->name);
-  submitted.set_workflow_hash(submission.workflow->hash);
+  submitted.set_workflow(submission.definition.workflow->name);
+  submitted.set_workflow_hash(submission.definition.workflow->hash);
+}
+
+Status pin_tools(v1::RunSubmitted& submitted, LoadedRun& loaded) {
+  submitted.clear_tools_json();
+  if (loaded.tools->specs().empty()) return {};
+  WEFT_TRY(*submitted.mutable_tools_json(), loaded.contents.put(loaded.tools->json()));
+  return {};
 }
 
 }  // namespace
@@ -28,8 +35,9 @@ Status take_submission(ActiveRun& run, Submission submission) {
   submitted.set_priority(submission.request.priority());
   *submitted.mutable_labels() = submission.request.labels();
   submitted.set_scheduled_for_us(submission.scheduled_for_us);
-  if (submission.scheduled_for_us != 0) submitted.set_schedule(submission.workflow->name);
+  if (submission.scheduled_for_us != 0) submitted.set_schedule(submission.definition.workflow->name);
   WEFT_TRY(*submitted.mutable_input_json(), run.loaded().contents.put(std::move(submission.input)));
+  WEFT_RETURN_IF_ERROR(pin_tools(submitted, run.loaded()));
   return run.note_recorded(event);
 }
 
@@ -43,6 +51,7 @@ Status take_past(ActiveRun& run, ForkStart start) {
   if (start.own_input) {
     WEFT_TRY(*submitted.mutable_input_json(), loaded.contents.put(std::move(submission.input)));
   }
+  WEFT_RETURN_IF_ERROR(pin_tools(submitted, loaded));
   run.recorder.batch().share(std::move(start.past.blobs));
   for (v1::Event& event : start.past.events) {
     const std::int64_t at_us = event.at_us();

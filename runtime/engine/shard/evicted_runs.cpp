@@ -14,7 +14,7 @@ void EvictedRuns::evict(ActiveRun& run) {
   const std::string run_id = run.loaded().id;
   Evicted evicted;
   evicted.partition = run.loaded().partition;
-  evicted.workflow = run.loaded().run->shared_workflow();
+  evicted.definition = {run.loaded().run->shared_workflow(), run.loaded().tools};
   const auto next = run.timers.next_of_resting();
   if (next) evicted.due = next->timer;
   if (next) evicted.at = next->at;
@@ -52,9 +52,8 @@ void EvictedRuns::load(Stored stored, admission::Permit permit, OnLoaded ready) 
   const std::string run_id = stored.row.id;
   loading_[run_id].permit = std::move(permit);
   core_.world.reading.run([this, run_id, stored = std::move(stored), ready = std::move(ready)]() mutable {
-    core_.loop.post([this, run_id, run = core_.load(stored.row, stored.workflow), ready = std::move(ready)]() mutable {
-      loaded(run_id, std::move(run), std::move(ready));
-    });
+    core_.loop.post([this, run_id, run = core_.load(stored.row, stored.definition),
+                     ready = std::move(ready)]() mutable { loaded(run_id, std::move(run), std::move(ready)); });
   });
 }
 
@@ -78,7 +77,7 @@ void EvictedRuns::loaded(const std::string& run_id, Result<std::unique_ptr<Loade
 void EvictedRuns::reload(const std::string& run_id) {
   Evicted evicted = std::move(evicted_.extract(run_id).mapped());
   if (evicted.timer != 0) core_.loop.cancel(evicted.timer);
-  Stored stored{.row = {}, .workflow = evicted.workflow};
+  Stored stored{.row = {}, .definition = evicted.definition};
   stored.row.id = run_id;
   stored.row.partition = evicted.partition;
   admission::Permit permit = std::move(evicted.permit);
@@ -93,7 +92,7 @@ void EvictedRuns::woken(const std::string& run_id, Evicted evicted, Result<Activ
   if (!run && run.error().code == Code::kUnavailable) {
     Evicted again;
     again.partition = evicted.partition;
-    again.workflow = std::move(evicted.workflow);
+    again.definition = std::move(evicted.definition);
     again.permit = std::move(permit);
     again.delay = evicted.delay;
     return read_later(run_id, std::move(again), run.error());

@@ -40,7 +40,7 @@ class EvictedRuns {
   // What is needed to load a run.
   struct Stored {
     memory::RunRow row;
-    std::shared_ptr<const workflows::Workflow> workflow;
+    history::RunDefinition definition;
   };
   // `ready` is told the run, or why there is none and the permit, before what came meanwhile is done.
   using OnLoaded = std::move_only_function<void(Result<ActiveRun*>, admission::Permit)>;
@@ -49,7 +49,7 @@ class EvictedRuns {
  private:
   struct Evicted {
     std::uint32_t partition = 0;
-    std::shared_ptr<const workflows::Workflow> workflow;
+    history::RunDefinition definition;
     Loop::TimerId timer = 0;   // 0: it waits for no time.
     run::StartTimer due;       // The first time that it waits for.
     Duration at{0};            // When that is, of the clock that nobody sets.

@@ -138,11 +138,12 @@ class RunLoader {
 };
 
 Result<std::unique_ptr<LoadedRun>> fold(const memory::Journal& journal, const memory::RunRow& row,
-                                        const std::shared_ptr<const workflows::Workflow>& workflow,
-                                        const LoadOptions& options) {
+                                        const history::RunDefinition& definition, const LoadOptions& options) {
   const auto fresh = [&] {
     auto loaded = std::make_unique<LoadedRun>(options.contents, row.id, row.partition);
-    loaded->run = std::make_unique<run::Run>(workflow, options.tools, loaded->contents, options.limits);
+    loaded->tools = definition.tools;
+    loaded->run =
+        std::make_unique<run::Run>(definition.workflow, loaded->tools->table(), loaded->contents, options.limits);
     return loaded;
   };
   auto loaded = fresh();
@@ -184,9 +185,8 @@ void LoadedRun::trim() {
 }
 
 Result<std::unique_ptr<LoadedRun>> load_run(const memory::Journal& journal, const memory::RunRow& row,
-                                            const std::shared_ptr<const workflows::Workflow>& workflow,
-                                            const LoadOptions& options) {
-  WEFT_TRY(auto loaded, fold(journal, row, workflow, options));
+                                            const history::RunDefinition& definition, const LoadOptions& options) {
+  WEFT_TRY(auto loaded, fold(journal, row, definition, options));
   while (loaded->run->next()) {
     // It was handed out before; what of it is still due, outstanding() says.
   }

@@ -15,6 +15,7 @@
 #include "memory/journal/journal.h"
 #include "runtime/history/content_store.h"
 #include "runtime/history/conversations.h"
+#include "runtime/history/run_tools.h"
 #include "runtime/run/run.h"
 #include "weft/v1/event.pb.h"
 #include "weft/v1/runs.pb.h"
@@ -50,6 +51,7 @@ struct LoadedRun {
   std::string id;
   std::uint32_t partition = 0;
   history::ContentStore contents;
+  std::shared_ptr<const history::RunTools> tools;  // That it was begun with; outlives `run`.
   std::unique_ptr<run::Run> run;
   v1::Run summary;  // As lists and answers show it.
   history::Conversations conversations;
@@ -70,7 +72,6 @@ struct LoadedRun {
 bool makes_wait(const v1::Event& event);  // After these a run may stand still; most runs never see one.
 
 struct LoadOptions {
-  const run::ToolTable& tools;
   history::ContentCache& contents;
   run::Limits limits;
   memory::Epoch epoch = 0;            // Of who loads it. A run of an earlier owner is taken up.
@@ -81,7 +82,6 @@ struct LoadOptions {
 // The run as it is to go on. UNAVAILABLE where the store cannot be read now; DATA_LOSS where its events are not a
 // run's.
 Result<std::unique_ptr<LoadedRun>> load_run(const memory::Journal& journal, const memory::RunRow& row,
-                                            const std::shared_ptr<const workflows::Workflow>& workflow,
-                                            const LoadOptions& options);
+                                            const history::RunDefinition& definition, const LoadOptions& options);
 
 }  // namespace weft::engine

@@ -69,7 +69,8 @@ void Shard::after(Duration delay, Task task) {
 
 std::shared_ptr<ActiveRun> Shard::add(Submission& submission) {
   auto fresh = std::make_unique<LoadedRun>(core_.contents, submission.run_id, submission.partition);
-  fresh->run = std::make_unique<run::Run>(submission.workflow, core_.world.tool_table, fresh->contents,
+  fresh->tools = submission.definition.tools;
+  fresh->run = std::make_unique<run::Run>(submission.definition.workflow, fresh->tools->table(), fresh->contents,
                                           core_.world.run_limits());
   auto run = core_.add(std::move(fresh), AppendBatch::Row::kNew);
   run->recorder.gate().submitted_by(std::move(submission.reply));
@@ -114,24 +115,23 @@ void Shard::fork(ForkStart start) {
   });
 }
 
-void Shard::retry(memory::RunRow row, std::shared_ptr<const workflows::Workflow> workflow, std::string reason,
-                  Reply<v1::Run> reply) {
-  core_.loop.post([this, row = std::move(row), workflow = std::move(workflow), reason = std::move(reason),
+void Shard::retry(memory::RunRow row, history::RunDefinition definition, std::string reason, Reply<v1::Run> reply) {
+  core_.loop.post([this, row = std::move(row), definition = std::move(definition), reason = std::move(reason),
                    reply = std::move(reply)]() mutable {
     const auto ending = core_.find(row.id);
     if (ending != nullptr && !ending->presence.is_lent() && ending->loaded().run->ended()) {
       // Who asks has seen its end in the store before this shard was told that it is there.
       constexpr Duration kTold{1'000};
-      core_.loop.after(kTold, [this, row = std::move(row), workflow = std::move(workflow), reason = std::move(reason),
-                               reply = std::move(reply)]() mutable {
-        retry(std::move(row), std::move(workflow), std::move(reason), std::move(reply));
+      core_.loop.after(kTold, [this, row = std::move(row), definition = std::move(definition),
+                               reason = std::move(reason), reply = std::move(reply)]() mutable {
+        retry(std::move(row), std::move(definition), std::move(reason), std::move(reply));
       });
       return;
     }
     --core_.world.active_runs;  // It is counted again when it is loaded.
     if (ending != nullptr || core_.evicted.contains(row.id) || core_.evicted.is_loading(row.id))
       return reply(failed_precondition(fmt::format("run {} has not ended", row.id)));
-    core_.evicted.load({std::move(row), std::move(workflow)}, {},
+    core_.evicted.load({std::move(row), std::move(definition)}, {},
                        [this, reason = std::move(reason), reply = std::move(reply)](Result<ActiveRun*> run,
                                                                                     const admission::Permit&) mutable {
                          if (!run) return reply(std::move(run).error());
@@ -188,9 +188,9 @@ void Shard::take_input(const std::string& run_id, inputs::Request request) {
   run->rest.consider();  // What was woken for nothing is evicted again.
 }
 
-Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows::Workflow> workflow,
+Status Shard::recover(const memory::RunRow& row, const history::RunDefinition& definition,
                       CrashLoopGuard& crash_guard) {
-  WEFT_TRY(auto loaded, core_.load(row, workflow));
+  WEFT_TRY(auto loaded, core_.load(row, definition));
   const run::Run& run = *loaded->run;
   const auto outstanding = run.outstanding();
   const bool waits_for_word = run.paused() || !run.open_waits().empty() || !run.doubts().empty();
@@ -206,17 +206,17 @@ Status Shard::recover(const memory::RunRow& row, std::shared_ptr<const workflows
   return {};
 }
 
-void Shard::recover_later(memory::RunRow row, LoadWorkflow load, const Error& cause, Duration delay) {
+void Shard::recover_later(memory::RunRow row, LoadDefinition load, const Error& cause, Duration delay) {
   if (delay == Duration(0)) spdlog::warn("run {} stands still: {}", row.id, cause.message);
   WaitReasons& wait_reasons = core_.world.wait_reasons;
   wait_reasons.add(row.id, waits_for_read(cause), WaitReasons::Counts::kIdle);
   delay = next_read_delay(delay);
   after(delay, [this, &wait_reasons, row = std::move(row), load = std::move(load), delay] {
-    auto workflow = load();
-    if (!workflow && workflow.error().code == Code::kUnavailable)
-      return recover_later(row, load, workflow.error(), delay);
-    if (!workflow) return wait_reasons.add(row.id, waits_for_read(workflow.error()), WaitReasons::Counts::kIdle);
-    core_.evicted.load({row, *std::move(workflow)}, {},
+    auto definition = load();
+    if (!definition && definition.error().code == Code::kUnavailable)
+      return recover_later(row, load, definition.error(), delay);
+    if (!definition) return wait_reasons.add(row.id, waits_for_read(definition.error()), WaitReasons::Counts::kIdle);
+    core_.evicted.load({row, *std::move(definition)}, {},
                        [this, &wait_reasons, row, load, delay](Result<ActiveRun*> run, const admission::Permit&) {
                          if (!run && run.error().code == Code::kUnavailable)
                            return recover_later(row, load, run.error(), delay);

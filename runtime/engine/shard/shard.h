@@ -24,7 +24,7 @@ namespace weft::engine {
 struct Submission {
   std::string run_id;
   std::uint32_t partition = 0;
-  std::shared_ptr<const workflows::Workflow> workflow;
+  history::RunDefinition definition;
   std::string input;              // Canonical JSON.
   v1::RunsSubmitRequest request;  // Labels, request id, traceparent.
   std::string request_digest;
@@ -51,11 +51,10 @@ class Shard {
   // Before start(): loads a run from its journal.
   // FAILED_PRECONDITION where `crashes` say that it is left alone.
   // UNAVAILABLE where it cannot be read now.
-  Status recover(const memory::RunRow& row, std::shared_ptr<const workflows::Workflow> workflow,
-                 CrashLoopGuard& crash_guard);
+  Status recover(const memory::RunRow& row, const history::RunDefinition& definition, CrashLoopGuard& crash_guard);
   // Tries again and again, until the run can be read. Thread-safe.
-  using LoadWorkflow = std::function<Result<std::shared_ptr<const workflows::Workflow>>()>;
-  void recover_later(memory::RunRow row, LoadWorkflow load, const Error& cause, Duration delay = Duration(0));
+  using LoadDefinition = std::function<Result<history::RunDefinition>()>;
+  void recover_later(memory::RunRow row, LoadDefinition load, const Error& cause, Duration delay = Duration(0));
   void start();  // Begins to serve; recovered runs go on.
   void stop();   // Ends the thread; the journal may call back until it is drained.
   void drop();   // After that: lets go of its runs and of all that was posted. Whoever waits is answered.
@@ -68,8 +67,7 @@ class Shard {
   void after(Duration delay, Task task);
   void input(std::string run_id, inputs::Request request);  // What a client says to the run.
   // `row` has ended, and is counted among the active runs already, as a fork is.
-  void retry(memory::RunRow row, std::shared_ptr<const workflows::Workflow> workflow, std::string reason,
-             Reply<v1::Run> reply);
+  void retry(memory::RunRow row, history::RunDefinition definition, std::string reason, Reply<v1::Run> reply);
   void fork(ForkStart start);
 
  private:

@@ -40,11 +40,10 @@ void ShardCore::begin(std::string run_id) {
 }
 
 Result<std::unique_ptr<LoadedRun>> ShardCore::load(const memory::RunRow& row,
-                                                   const std::shared_ptr<const workflows::Workflow>& workflow) {
+                                                   const history::RunDefinition& definition) {
   const auto mark = world.at(row.id);
-  return load_run(world.journal, row, workflow,
-                  {.tools = world.tool_table,
-                   .contents = contents,
+  return load_run(world.journal, row, definition,
+                  {.contents = contents,
                    .limits = world.run_limits(),
                    .epoch = world.claims.epoch(row.partition),
                    .loop_bytes_max = kLoopBytesMax,

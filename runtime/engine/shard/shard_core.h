@@ -35,15 +35,14 @@ struct ShardCore {
   // Thread-safe: the turn of a run has come that had not begun, or it is tried again.
   void begin(std::string run_id);
   // On any thread but the loop's: the run as it is to go on.
-  Result<std::unique_ptr<LoadedRun>> load(const memory::RunRow& row,
-                                          const std::shared_ptr<const workflows::Workflow>& workflow);
+  Result<std::unique_ptr<LoadedRun>> load(const memory::RunRow& row, const history::RunDefinition& definition);
 
   const ShardWorld world;
   Loop loop;
   HttpClient http{loop};
   model::Client client{http};
   history::ContentCache contents{world.journal.urgent()};
-  PrefixCache prefixes{world.tools};
+  PrefixCache prefixes;
   ToolExecutor tools{world.tools, world.tool_threads, loop,
                      http,        world.secrets,      [this] { return world.known_secrets.mask(); }};
   StalledRuns stalled{loop};

@@ -30,7 +30,6 @@ struct ShardWorld {
   memory::Journal& journal;
   const tools::Toolbox& tools;
   tools::ToolThreads& tool_threads;
-  const run::ToolTable& tool_table;
   const Router& router;
   Subscriptions& subscriptions;
   WaitReasons& wait_reasons;
