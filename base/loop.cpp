@@ -6,7 +6,6 @@
 #include <deque>
 #include <map>
 #include <mutex>
-#include <set>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -28,12 +27,6 @@ std::uint64_t nanoseconds(Duration duration) {
 // All timers share one libuv timer, which is set to the earliest: thousands of deadlines cost a map entry each, and
 // cancelling one needs no asynchronous close.
 struct Loop::State {
-  struct Work {
-    uv_work_t request{};
-    State* state = nullptr;
-    Task blocking;
-    Task done;
-  };
   using Due = std::pair<std::uint64_t, TimerId>;  // Nanoseconds of uv_hrtime; equal times go in order of setting.
 
   uv_loop_t loop{};
@@ -52,8 +45,6 @@ struct Loop::State {
   std::unordered_map<TimerId, std::uint64_t> due_of;
   TimerId last_timer = 0;
   std::uint64_t armed_for = 0;  // 0: not armed.
-  std::set<Work*> working;
-  bool closing = false;
   std::atomic<std::thread::id> owner{};  // Set while run() serves.
 
   void check_thread() const {
@@ -143,12 +134,10 @@ Loop::Loop() : state_(std::make_unique<State>()) {
 
 Loop::~Loop() {
   State& s = *state_;
-  s.closing = true;
   drop();
-  for (State::Work* work : s.working) uv_cancel(reinterpret_cast<uv_req_t*>(&work->request));
   uv_close(reinterpret_cast<uv_handle_t*>(&s.wake), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&s.timer), nullptr);
-  uv_run(&s.loop, UV_RUN_DEFAULT);  // Waits for blocking work that has begun.
+  uv_run(&s.loop, UV_RUN_DEFAULT);
   WEFT_CHECK(uv_loop_close(&s.loop) == 0, "a loop ends while something still uses it");
 }
 
@@ -209,30 +198,6 @@ void Loop::cancel(TimerId timer) {
   auto node = s.timers.extract(State::Due{found->second, timer});
   s.due_of.erase(found);
   s.arm();
-}
-
-void Loop::work(Task blocking, Task done) {
-  State& s = *state_;
-  s.check_thread();
-  auto work = std::make_unique<State::Work>();
-  work->state = &s;
-  work->blocking = std::move(blocking);
-  work->done = std::move(done);
-  work->request.data = work.get();
-  s.working.insert(work.get());
-  const int status = uv_queue_work(
-      &s.loop, &work->request, [](uv_work_t* request) { static_cast<State::Work*>(request->data)->blocking(); },
-      [](uv_work_t* request, int) {
-        const std::unique_ptr<State::Work> ended(static_cast<State::Work*>(request->data));
-        ended->state->working.erase(ended.get());
-        ended->blocking = nullptr;
-        if (ended->state->closing) return;
-        ended->state->begin_turn();
-        ended->done();
-        ended->state->end_turn();
-      });
-  WEFT_CHECK(status == 0, "work cannot be given to the pool");
-  std::ignore = work.release();  // libuv owns it until its end.
 }
 
 Duration Loop::busy_for() const {

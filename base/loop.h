@@ -1,5 +1,5 @@
-// One thread's event loop: tasks from other threads, timers, and blocking work on a bounded pool. Over libuv, which no
-// other file sees (base/http.cpp excepted).
+// One thread's event loop: tasks from other threads, and timers. Over libuv, which no other file sees (base/http.cpp
+// excepted).
 //
 // A turn is what the loop does before it looks at sockets and timers again. Where many tasks or timers are due, a turn
 // takes about 10 ms of them, and the next one goes on: so nothing waits for more than that and one task.
@@ -34,10 +34,6 @@ class Loop {
 
   TimerId after(Duration delay, Task task);  // Loop only.
   void cancel(TimerId timer);                // Loop only; a timer that fired or is unknown is ignored.
-
-  // Runs `blocking` on a pool thread (4 a process, UV_THREADPOOL_SIZE), then `done` on the loop's thread. Loop only.
-  // RESOURCE limits are the caller's: what waits for a thread waits here without bound.
-  void work(Task blocking, Task done);
 
   // For how long the loop has been doing what it is at; zero where it waits for something to happen. Thread-safe.
   Duration busy_for() const;

@@ -31,8 +31,6 @@ Result<std::string> secret(const EngineOptions& options, const std::string& name
 
 // Threads for runs whose work takes longer than a shard may work at a stretch.
 constexpr std::size_t kDecidingThreads = 2;
-// A shard whose loop has not turned for so long is not well.
-constexpr Duration kStuck{5'000'000};
 // Threads that read what is stored of a run.
 constexpr std::size_t kReadingThreads = 2;
 
@@ -335,11 +333,17 @@ class LiveEngine final : public Engine {
 
   std::size_t active_runs() const override { return work_.runs; }
 
+  Duration longest_turn() const override {
+    Duration longest{0};
+    for (const auto& shard : shards_) longest = std::max(longest, shard->loop().longest_turn());
+    return longest;
+  }
+
   Status admits() const override {
     if (draining_) return unavailable("this weft is stopping and takes no new runs");
     for (const auto& shard : shards_) {
       const Duration busy = shard->loop().busy_for();
-      if (busy >= kStuck)
+      if (busy >= options_.stuck_after)
         return unavailable(
             fmt::format("a thread of this weft has been at one thing for {} s, and its runs do not go on",
                         busy.count() / 1'000'000));

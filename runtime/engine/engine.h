@@ -22,6 +22,7 @@ struct EngineOptions {
   Getenv environment;  // Where keys come from, at the moment of a call.
   std::uint32_t shards = 1;
   Schedules schedules = Schedules::kStarted;
+  Duration stuck_after{5'000'000};  // An engine whose loop has been at one thing for so long is not well.
 };
 
 // What the engine stands on. Owned by the engine, but for the clock and entropy, which outlive it.
@@ -48,6 +49,8 @@ class Engine : public Api {
   virtual void stop() = 0;
   // Runs at work; those that wait for a person, a signal or a time are not.
   virtual std::size_t active_runs() const = 0;
+  // The longest that anything has kept the loop of a shard so far, and with it every run there.
+  virtual Duration longest_turn() const = 0;
 };
 
 }  // namespace weft::engine

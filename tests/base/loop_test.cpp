@@ -103,39 +103,13 @@ TEST_CASE("a timer that sets itself again without delay does not starve posted t
   REQUIRE(turns >= 1);
 }
 
-TEST_CASE("blocking work runs elsewhere and its end comes back to the loop's thread") {
-  Loop loop;
-  std::thread::id worker;
-  std::thread::id finisher;
-  loop.work([&] { worker = std::this_thread::get_id(); },
-            [&] {
-              finisher = std::this_thread::get_id();
-              loop.stop();
-            });
-  loop.run();
-  REQUIRE(worker != std::this_thread::get_id());
-  REQUIRE(finisher == std::this_thread::get_id());
-}
-
-TEST_CASE("a loop that ends waits for blocking work and drops every task with what it holds") {
+TEST_CASE("a loop that ends drops every task with what it holds") {
   const auto held = std::make_shared<int>(1);
-  std::atomic<bool> began = false;
-  std::atomic<bool> ended = false;
-  bool done = false;
   {
     Loop loop;
     loop.post([held] {});
     loop.after(milliseconds(0), [held] {});
-    loop.work(
-        [&began, &ended, held] {
-          began = true;
-          ended = true;
-        },
-        [&done, held] { done = true; });
-    while (!began) std::this_thread::yield();
   }
-  REQUIRE(ended);
-  REQUIRE_FALSE(done);
   REQUIRE(held.use_count() == 1);
 }
 

@@ -55,10 +55,16 @@ std::size_t HeldJournal::appends() const {
   return appends_;
 }
 
+std::size_t HeldJournal::appends_alone() const {
+  const std::lock_guard lock(mutex_);
+  return appends_alone_;
+}
+
 void HeldJournal::append(memory::Append append, memory::OnDurable on_durable) {
   {
     const std::lock_guard lock(mutex_);
     ++appends_;
+    appends_alone_ += append.alone ? 1 : 0;
     if (held_) {
       waiting_.emplace_back(std::move(append), std::move(on_durable));
       return;
@@ -142,6 +148,7 @@ void World::start() {
   };
   options.config.limits = limits;
   options.schedules = schedules;
+  options.stuck_after = stuck_after;
   auto held = std::make_unique<HeldJournal>(store_);
   held_ = held.get();
   held_->change_snapshots(change_snapshot);

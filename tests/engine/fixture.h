@@ -36,7 +36,8 @@ class HeldJournal final : public memory::Journal {
   void mend();
   std::size_t failed() const;
   std::size_t waiting() const;
-  std::size_t appends() const;  // Handed in so far.
+  std::size_t appends() const;        // Handed in so far.
+  std::size_t appends_alone() const;  // Of these, with nothing beside them.
   // From now on the states of schedules cannot be kept.
   void fail_schedules(std::optional<Error> cause);
 
@@ -167,6 +168,7 @@ class HeldJournal final : public memory::Journal {
   std::atomic<bool> owned_ = true;
   bool held_ = false;  // Guarded by mutex_, as below.
   std::size_t appends_ = 0;
+  std::size_t appends_alone_ = 0;
   std::string damaged_;
   mutable std::map<std::string, std::uint64_t, std::less<>> read_from_;
   std::optional<Error> read_fault_;
@@ -233,6 +235,7 @@ class World {
   enum class Way : std::uint8_t { kUrl, kProvider } way = Way::kUrl;  // kProvider: models are named as office/NAME.
   std::shared_ptr<FakeClock> clock;                                   // Null: the system's.
   Schedules schedules = Schedules::kStarted;
+  Duration stuck_after = EngineOptions().stuck_after;
   bool simulated = true;                         // What the engine takes the provider for.
   std::map<std::string, std::string> variables;  // The engine's environment.
   std::vector<std::string> secrets;              // That workflows may name.

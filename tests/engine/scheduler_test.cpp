@@ -112,7 +112,8 @@ TEST_CASE("a schedule that cannot look at the run before looks again, and goes o
   CHECK(world.submitted == 1);
   // It looks again in a second, and no other time is due in this minute.
   REQUIRE(eventually([&] {
-    if (world.clock.now() < at("2026-03-01T12:01:50Z")) world.clock.set(world.clock.now() + std::chrono::milliseconds(5));
+    if (world.clock.now() < at("2026-03-01T12:01:50Z"))
+      world.clock.set(world.clock.now() + std::chrono::milliseconds(5));
     return world.looks == 2;
   }));
   world.end("run-1");

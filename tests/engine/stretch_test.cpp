@@ -87,6 +87,36 @@ TEST_CASE("while a run decides about 100,000 elements, others begin, it can be k
   CHECK(ms_since(begun) < 1'000);
 }
 
+TEST_CASE("a model's list of 3,000 integers, and of 100,000, with a for_each in a for_each over it, hangs nobody") {
+  for (const int count : {3'000, 100'000}) {
+    World world;
+    world.limits = {};
+    world.script("sim: 1\ncache: {delay: 0s}\nrules: [{reply: {text: '" + numbers(count) + "'}}]\n");
+    world.start();
+    world.apply(
+        "weft: 1\nname: listed\ndefaults: {max_output: 300k}\nsteps:\n  list: {prompt: List., output: [integer]}\n"
+        "  held: {wait: {signal: never}}\n"  // It does not end by itself, where slots_max ends the rest.
+        "  all:\n    for_each: steps.list.output\n    on_error: continue\n    steps:\n"
+        "      each: {for_each: steps.list.output, set: \"{{ item + 1 }}\"}\n    returns: \"{{ steps.each.output "
+        "}}\"\n");
+    world.apply(kSmall);
+    const std::string id = world.submit("listed");
+    REQUIRE(eventually([&] { return world.get(id).steps_ended() >= 1; }));
+    const double others_ms = ninth_decile_ms(world, 50);
+    const auto begun = Steady::now();
+    REQUIRE(world.get(id).ended_at_us() == 0);
+    REQUIRE(call(world.engine(), &Api::cancel, kill(id)));
+    const double killed_ms = ms_since(begun);
+    fmt::print("a model's {} integers: others in {:.1f} ms, killed in {:.0f} ms\n", count, others_ms, killed_ms);
+    CHECK(others_ms < 1'000);
+    CHECK(killed_ms < 1'000);
+#ifdef WEFT_TIMED
+    CHECK(others_ms < 50);
+#endif
+    CHECK(world.wait(id).status() == v1::RUN_STATUS_CANCELLED);
+  }
+}
+
 TEST_CASE("what is long is taken up beside the loop, and comes to the same") {
   World world;
   world.limits = {};

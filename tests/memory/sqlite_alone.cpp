@@ -1,6 +1,6 @@
 // An append that nothing else is at work beside: written by the thread that hands it in, where that is quicker.
-#include <catch2/catch.hpp>
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <map>
 #include <mutex>
 #include <thread>

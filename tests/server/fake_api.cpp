@@ -185,11 +185,15 @@ Result<memory::BlobPiece> FakeApi::content_piece(std::string_view run_id, std::s
                            found->second->size()};
 }
 
+void FakeApi::be_long() const {
+  ++long_calls_;
+  ++long_begun_;
+  while (long_held_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  --long_calls_;
+}
+
 Result<v1::WorkflowsCheckResponse> FakeApi::check(const v1::WorkflowsCheckRequest& request) const {
-  ++checks_;
-  ++checks_begun_;
-  while (checks_held_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  --checks_;
+  be_long();
   v1::WorkflowsCheckResponse response;
   auto* diagnostic = response.add_diagnostics();
   diagnostic->set_file(request.bundle().file());
@@ -198,6 +202,7 @@ Result<v1::WorkflowsCheckResponse> FakeApi::check(const v1::WorkflowsCheckReques
 }
 
 void FakeApi::apply(const v1::WorkflowsApplyRequest&, engine::Reply<v1::WorkflowsApplyResponse> done) {
+  be_long();
   done(invalid_argument("flow.yaml has 1 error").with("flow.yaml:3:7", "unknown key \"stpes\""));
 }
 

@@ -26,12 +26,12 @@ class FakeApi final : public engine::Api {
   void wait_for_watchers(const std::string& id, std::size_t count);    // That still live.
   v1::RunsSubmitRequest last_submission() const;
   v1::RunsAnswerRequest last_answer() const;
-  // From now on Check takes as long as the flag is held up.
-  void hold_checks(bool hold) { checks_held_ = hold; }
-  std::size_t checks() const { return checks_; }              // Under way.
-  std::size_t checks_begun() const { return checks_begun_; }  // Since ever.
-  std::size_t watchers(const std::string& id) const;          // That still live.
-  std::size_t reads() const { return reads_; }                // How often a run was read.
+  // From now on what may be long (Check, Apply, Retry, Fork, Replay) takes as long as the flag is held up.
+  void hold_long(bool hold) { long_held_ = hold; }
+  std::size_t long_calls() const { return long_calls_; }  // Under way.
+  std::size_t long_begun() const { return long_begun_; }  // Since ever.
+  std::size_t watchers(const std::string& id) const;      // That still live.
+  std::size_t reads() const { return reads_; }            // How often a run was read.
 
   // What the server asks.
   Result<v1::WorkflowsGetResponse> get_workflow(const v1::WorkflowsGetRequest& request) const override;
@@ -52,12 +52,15 @@ class FakeApi final : public engine::Api {
     done(unimplemented("not here"));
   }
   void retry(const v1::RunsRetryRequest&, engine::Reply<v1::RunsRetryResponse> done) override {
+    be_long();
     done(unimplemented("not here"));
   }
   void fork(const v1::RunsForkRequest&, engine::Reply<v1::RunsForkResponse> done) override {
+    be_long();
     done(unimplemented("not here"));
   }
   Result<v1::TracesReplayResponse> replay(const v1::TracesReplayRequest&, const std::function<bool()>&) const override {
+    be_long();
     return unimplemented("not here");
   }
   void pause(const v1::RunsPauseRequest&, engine::Reply<v1::RunsPauseResponse> done) override {
@@ -93,6 +96,7 @@ class FakeApi final : public engine::Api {
     std::vector<std::weak_ptr<engine::Watcher>> watchers;
   };
   void tell(const std::string& id);
+  void be_long() const;
 
   mutable std::mutex mutex_;
   std::map<std::string, FakeRun, std::less<>> runs_;
@@ -100,9 +104,9 @@ class FakeApi final : public engine::Api {
   std::map<std::string, std::string, std::less<>> content_runs_;  // By content: whose it is.
   v1::RunsSubmitRequest last_;
   v1::RunsAnswerRequest last_answer_;
-  std::atomic<bool> checks_held_ = false;
-  mutable std::atomic<std::size_t> checks_ = 0;
-  mutable std::atomic<std::size_t> checks_begun_ = 0;
+  std::atomic<bool> long_held_ = false;
+  mutable std::atomic<std::size_t> long_calls_ = 0;
+  mutable std::atomic<std::size_t> long_begun_ = 0;
 };
 
 }  // namespace weft::server

@@ -1,5 +1,6 @@
 // Clients that take too much: slow calls, answers and streams that nobody reads, many large requests at once.
 #include <grpc/health/v1/health.grpc.pb.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/codegen/client_unary_call.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
@@ -72,12 +73,12 @@ bool comes_true(const Condition& condition, std::chrono::milliseconds patience =
   return true;
 }
 
-// Calls of Check that are under way, each with its own thread of the client's library.
-class Checks {
+// Calls of one method that are under way, each with an empty request.
+class Calls {
  public:
-  explicit Checks(const std::shared_ptr<grpc::Channel>& channel, std::string token = "")
-      : workflows_(v1::Workflows::NewStub(channel)), token_(std::move(token)) {}
-  ~Checks() {
+  explicit Calls(const std::shared_ptr<grpc::Channel>& channel, std::string method = kCheck, std::string token = "")
+      : stub_(channel), method_(std::move(method)), token_(std::move(token)) {}
+  ~Calls() {
     for (Call& call : calls_) call.context.TryCancel();
     while (!all_answered()) std::this_thread::sleep_for(1ms);
   }
@@ -85,7 +86,7 @@ class Checks {
     for (std::size_t i = 0; i < count; ++i) {
       Call& call = calls_.emplace_back();
       if (!token_.empty()) call.context.AddMetadata("authorization", "Bearer " + token_);
-      workflows_->async()->Check(&call.context, &call.request, &call.response, [this](grpc::Status status) {
+      stub_.UnaryCall(&call.context, method_, {}, &call.request, &call.response, [this](grpc::Status status) {
         const std::lock_guard lock(mutex_);
         statuses_.push_back(std::move(status));
       });
@@ -97,17 +98,33 @@ class Checks {
   }
   bool all_answered() { return answered().size() == calls_.size(); }
 
+  static constexpr const char* kCheck = "/weft.v1.Workflows/Check";
+
  private:
   struct Call {
     grpc::ClientContext context;
-    v1::WorkflowsCheckRequest request;
-    v1::WorkflowsCheckResponse response;
+    grpc::Slice nothing;
+    grpc::ByteBuffer request{&nothing, 1};
+    grpc::ByteBuffer response;
   };
-  std::unique_ptr<v1::Workflows::Stub> workflows_;
+  grpc::GenericStub stub_;
+  const std::string method_;
   const std::string token_;
   std::list<Call> calls_;
   std::mutex mutex_;
   std::vector<grpc::Status> statuses_;
+};
+
+// What may be long takes as long as this lives.
+class Slowness {
+ public:
+  explicit Slowness(FakeApi& api) : api_(api) { api_.hold_long(true); }
+  ~Slowness() { api_.hold_long(false); }
+  Slowness(const Slowness&) = delete;
+  Slowness& operator=(const Slowness&) = delete;
+
+ private:
+  FakeApi& api_;
 };
 
 }  // namespace
@@ -118,14 +135,14 @@ TEST_CASE(
   api.add_run("run-1");
   const ServerPlace place;
   const auto server = started(api, place.options);
-  api.hold_checks(true);
-  Checks checks(channel_to(*server));
+  api.hold_long(true);
+  Calls checks(channel_to(*server));
   checks.send(3);
-  REQUIRE(comes_true([&] { return api.checks() == 3; }));
+  REQUIRE(comes_true([&] { return api.long_calls() == 3; }));
   checks.send(57);
   // Three threads work for one caller, 48 calls of its wait, and the rest is told when to ask again.
   REQUIRE(comes_true([&] { return checks.answered().size() == 9; }));
-  CHECK(api.checks() == 3);
+  CHECK(api.long_calls() == 3);
   for (const grpc::Status& status : checks.answered()) {
     const Error error = from_grpc(status);
     CHECK(error.code == Code::kResourceExhausted);
@@ -159,8 +176,35 @@ TEST_CASE(
     v1::RunsCancelResponse response;
     CHECK(runs->Cancel(in_time(context), request, &response).ok());
   }
-  api.hold_checks(false);
+  api.hold_long(false);
   CHECK(comes_true([&] { return checks.all_answered(); }));
+}
+
+TEST_CASE("each call that may be long leaves gRPC's threads to others: Check, Apply, Retry, Fork and Replay") {
+  FakeApi api;
+  const ServerPlace place;
+  const auto server = started(api, place.options);
+  for (const char* method : {Calls::kCheck, "/weft.v1.Workflows/Apply", "/weft.v1.Runs/Retry", "/weft.v1.Runs/Fork",
+                             "/weft.v1.Traces/Replay"}) {
+    CAPTURE(method);
+    const auto slowness = std::make_unique<Slowness>(api);
+    Calls calls(channel_to(*server), method);
+    calls.send(3);
+    CHECK(comes_true([&] { return api.long_calls() == 3; }, 5s));
+    calls.send(57);
+    // Three are at work, 48 wait for a thread of the pool, and the rest is refused: none is on a thread of gRPC's.
+    CHECK(comes_true([&] { return calls.answered().size() == 9; }, 5s));
+    CHECK(api.long_calls() == 3);
+    for (const grpc::Status& status : calls.answered())
+      CHECK(from_grpc(status).details.front() == Detail{"limit", "work_waiting_max"});
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + 2s);
+    v1::RunsSubmitResponse response;
+    CHECK(v1::Runs::NewStub(channel_to(*server))->Submit(&context, {}, &response).ok());
+    api.hold_long(false);
+    CHECK(comes_true([&] { return calls.all_answered(); }));
+    REQUIRE(comes_true([&] { return api.long_calls() == 0; }));
+  }
 }
 
 TEST_CASE("one caller's slow calls leave a thread to others") {
@@ -169,14 +213,14 @@ TEST_CASE("one caller's slow calls leave a thread to others") {
   place.options.grpc.push_back({"127.0.0.1:0"});
   const auto server = started(api, place.options);
   const std::string token = *Tokens(place.options.tokens).own();
-  api.hold_checks(true);
-  Checks greedy(channel_to(server->grpc_addresses().back()), token);
+  api.hold_long(true);
+  Calls greedy(channel_to(server->grpc_addresses().back()), Calls::kCheck, token);
   greedy.send(30);
-  REQUIRE(comes_true([&] { return api.checks() == 3; }));
-  Checks modest(channel_to(*server));
+  REQUIRE(comes_true([&] { return api.long_calls() == 3; }));
+  Calls modest(channel_to(*server));
   modest.send(1);
-  CHECK(comes_true([&] { return api.checks() == 4; }));
-  api.hold_checks(false);
+  CHECK(comes_true([&] { return api.long_calls() == 4; }));
+  api.hold_long(false);
   CHECK(comes_true([&] { return greedy.all_answered() && modest.all_answered(); }));
 }
 
@@ -186,25 +230,25 @@ TEST_CASE("a call that waits for a thread and whose client leaves does no work")
   const auto server = started(api, place.options);
   // How many calls were begun beside the last one, where the server had so long to hear that the client had left.
   const auto begun_after = [&](std::chrono::milliseconds heard) {
-    REQUIRE(comes_true([&] { return api.checks() == 0; }));
-    api.hold_checks(true);
-    Checks checks(channel_to(*server));
+    REQUIRE(comes_true([&] { return api.long_calls() == 0; }));
+    api.hold_long(true);
+    Calls checks(channel_to(*server));
     checks.send(3);
-    REQUIRE(comes_true([&] { return api.checks() == 3; }));
+    REQUIRE(comes_true([&] { return api.long_calls() == 3; }));
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + 100ms);
     v1::WorkflowsCheckResponse response;
     CHECK(v1::Workflows::NewStub(channel_to(*server))->Check(&context, {}, &response).error_code() ==
           grpc::StatusCode::DEADLINE_EXCEEDED);
-    const std::size_t before = api.checks_begun();
+    const std::size_t before = api.long_begun();
     std::this_thread::sleep_for(heard);
-    api.hold_checks(false);
+    api.hold_long(false);
     CHECK(comes_true([&] { return checks.all_answered(); }));
     // Behind it in the same line, so it has had its turn.
-    Checks last(channel_to(*server));
+    Calls last(channel_to(*server));
     last.send(1);
     CHECK(comes_true([&] { return last.all_answered(); }));
-    return api.checks_begun() - before;
+    return api.long_begun() - before;
   };
   // Nothing tells a client when the server has heard of it; a busy machine takes a while.
   std::size_t begun = 0;
@@ -327,6 +371,7 @@ TEST_CASE("watches that nobody reads hold a bounded number of bytes, and are cut
   api.add_run("run-1");
   for (int i = 0; i < 40; ++i) api.append("run-1", 256 << 10);
   ServerPlace place;
+  CHECK(place.options.watch_stall_max == 30s);  // Unless somebody says otherwise.
   place.options.watch_stall_max = 2s;
   const auto server = started(api, place.options);
   const Peak peak;

@@ -34,6 +34,7 @@ struct Attached {
   Network* network = nullptr;
   Life life = 0;           // That is being started: what is built now belongs to it.
   std::uint64_t work = 0;  // How often the engine has asked for the time: about once for each event and each timer.
+  bool on_tool_thread = false;  // What is posted now is told of later, as a thread of its own would be.
 };
 Attached& attached();
 

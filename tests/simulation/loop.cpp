@@ -57,6 +57,12 @@ void Loop::stop() {}
 void Loop::post(Task task) {
   State& s = *state_;
   if (s.closed) return;
+  if (simulation::attached().on_tool_thread) {
+    const bool slow = s.schedule.random.one_in(20);
+    s.schedule.after(s.owner, s.schedule.between(5, slow ? 90'000'000 : 50'000),
+                     [task = std::move(task)]() mutable { turn(task); });
+    return;
+  }
   s.posted.push_back(std::move(task));
   // Tasks run in the order of posting, however long each takes to be noticed.
   s.schedule.after(s.owner, s.schedule.between(0, 200), [&s] {
@@ -71,17 +77,6 @@ Loop::TimerId Loop::after(Duration delay, Task task) {
 }
 
 void Loop::cancel(TimerId timer) { state_->schedule.cancel(timer); }
-
-void Loop::work(Task blocking, Task done) {
-  State& s = *state_;
-  // It begins, acts at one instant, and is told of later; a crash may come between any two of these.
-  s.schedule.after(s.owner, s.schedule.between(5, 3'000),
-                   [&s, blocking = std::move(blocking), done = std::move(done)]() mutable {
-                     blocking();
-                     const bool slow = s.schedule.random.one_in(20);
-                     s.schedule.after(s.owner, s.schedule.between(5, slow ? 90'000'000 : 50'000), std::move(done));
-                   });
-}
 
 Duration Loop::busy_for() const { return Duration(0); }
 Duration Loop::longest_turn() const { return Duration(0); }

@@ -70,7 +70,7 @@ class RunDriver final : public RunTimers::Owner {
 
   ShardCore& core_;
   ActiveRun& run_;
-  Duration decided_{0};  // EngineSnapshot the loop, since something last came from outside.
+  Duration decided_{0};  // Off the loop, since something last came from outside.
 };
 
 }  // namespace weft::engine
