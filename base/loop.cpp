@@ -44,7 +44,7 @@ struct Loop::State {
   std::map<Due, Task> timers;
   std::unordered_map<TimerId, std::uint64_t> due_of;
   TimerId last_timer = 0;
-  std::uint64_t armed_for = 0;  // 0: not armed.
+  std::uint64_t armed_for = 0;           // 0: not armed.
   std::atomic<std::thread::id> owner{};  // Set while run() serves.
 
   void check_thread() const {

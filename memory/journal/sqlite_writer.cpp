@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <array>
+#include <utility>
+
 #include "base/check.h"
 #include "memory/journal/store_file.h"
 
@@ -13,6 +17,14 @@ constexpr std::size_t kRunsKnownMax = 65'536;
 constexpr std::size_t kRunsFailedMax = 65'536;
 // Keeps the WAL's file within this once it begins anew; until then it grows as far as readers make it.
 constexpr const char* kWriterPragmas = "PRAGMA journal_size_limit=268435456; PRAGMA cache_size=-16384;";
+
+// The WAL's file format: https://sqlite.org/fileformat2.html#the_write_ahead_log
+constexpr std::size_t kWalHeadBytes = 32;
+constexpr std::size_t kFrameBytes = 24 + 4'096;  // Of a page of the usual size.
+// The WAL's file has room for so many frames more before a commit. It grows by as much as it has, within these.
+constexpr std::size_t kFramesAhead = 8;
+constexpr std::size_t kGrowthMin = std::size_t{64} << 10;
+constexpr std::size_t kGrowthMax = std::size_t{1} << 20;
 
 std::int64_t microseconds(Time time) { return time.time_since_epoch().count(); }
 
@@ -76,13 +88,34 @@ Status SqliteWriter::prepare() {
 
 int SqliteWriter::note_wal(void* wal, sqlite3*, const char*, int pages) {
   Wal& state = *static_cast<Wal*>(wal);
-  state.pages = static_cast<std::size_t>(pages);
-  if (state.pages < state.moved) state.moved = 0;  // The WAL began anew.
+  const std::size_t before = std::exchange(state.pages, static_cast<std::size_t>(pages));
+  if (state.pages < before) state.bytes = 0;       // The WAL began anew, and its file may have been cut.
+  if (state.pages < state.moved) state.moved = 0;  // Likewise.
   return SQLITE_OK;
+}
+
+// A sync of a file that has grown writes where its blocks are, too, which takes as long again. So the file grows many
+// frames at once: zeros behind the last frame, which are no frame. Where there is no room, the commit finds out itself.
+void SqliteWriter::make_room_in_wal() {
+  const std::size_t wanted = kWalHeadBytes + (wal_->pages + kFramesAhead) * kFrameBytes;
+  if (wanted <= wal_->bytes) return;
+  sqlite3_file* file = nullptr;
+  sqlite3_file_control(connection_.handle(), "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
+  sqlite3_int64 size = 0;
+  if (file == nullptr || file->pMethods == nullptr || file->pMethods->xFileSize(file, &size) != SQLITE_OK) return;
+  static constexpr std::array<char, kGrowthMin> kZeros = {};
+  std::size_t bytes = static_cast<std::size_t>(size);
+  const std::size_t end = wanted <= bytes ? bytes : bytes + std::clamp(bytes, kGrowthMin, kGrowthMax);
+  while (bytes < end &&
+         file->pMethods->xWrite(file, kZeros.data(), kZeros.size(), static_cast<sqlite3_int64>(bytes)) == SQLITE_OK) {
+    bytes += kZeros.size();
+  }
+  wal_->bytes = bytes;
 }
 
 Status SqliteWriter::reopen() {
   usable_ = false;
+  wal_->bytes = 0;
   statements_ = Statements();
   catalog_ = SqliteCatalog();
   WEFT_TRY(connection_, open_store(path_, Connection::Mode::kWrite));
@@ -96,7 +129,10 @@ Status SqliteWriter::begin() {
   return run_once(statements_.begin);
 }
 
-Status SqliteWriter::commit() { return run_once(statements_.commit); }
+Status SqliteWriter::commit() {
+  make_room_in_wal();
+  return run_once(statements_.commit);
+}
 
 void SqliteWriter::roll_back(const Error& cause) {
   runs_.clear();
@@ -289,7 +325,9 @@ void SqliteWriter::checkpoint() {
   int moved = 0;
   const int code = sqlite3_wal_checkpoint_v2(connection_.handle(), "main", SQLITE_CHECKPOINT_PASSIVE, &in_wal, &moved);
   // One that failed (a full disk) has lost nothing: the WAL holds what it did not move.
-  if (code == SQLITE_OK && moved >= 0) *wal_ = {static_cast<std::size_t>(in_wal), static_cast<std::size_t>(moved)};
+  if (code != SQLITE_OK || moved < 0) return;
+  wal_->pages = static_cast<std::size_t>(in_wal);
+  wal_->moved = static_cast<std::size_t>(moved);
 }
 
 }  // namespace weft::memory

@@ -55,6 +55,7 @@ class SqliteWriter {
   struct Wal {
     std::size_t pages = 0;
     std::size_t moved = 0;  // At most `pages`.
+    std::size_t bytes = 0;  // That its file has at least; 0: not known.
   };
   struct Run {
     std::int64_t key = 0;
@@ -65,6 +66,7 @@ class SqliteWriter {
   SqliteWriter(std::string path, Connection connection)
       : path_(std::move(path)), connection_(std::move(connection)), wal_(std::make_unique<Wal>()) {}
   Status prepare();
+  void make_room_in_wal();
   static int note_wal(void* wal, sqlite3*, const char*, int pages);
   Status reopen();
   Result<std::optional<Run>> find_run(const std::string& id);

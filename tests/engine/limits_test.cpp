@@ -1,5 +1,5 @@
-// What one run may take of an engine: each limit is reached by its name, from the configuration to the refusal. And what
-// the engine does only where one run is all there is.
+// What one run may take of an engine: each limit is reached by its name, from the configuration to the refusal. And
+// what the engine does only where one run is all there is.
 #include <fmt/format.h>
 
 #include <atomic>
@@ -71,7 +71,8 @@ TEST_CASE("limits.run_bytes_max of the configuration bounds what a run holds, an
   world.start();
   world.apply(
       "weft: 1\nname: large\ninput: {l: [integer]}\nsteps:\n"
-      "  a: {for_each: input.l, set: \"{{ 'x'.replace('x', 'yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy') }}\"}\n");
+      "  a: {for_each: input.l, set: \"{{ 'x'.replace('x', 'yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy') "
+      "}}\"}\n");
   const v1::Run run = world.wait(world.submit("large", numbers(2'000)));
   CHECK(run.status() == v1::RUN_STATUS_FAILED);
   CHECK_THAT(run.failure().message(), Catch::Contains("the limit is 200000 (run_bytes_max)"));
@@ -82,12 +83,11 @@ TEST_CASE("an append is alone where its run is the only one at work, and not whe
   std::atomic<bool> go_on = false;
   std::atomic<bool> begun_slow = false;
   World world;
-  world.tools.push_back(
-      std::make_shared<RecordingTool>("t.slow", tools::Effect::kRead, [&](const tools::ToolRequest&) {
-        begun_slow = true;
-        eventually([&] { return go_on.load(); });
-        return tools::ToolReply{tools::ToolStatus::kDone, "1"};
-      }));
+  world.tools.push_back(std::make_shared<RecordingTool>("t.slow", tools::Effect::kRead, [&](const tools::ToolRequest&) {
+    begun_slow = true;
+    eventually([&] { return go_on.load(); });
+    return tools::ToolReply{tools::ToolStatus::kDone, "1"};
+  }));
   world.start();
   world.apply("weft: 1\nname: slow\nsteps: {a: {tool: t.slow, args: {x: 1}}}\n");
   world.apply("weft: 1\nname: waits\nsteps: {a: {wait: {signal: go}}}\n");

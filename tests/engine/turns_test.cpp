@@ -45,10 +45,11 @@ std::vector<Row> rows() {
   const std::string large = R"({"l":)" + texts(20, 100'000) + "}";
   return {
       {"an input of 15 MB", "  a: {set: \"{{ size(input.l) }}\"}\n", whole},
-      {"a step that gives 2 MB on", "  a: {set: \"{{ input.l }}\"}\n  b: {set: \"{{ size(steps.a.output) }}\"}\n", large},
+      {"a step that gives 2 MB on", "  a: {set: \"{{ input.l }}\"}\n  b: {set: \"{{ size(steps.a.output) }}\"}\n",
+       large},
       {"elements of 2 MB", "  a: {for_each: input.l, set: \"{{ size(item) }}\"}\n", large},
-      {"an expression over it, to its limit",
-       "  a: {set: \"{{ input.l.all(x, input.l.all(y, x == y)) }}\"}\n", whole, "", "", v1::RUN_STATUS_FAILED},
+      {"an expression over it, to its limit", "  a: {set: \"{{ input.l.all(x, input.l.all(y, x == y)) }}\"}\n", whole,
+       "", "", v1::RUN_STATUS_FAILED},
       {"a pattern over it, to its limit", "  a: {set: \"{{ input.l.exists(x, x.matches('[ab]*a[ab]{900}c')) }}\"}\n",
        whole, "", "", v1::RUN_STATUS_FAILED},
       {"a tool's arguments and result of 1 MB", "  a: {tool: t.echo, args: {x: \"{{ input.l }}\"}}\n",
@@ -57,8 +58,8 @@ std::vector<Row> rows() {
        R"({"l":)" + texts(10, 100'000) + "}"},
       {"a signal with 1 MB", "  a: {wait: {signal: go}}\n  b: {set: \"{{ size(steps.a.output) }}\"}\n", kNone,
        texts(10, 100'000)},
-      {"a signal with 150,000 numbers", "  a: {wait: {signal: go}}\n  b: {set: \"{{ size(steps.a.output) }}\"}\n", kNone,
-       numbers(150'000)},
+      {"a signal with 150,000 numbers", "  a: {wait: {signal: go}}\n  b: {set: \"{{ size(steps.a.output) }}\"}\n",
+       kNone, numbers(150'000)},
       {"a model's answer of 200 KB", "  a: {prompt: Say it.}\n  b: {set: \"{{ size(steps.a.text) }}\"}\n", kNone, "",
        fmt::format("{{text: '{}'}}", std::string(200'000, 'a'))},
   };
@@ -68,11 +69,13 @@ std::vector<Row> rows() {
 double longest_ms(const Row& row) {
   World world;
   world.limits = {};
-  world.script("sim: 1\ncache: {delay: 0s}\nrules: [{reply: " + (row.reply.empty() ? "{text: done}" : row.reply) + "}]\n");
+  world.script("sim: 1\ncache: {delay: 0s}\nrules: [{reply: " + (row.reply.empty() ? "{text: done}" : row.reply) +
+               "}]\n");
   for (const bool instant : {false, true}) {
-    auto echo = std::make_shared<RecordingTool>(
-        instant ? "t.now" : "t.echo", tools::Effect::kRead,
-        [](const tools::ToolRequest& request) { return tools::ToolReply{tools::ToolStatus::kDone, request.arguments}; });
+    auto echo = std::make_shared<RecordingTool>(instant ? "t.now" : "t.echo", tools::Effect::kRead,
+                                                [](const tools::ToolRequest& request) {
+                                                  return tools::ToolReply{tools::ToolStatus::kDone, request.arguments};
+                                                });
     echo->instant = instant;
     world.tools.push_back(std::move(echo));
   }

@@ -48,8 +48,8 @@ struct ToolThreads::State {
 };
 
 ToolThreads::ToolThreads(const ThreadLimits& limits)
-    : state_(std::make_unique<State>(State{*simulation::attached().schedule,
-                                           simulation::attached().schedule->new_owner(), limits, {}, {}})) {}
+    : state_(std::make_unique<State>(
+          State{*simulation::attached().schedule, simulation::attached().schedule->new_owner(), limits, {}, {}})) {}
 
 ToolThreads::~ToolThreads() {
   state_->closed = true;

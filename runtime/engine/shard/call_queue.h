@@ -7,7 +7,7 @@
 // Loop only, but for hold_all(), which belongs to the thread that has the run.
 #pragma once
 
-#include <deque>
+#include <list>
 #include <map>
 #include <optional>
 
@@ -54,7 +54,7 @@ class CallQueue {
   LoadedRun& loaded_;
   admission::Permit permit_;  // Of the run itself.
   std::map<run::CallKey, Admitted> queued_;
-  std::deque<run::Command> held_;
+  std::list<run::Command> held_;
 };
 
 }  // namespace weft::engine

@@ -6,8 +6,8 @@
 // Loop only.
 #pragma once
 
-#include <deque>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <string>
@@ -58,8 +58,8 @@ class EvictedRuns {
   };
   struct Loading {
     admission::Permit permit;
-    std::deque<Task> urgent;
-    std::deque<Task> mail;
+    std::list<Task> urgent;
+    std::list<Task> mail;
   };
   void reload(const std::string& run_id);
   void reload_at(const std::string& run_id, Evicted& evicted);

@@ -13,7 +13,7 @@
 
 #include <atomic>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 
@@ -51,7 +51,7 @@ class RunPresence {
   void retime() { retimes_ = true; }  // Timeouts are looked at when the run is back.
 
   // Of a run that is loaded: what came for it meanwhile.
-  void receive(std::deque<Task> mail) { mail_ = std::move(mail); }
+  void receive(std::list<Task> mail) { mail_ = std::move(mail); }
   bool has_mail() const { return !mail_.empty(); }
   void return_mail();  // The run goes: whoever still wants something of it learns that.
   // The summary as it was when the run was lent; null where it is not, or nobody had asked.
@@ -77,8 +77,8 @@ class RunPresence {
   Where where_ = Where::kHere;
   std::shared_ptr<Loan> loan_;  // Where it is lent.
   std::optional<v1::Run> shown_;
-  std::deque<Task> mail_;
-  std::deque<Task> urgent_;
+  std::list<Task> mail_;
+  std::list<Task> urgent_;
   bool retimes_ = false;
 };
 

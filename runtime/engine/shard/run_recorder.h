@@ -22,7 +22,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <string>
 
 #include "base/loop.h"
@@ -112,9 +112,9 @@ class RunRecorder {
   bool stalled_ = false;
   bool closed_ = false;
   std::uint64_t durable_seq_ = 0;
-  std::deque<memory::Append> unsettled_;  // Not known to be durable, in order.
-  std::size_t appends_in_flight_ = 0;     // Of these, with the journal.
-  std::size_t stalled_bytes_ = 0;         // Taken of frozen_bytes_max.
+  std::list<memory::Append> unsettled_;  // Not known to be durable, in order.
+  std::size_t appends_in_flight_ = 0;    // Of these, with the journal.
+  std::size_t stalled_bytes_ = 0;        // Taken of frozen_bytes_max.
 };
 
 }  // namespace weft::engine

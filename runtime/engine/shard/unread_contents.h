@@ -5,7 +5,7 @@
 // Where the store does not have the content any more (DATA_LOSS), somebody has to put it back; a restart then goes on.
 #pragma once
 
-#include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,7 +45,7 @@ class UnreadContents {
  private:
   struct Unread {
     Error cause;
-    std::deque<v1::Event> answers;       // That came meanwhile, in their order.
+    std::list<v1::Event> answers;        // That came meanwhile, in their order.
     std::vector<run::Command> commands;  // That could not be carried out.
   };
   void take_in(Unread& kept);
@@ -55,7 +55,7 @@ class UnreadContents {
   std::unique_ptr<Unread> unread_;
   Duration delay_{0};           // Before it is tried again; 0: the last time it could be read.
   std::optional<Error> noted_;  // Why the last decision, or these answers, could not be taken.
-  std::deque<v1::Event> not_taken_;
+  std::list<v1::Event> not_taken_;
 };
 
 }  // namespace weft::engine
