@@ -1,7 +1,10 @@
 #include "tests/cli/program.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -150,6 +153,29 @@ std::string word(const std::string& line, const std::string& key) {
   REQUIRE(begin != std::string::npos);
   const std::size_t value = begin + key.size();
   return line.substr(value, line.find_first_of(" \n", value) - value);
+}
+
+std::string get(const std::string& port, const std::string& path) {
+  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in name{};
+  name.sin_family = AF_INET;
+  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  name.sin_port = htons(static_cast<std::uint16_t>(std::stoi(port)));
+  REQUIRE(::connect(socket, reinterpret_cast<sockaddr*>(&name), sizeof name) == 0);
+  const std::string request = "GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+  REQUIRE(::send(socket, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size()));
+  std::string answer;
+  pollfd ready{socket, POLLIN, 0};
+  std::array<char, 4096> buffer;
+  while (::poll(&ready, 1, 30'000) > 0) {
+    const ssize_t count = ::recv(socket, buffer.data(), buffer.size(), 0);
+    if (count <= 0) break;
+    answer.append(buffer.data(), static_cast<std::size_t>(count));
+  }
+  ::close(socket);
+  INFO(answer);
+  REQUIRE(answer.starts_with("HTTP/1.1 "));
+  return answer.substr(9, 3) + " " + answer.substr(answer.find("\r\n\r\n") + 4);
 }
 
 std::string last_line(const std::string& text) {

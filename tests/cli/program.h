@@ -56,6 +56,9 @@ Json json_of(const std::string& text);
 // What follows `key` in a line, up to the next space; fails the test where `key` is not in it.
 std::string word(const std::string& line, const std::string& key);
 
+// The status with which a server on this port answers a GET, and what it says; fails the test where none comes.
+std::string get(const std::string& port, const std::string& path);
+
 // The last line of a text.
 std::string last_line(const std::string& text);
 

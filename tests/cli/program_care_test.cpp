@@ -216,14 +216,18 @@ TEST_CASE("a run that has much to decide keeps a server neither from starting no
   for (int life = 0; life < 2; ++life) {
     auto begun = std::chrono::steady_clock::now();
     Program serve(folder.path(), kServe, environment);
-    serve.wait_for_out("\n");
+    const std::string http = word(serve.wait_for_out("\n"), " http=127.0.0.1:");
     CHECK(seconds_since(begun) < 20);
     if (id.empty()) id = run_program(folder.path(), {"submit", "crowd.yaml", "-i", "l=@list.json"}).out.substr(0, 26);
     REQUIRE(id.size() == 26);
     // It is at work, and others are too.
-    while (run_program(folder.path(), {"events", id, "--from", "100"}).out.empty()) {
-    }
+    Program(folder.path(), {"events", id, "--from", "100", "--follow"}).wait_for_out("\n");
     CHECK(run_program(folder.path(), {"submit", "flow.yaml", "--wait"}).exit == 0);
+    for (const char* path : {"/readyz", "/healthz"}) {
+      begun = std::chrono::steady_clock::now();
+      CHECK(get(http, path).starts_with("200 "));
+      CHECK(seconds_since(begun) < 1);
+    }
     serve.signal(SIGKILL);
     serve.wait();
   }

@@ -191,6 +191,47 @@ TEST_CASE("a store that this user made, or named, is his; a copy of it is not, a
 }
 
 TEST_CASE(
+    "a store that WEFT_STORE, a configuration or --store names enters this user's list at once, whatever its format") {
+  const std::string format4 = std::string(WEFT_SOURCE_DIR) + "/tests/memory/stores/format-4.db";
+  for (const char* way : {"WEFT_STORE", "--config", "WEFT_CONFIG", "--store"}) {
+    for (const bool old : {false, true}) {
+      CAPTURE(way, old);
+      const Folder folder;
+      const Folder home;
+      folder.write("hello.yaml", kSet);
+      const auto run = [&](std::vector<std::string> more = {}, Variables variables = {}) {
+        std::vector<std::string> arguments{"run", "hello.yaml"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        variables["HOME"] = home.path();
+        variables["WEFT_MODEL_URL"] = "http://127.0.0.1:9/v1";
+        return run_program(folder.path(), arguments, variables);
+      };
+      // One that somebody else has made.
+      if (old) {
+        fs::create_directory(folder / ".weft");
+        fs::copy_file(format4, folder / ".weft/weft.db");
+        fs::permissions(folder / ".weft/weft.db", fs::perms::owner_read | fs::perms::owner_write);
+      } else {
+        REQUIRE(run_program(folder.path(), {"run", "hello.yaml"}).exit == 0);
+        fs::remove_all(folder / ".local");  // The list that it entered.
+      }
+      CHECK(run().exit == 4);
+      const std::string store = folder / ".weft/weft.db";
+      folder.write("named/weft.yaml", "store: " + store + "\n");
+      const std::string by = way;
+      const Outcome named = by == "WEFT_STORE"    ? run({}, {{"WEFT_STORE", store}})
+                            : by == "--config"    ? run({"--config", folder / "named/weft.yaml"})
+                            : by == "WEFT_CONFIG" ? run({}, {{"WEFT_CONFIG", folder / "named/weft.yaml"}})
+                                                  : run({"--store", store});
+      INFO(named.err);
+      CHECK(named.exit == 0);
+      CHECK(has(run_program(folder.path(), {"trust", "--show"}, {{"HOME", home.path()}}).out, store));
+      CHECK(run().exit == 0);
+    }
+  }
+}
+
+TEST_CASE(
     "a weft.yaml that was found lowers limits by itself, and anything else when it is trusted, until it changes") {
   const Folder folder;
   folder.write("hello.yaml", kSet);
