@@ -41,9 +41,10 @@ Result<v1::Content> Run::question(const CallKey& call) {
   return arguments;
 }
 
-void Run::reseed_agenda() {
+void Run::reseed_agenda(std::uint64_t units) {
   state_->reconsider();
-  (void)decide();  // Puts aside what is not due yet.
+  Budget budget(units);
+  (void)decide(budget);
 }
 
 void Run::clear_agenda() { state_->clear_agenda(); }

@@ -120,8 +120,9 @@ class Run {
   std::vector<Command> outstanding() const;
 
   // After folding a run that an earlier life left. What may be due is then decided in the order of the definition: so
-  // it makes no difference from where it was folded, and a replay knows the order.
-  void reseed_agenda();
+  // it makes no difference from where it was folded, and a replay knows the order. What is not due yet is put aside, as
+  // far as that costs no more than `units` (base/budget.h); the rest is when the run goes on.
+  void reseed_agenda(std::uint64_t units = Budget::kEndless);
   // After folding a run that this life had put aside with nothing due.
   void clear_agenda();
 

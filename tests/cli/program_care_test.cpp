@@ -328,4 +328,52 @@ TEST_CASE("stats says who waits for what, and a drained engine begins nothing mo
       "the next start"));
 }
 
+TEST_CASE("a run behind a time that is at one long decision at each crash is left alone, and those that wait are not") {
+  const Folder folder;
+  folder.write("waits.yaml", "weft: 1\nname: waits\nsteps:\n  held: {wait: {signal: never}}\n");
+  // The keys of each are one decision of about a second, so no event tells of it.
+  std::string flow = "weft: 1\nname: long\ninput: {l: [integer]}\nsteps:\n  s0: {wait: 100ms}\n";
+  for (int i = 1; i <= 5; ++i) {
+    flow += "  s" + std::to_string(i) + ":\n    needs: [s" + std::to_string(i - 1) +
+            "]\n    on_error: continue\n    for_each:\n      in: input.l\n"
+            "      key: string(input.l.map(x, input.l.filter(y, y < x).size()).sum()) + string(item)\n    set: 1\n";
+  }
+  folder.write("long.yaml", flow);
+  std::string list = "[0";
+  for (int i = 1; i < 500; ++i) list += "," + std::to_string(i);
+  folder.write("list.json", list + "]");
+  folder.write("weft.yaml", "limits: {crashes_max: 3}\n");
+  const std::map<std::string, std::string> environment{{"WEFT_MODEL_URL", "http://127.0.0.1:9/v1"}};
+  std::string id;
+  std::string waits_for;
+  // Where only the unfinished runs were counted, it would take three crashes for each of the eleven.
+  int lives = 0;
+  for (; lives < 8 && waits_for.empty(); ++lives) {
+    Program serve(folder.path(), kServe, environment);
+    serve.wait_for_out("\n");
+    if (id.empty()) {
+      for (int i = 0; i < 10; ++i) REQUIRE(run_program(folder.path(), {"submit", "waits.yaml"}).exit == 0);
+      id = run_program(folder.path(), {"submit", "long.yaml", "-i", "l=@list.json"}).out.substr(0, 26);
+      REQUIRE(id.size() == 26);
+    }
+    // It is taken up with the start, where it is.
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    for (const Json& run : json_from(folder, {"runs"})["runs"]) {
+      if (run["run_id"] == id && run["waits_for"].is_string()) waits_for = run["waits_for"];
+    }
+    serve.signal(SIGKILL);
+    serve.wait();
+  }
+  INFO("after " << lives << " lives");
+  CHECK(waits_for.find("crashed 3 times in a row") != std::string::npos);
+  Program serve(folder.path(), kServe, environment);
+  serve.wait_for_out("\n");
+  // The others are taken up as ever.
+  std::size_t held = 0;
+  for (const Json& run : json_from(folder, {"runs"})["runs"]) {
+    if (run["workflow"] == "waits") held += run["waits_for"].dump().find("crashed") == std::string::npos;
+  }
+  CHECK(held == 10);
+}
+
 }  // namespace weft::cli

@@ -65,7 +65,9 @@ Status take_past(ActiveRun& run, ForkStart start) {
   while (loaded.run->next()) {
     // The source handed it out; what the fork wants of it, outstanding() says.
   }
-  loaded.run->reseed_agenda();
+  loaded.contents.bound(kLoopBytesMax);
+  loaded.run->reseed_agenda(kLoopUnits);
+  loaded.contents.unbound();
   loaded.contents.drop();
   return {};
 }

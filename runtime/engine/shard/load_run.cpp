@@ -193,7 +193,7 @@ Result<std::unique_ptr<LoadedRun>> load_run(const memory::Journal& journal, cons
   // A first decision that is long is taken when the run goes on: the start of weft does not wait for it.
   loaded->contents.bound(options.loop_bytes_max);
   if (loaded->epoch != options.epoch) {
-    loaded->run->reseed_agenda();
+    loaded->run->reseed_agenda(options.loop_units);
   } else if (loaded->begun && !loaded->run->paused()) {
     loaded->run->clear_agenda();
   }

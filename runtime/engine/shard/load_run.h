@@ -76,6 +76,7 @@ struct LoadOptions {
   run::Limits limits;
   memory::Epoch epoch = 0;            // Of who loads it. A run of an earlier owner is taken up.
   std::size_t loop_bytes_max = 0;     // Of contents that are read for what is decidable at once; longer ones later.
+  std::uint64_t loop_units = 0;       // What deciding that may cost; the rest is decided when the run goes on.
   const std::atomic<bool>& stopping;  // Gives up with UNAVAILABLE.
 };
 

@@ -47,6 +47,7 @@ Result<std::unique_ptr<LoadedRun>> ShardCore::load(const memory::RunRow& row,
                    .limits = world.run_limits(),
                    .epoch = world.claims.epoch(row.partition),
                    .loop_bytes_max = kLoopBytesMax,
+                   .loop_units = kLoopUnits,
                    .stopping = stopping});
 }
 
