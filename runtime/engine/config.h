@@ -43,6 +43,9 @@ struct EngineLimits {
   std::size_t idle_bytes_max = std::size_t{64} << 20;
 };
 
+// Those within which one run decides.
+inline run::Limits run_limits(const EngineLimits& limits) { return {.state_bytes_max = limits.run_bytes_max}; }
+
 struct Config {
   std::string store;                // Empty: found by the rule of the command line.
   std::vector<std::string> listen;  // Empty: the defaults.

@@ -257,7 +257,8 @@ class LiveEngine final : public Engine {
 
   Result<v1::TracesReplayResponse> replay(const v1::TracesReplayRequest& request,
                                           const std::function<bool()>& is_over) const override {
-    return engine::replay(*parts_.journal, routes_, parts_.tools->specs(), request, is_over);
+    return engine::replay(*parts_.journal, routes_, parts_.tools->specs(), run_limits(options_.config.limits), request,
+                          is_over);
   }
 
   void pause(const v1::RunsPauseRequest& request, Reply<v1::RunsPauseResponse> reply) override {

@@ -10,7 +10,7 @@
 namespace weft::engine {
 
 Result<v1::TracesReplayResponse> replay(const memory::Reader& reader, const Routes& routes,
-                                        std::vector<const tools::ToolSpec*> offered,
+                                        std::vector<const tools::ToolSpec*> offered, const run::Limits& limits,
                                         const v1::TracesReplayRequest& request, const std::function<bool()>& is_over) {
   const std::vector<tools::ToolSpec> files = tools::file_tool_specs();
   for (const tools::ToolSpec& spec : files) {
@@ -22,7 +22,9 @@ Result<v1::TracesReplayResponse> replay(const memory::Reader& reader, const Rout
       [&routes](const std::string& provider, const std::string& model) {
         return routes.recorded_format(provider, model);
       },
-      [&routes](const std::string& model, Time at) { return routes.list_price(model, at); }, std::move(offered),
+      [&routes](const std::string& model, Time at) { return routes.list_price(model, at); },
+      std::move(offered),
+      limits,
       is_over};
   return history::replay(world, request);
 }
@@ -30,7 +32,7 @@ Result<v1::TracesReplayResponse> replay(const memory::Reader& reader, const Rout
 Result<v1::TracesReplayResponse> replay_archive(const std::string& store, const Config& config,
                                                 const Getenv& environment, const v1::TracesReplayRequest& request) {
   WEFT_TRY(const std::unique_ptr<memory::Reader> reader, memory::open_sqlite_reader(store));
-  return replay(*reader, Routes(config, environment), {}, request, {});
+  return replay(*reader, Routes(config, environment), {}, run_limits(config.limits), request, {});
 }
 
 }  // namespace weft::engine

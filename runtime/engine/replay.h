@@ -17,7 +17,7 @@ namespace weft::engine {
 // `offered`: the tools of this engine. The file tools are added where they are missing: the run may have been that of
 // another server, with a root for its files.
 Result<v1::TracesReplayResponse> replay(const memory::Reader& reader, const Routes& routes,
-                                        std::vector<const tools::ToolSpec*> offered,
+                                        std::vector<const tools::ToolSpec*> offered, const run::Limits& limits,
                                         const v1::TracesReplayRequest& request, const std::function<bool()>& is_over);
 
 // Replays a run of a store on which no engine runs.

@@ -61,7 +61,7 @@ class Replay {
         deep_(deep),
         shared_(is_fork(row_)),
         contents_(world.reader),
-        run_(workflow_, run_tools_->table(), contents_) {}
+        run_(workflow_, run_tools_->table(), contents_, world.limits) {}
 
   Result<v1::TracesReplayResponse> run() {
     response_.set_run_id(row_.id);

@@ -12,6 +12,7 @@
 #include "memory/journal/journal.h"
 #include "runtime/model/catalog.h"
 #include "runtime/model/prefix.h"
+#include "runtime/run/run.h"
 #include "tools/tool.h"
 #include "weft/v1/traces.pb.h"
 
@@ -28,6 +29,7 @@ struct ReplayWorld {
   // The price list; nothing where a model has no price at that time.
   std::function<std::optional<model::Price>(const std::string& model, Time at)> list_price;
   std::vector<const tools::ToolSpec*> tools;  // That a server offers. Outlive the call.
+  run::Limits limits;                         // Within which the run decides.
   // Asked between two pages whether the caller has left; empty: it never does.
   std::function<bool()> is_over = {};
 };

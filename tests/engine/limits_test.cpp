@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "fixture.h"
+#include "past.h"
 
 using namespace weft;
 using namespace weft::engine;
@@ -76,6 +77,7 @@ TEST_CASE("limits.run_bytes_max of the configuration bounds what a run holds, an
   const v1::Run run = world.wait(world.submit("large", numbers(2'000)));
   CHECK(run.status() == v1::RUN_STATUS_FAILED);
   CHECK_THAT(run.failure().message(), Catch::Contains("the limit is 200000 (run_bytes_max)"));
+  CHECK(replay(world, run.id()).differences_size() == 0);
   CHECK(world.wait(world.submit("large", numbers(20))).status() == v1::RUN_STATUS_SUCCEEDED);
 }
 

@@ -71,7 +71,7 @@ std::shared_ptr<ActiveRun> Shard::add(Submission& submission) {
   auto fresh = std::make_unique<LoadedRun>(core_.contents, submission.run_id, submission.partition);
   fresh->tools = submission.definition.tools;
   fresh->run = std::make_unique<run::Run>(submission.definition.workflow, fresh->tools->table(), fresh->contents,
-                                          core_.world.run_limits());
+                                          run_limits(core_.world.limits));
   auto run = core_.add(std::move(fresh), AppendBatch::Row::kNew);
   run->recorder.gate().submitted_by(std::move(submission.reply));
   run->recorder.batch().set_request_digest(std::move(submission.request_digest));

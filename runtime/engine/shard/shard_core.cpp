@@ -44,7 +44,7 @@ Result<std::unique_ptr<LoadedRun>> ShardCore::load(const memory::RunRow& row,
   const auto mark = world.at(row.id);
   return load_run(world.journal, row, definition,
                   {.contents = contents,
-                   .limits = world.run_limits(),
+                   .limits = run_limits(world.limits),
                    .epoch = world.claims.epoch(row.partition),
                    .loop_bytes_max = kLoopBytesMax,
                    .loop_units = kLoopUnits,

@@ -49,7 +49,6 @@ struct ShardWorld {
   memory::WorkMarks* marks = nullptr;
 
   std::int64_t now_us() const { return clock.now().time_since_epoch().count(); }
-  run::Limits run_limits() const { return {.state_bytes_max = limits.run_bytes_max}; }
   // For as long as this thread is at the run: a crash meanwhile counts for it.
   memory::WorkMarks::Mark at(const std::string& run_id) const {
     return marks == nullptr ? memory::WorkMarks::Mark() : marks->mark(run_id);
