@@ -257,9 +257,9 @@ class Replay {
   const ReplayWorld& world_;
   const memory::RunRow row_;
   const std::shared_ptr<const workflows::Workflow> workflow_;
+  const std::shared_ptr<const RunTools> run_tools_;
   const bool deep_;
   bool shared_;  // Up to where a fork goes its own way.
-  const std::shared_ptr<const RunTools> run_tools_;
   ContentStore contents_;
   run::Run run_;
   Conversations conversations_;
