@@ -22,8 +22,9 @@ class FaultDisk {
   std::atomic<std::int64_t> wal_bytes_max = INT64_MAX;  // A write beyond it: the disk is full.
   std::atomic<int> wal_writes_failing = 0;              // So many fail next, with an I/O error.
   std::atomic<int> wal_syncs_failing = 0;
-  std::atomic<int> wal_sync_ms = 0;           // So long each takes at least.
-  std::atomic<int> wal_syncs_left = INT_MAX;  // After so many the disk is full.
+  std::atomic<int> wal_sync_ms = 0;              // So long each takes at least.
+  std::atomic<bool> wal_syncs_are_free = false;  // The disk is not asked.
+  std::atomic<int> wal_syncs_left = INT_MAX;     // After so many the disk is full.
 };
 
 }  // namespace weft::memory::test
