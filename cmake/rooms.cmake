@@ -3,17 +3,17 @@
 #
 # REPLACED says that tests link copies of single files in place of the room's own (mutants, failpoints): its files are
 # joined only where there are no such copies (WEFT_REPLACED). SEPARATE: also there (the simulation's own loop).
-set(WEFT_FILES_AT_ONCE 8)
-if(WEFT_SANITIZE)
-  # What a sanitizer adds to templates of the standard library is added once for each of them.
-  set(WEFT_FILES_AT_ONCE 24)
-endif()
 function(weft_join target)
+  set(files_at_once 8)
+  if(WEFT_SANITIZE AND target MATCHES "^weft_")
+    # What a sanitizer adds to templates of the standard library is added once for each of them.
+    set(files_at_once 24)
+  endif()
   cmake_parse_arguments(JOIN "" "" "ALONE" ${ARGN})
   if(NOT WEFT_JOIN)
     return()
   endif()
-  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${WEFT_FILES_AT_ONCE})
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${files_at_once})
   set_source_files_properties(${JOIN_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 endfunction()
 
