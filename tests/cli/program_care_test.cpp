@@ -60,6 +60,17 @@ TEST_CASE("a store at rest is looked through, copied, and rid of what is old") {
   CHECK(json_from(folder, {"db", "verify"})["faults"].empty());
 }
 
+TEST_CASE("a path that db would not look at is refused, and not passed over") {
+  const Folder folder;
+  folder.write("a.yaml", "weft: 1\nname: a\nsteps: {x: {set: 1}}\n");
+  REQUIRE(run_program(folder.path(), {"run", "a.yaml"}).exit == 0);
+  for (const std::string action : {"verify", "prune"}) {
+    const Outcome refused = run_program(folder.path(), {"db", action, "copy.db"});
+    CHECK(refused.exit == 2);
+    CHECK(refused.err == "error: weft db " + action + " takes no PATH; another store is named with --store copy.db\n");
+  }
+}
+
 TEST_CASE("a damaged store is exit 1 with a line for each fault") {
   const Folder folder;
   folder.write("flow.yaml", kSet);

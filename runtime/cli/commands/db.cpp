@@ -142,6 +142,11 @@ Exit prune(const Context& context, const Place& place, const DbValues& values) {
 }
 
 Exit db(const Context& context, const DbValues& values) {
+  if (values.action != "backup" && !values.path.empty()) {
+    return fail(context,
+                invalid_argument(fmt::format("weft db {} takes no PATH; another store is named with --store {}",
+                                             values.action, values.path)));
+  }
   WEFT_COMMAND_TRY(context, const Place place, place_for(context, values.action == "prune" ? Use::kAct : Use::kRead));
   if (values.action == "verify") return verify(context, place);
   if (values.action == "backup") return backup(context, place, values.path);
