@@ -185,6 +185,28 @@ TEST_CASE("a signal to a queued run is kept, and gives it no place") {
   world.wait(first);
 }
 
+TEST_CASE("a request that a queued run refuses costs it no place in line") {
+  Gatekeeper gate;
+  World world;
+  world.limits.runs_at_work_max = 1;
+  world.tools.push_back(gate.tool());
+  world.start();
+  world.apply(kAct);
+  const std::string first = submit(world, numbered(0));
+  const std::string queued = submit(world, numbered(1));
+  // It has left the memory by then, and is woken for nothing.
+  REQUIRE(eventually([&] { return world.engine().active_runs() == 1; }));
+  v1::RunsAnswerRequest answer;
+  answer.set_run_id(queued);
+  answer.set_path("act");
+  answer.set_value_json("1");
+  REQUIRE_FALSE(call(world.engine(), &Api::answer, answer));
+  CHECK(world.get(queued).status() == v1::RUN_STATUS_QUEUED);
+  gate.let_go(2);
+  CHECK(world.wait(queued).status() == v1::RUN_STATUS_SUCCEEDED);
+  world.wait(first);
+}
+
 TEST_CASE("while the line is full no run is begun again and none is forked, and who asks is told when to ask again") {
   Gatekeeper gate;
   World world;

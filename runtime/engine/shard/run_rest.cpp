@@ -49,8 +49,9 @@ void RunRest::consider() {
   if (!loaded.may_wait && loaded.begun) return;
   const std::size_t in_doubt = answers_in_doubt();
   if (run_.recorder.stalled() || is_moving(in_doubt) || loaded.run->ended()) return;
-  if (waiting_) return become_idle(in_doubt);  // Woken for nothing.
+  // One that waits for its turn keeps its place in line, whatever it was woken for.
   if (!loaded.begun && !loaded.run->paused()) return core_.evicted.evict(run_);
+  if (waiting_) return become_idle(in_doubt);  // Woken for nothing.
   say_what_for(in_doubt);
 }
 
